@@ -1,0 +1,67 @@
+"""One family of errors. Each says what is wrong, where, and what to do about it, in one line."""
+
+from __future__ import annotations
+
+
+class PaddleXError(Exception):
+    """Base of every error that a user can meet and mend.
+
+    Args:
+        what: what is wrong, as a sentence without a full stop.
+        where: the file, line, key or input it is about, if there is one.
+        remedy: what the user can do, as a sentence without a full stop.
+    """
+
+    def __init__(self, what: str, *, where: object = None, remedy: str | None = None) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.remedy = remedy
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = self.what if self.where is None else f"{self.what} ({self.where})"
+        return text if self.remedy is None else f"{text}. {self.remedy}."
+
+
+class ConfigError(PaddleXError):
+    """A config file or an ``-o`` override cannot be used."""
+
+
+class DatasetError(PaddleXError):
+    """A data set is missing, malformed or unfit for training."""
+
+
+class ImageReadError(PaddleXError):
+    """An image cannot be found, read or decoded."""
+
+
+class WeightsError(PaddleXError):
+    """A weight file is missing, damaged, unsafe or of another architecture."""
+
+
+class DownloadError(PaddleXError):
+    """A file could not be fetched, or is not the file that was expected."""
+
+
+class ModelError(PaddleXError):
+    """An inference folder is missing, incomplete or not understood."""
+
+
+class DeviceError(PaddleXError):
+    """The requested device does not exist or cannot be used."""
+
+
+class TrainingError(PaddleXError):
+    """Training cannot start, go on or be resumed."""
+
+
+class TrainingInterrupted(PaddleXError):
+    """Training was stopped by a signal, after a checkpoint was saved.
+
+    Args:
+        signal_number: the signal, for the exit status (128 + signal_number).
+    """
+
+    def __init__(self, what: str, *, signal_number: int, where: object = None, remedy: str | None = None) -> None:
+        self.signal_number = signal_number
+        super().__init__(what, where=where, remedy=remedy)

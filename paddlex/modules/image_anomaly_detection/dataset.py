@@ -1,0 +1,133 @@
+"""The SegDataset format: ``train.txt`` and ``val.txt`` name images and masks; lines become samples, samples become arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from paddlex.errors import DatasetError
+from paddlex.inference.inputs import IMAGE_SUFFIXES, decode_image, read_bytes
+
+TRAIN_LIST = "train.txt"
+VAL_LIST = "val.txt"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line of a list file.
+
+    Attributes:
+        root: the data set's folder.
+        image: the image's path relative to ``root``, with ``/`` between its parts.
+        mask: the mask's path relative to ``root``; None where no mask is meant.
+        list_name: ``train.txt`` or ``val.txt``.
+        line: the line's number, from 1.
+    """
+
+    root: Path
+    image: str
+    mask: str | None
+    list_name: str
+    line: int
+
+    @property
+    def image_path(self) -> Path:
+        return self.root / self.image
+
+    @property
+    def mask_path(self) -> Path | None:
+        return None if self.mask is None else self.root / self.mask
+
+    @property
+    def where(self) -> str:
+        """For messages: the list file and the line."""
+        return f"{self.root / self.list_name} line {self.line}"
+
+    @property
+    def defect_type(self) -> str:
+        """The name of the image's folder, by which MVTec AD and most other data sets name the defect; "" at the top."""
+        return Path(self.image).parent.name
+
+
+def read_samples(dataset_dir: str | os.PathLike[str], list_name: str) -> list[Sample]:
+    """Read one list file. Files are not opened, and a missing one is not an error yet: the data set check reports it.
+
+    A line is ``image`` or ``image mask``, separated by a space or a tab. Paths may hold spaces themselves: the split is the
+    one at which both files exist. An image that stands as its own mask (PaddleX writes training lines so) has none.
+
+    Raises:
+        DatasetError: the folder or the list is missing, empty, or not UTF-8 text.
+    """
+    root = Path(dataset_dir)
+    path = root / list_name
+    if not root.is_dir():
+        raise DatasetError("the data set folder does not exist", where=root, remedy="Set Global.dataset_dir to it")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"the data set has no {list_name}",
+            where=root,
+            remedy="Convert it with CheckDataset.convert.enable=True, or write the list yourself: one 'image mask' a line",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"the list cannot be read: {error}", where=path, remedy="Save it as UTF-8 text") from error
+    samples = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            image, mask = split_line(root, line.strip())
+            samples.append(Sample(root, image, None if mask == image else mask, list_name, number))
+    if not samples:
+        raise DatasetError("the list names no images", where=path, remedy="Write one 'image mask' a line")
+    return samples
+
+
+def split_line(root: Path, line: str) -> tuple[str, str | None]:
+    """Split ``image`` or ``image mask`` where both parts exist below ``root``, else where both look like image files."""
+    line = line.replace("\\", "/")
+    if "\t" in line:
+        image, mask = (part.strip() for part in line.split("\t", 1))
+        return image, mask or None
+    if " " not in line:
+        return line, None
+    splits = list(_splits(line))
+    if len(splits) == 1:
+        image, mask = splits[0]
+        whole_is_image = not _is_image_name(image) and _is_image_name(line) and (root / line).is_file()
+        return (line, None) if whole_is_image else (image, mask)
+    for image, mask in splits:
+        if (root / image).is_file() and (root / mask).is_file():
+            return image, mask
+    if (root / line).is_file():
+        return line, None
+    for image, mask in splits:
+        if _is_image_name(image) and _is_image_name(mask):
+            return image, mask
+    return line, None
+
+
+def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read a mask as bool [H, W]: any non-zero pixel is anomalous, whatever its value; an alpha channel does not count.
+
+    Raises:
+        ImageReadError: the file is missing, truncated or no image.
+    """
+    pixels = decode_image(read_bytes(path), flags=cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, name=os.fspath(path))
+    return pixels.any(axis=2) if pixels.ndim == 3 else pixels != 0
+
+
+def _splits(line: str) -> Iterator[tuple[str, str]]:
+    for position, character in enumerate(line):
+        if character == " ":
+            image, mask = line[:position].strip(), line[position + 1 :].strip()
+            if image and mask:
+                yield image, mask
+
+
+def _is_image_name(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES

@@ -1,0 +1,55 @@
+"""The ``paddlex`` logger: plain lines on standard error, and in a file for a training run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+logger = logging.getLogger("paddlex")
+
+_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+_DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+class _ConsoleHandler(logging.StreamHandler):
+    """Writes to the standard error of the moment, above a progress bar if one is drawn there."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        if "tqdm" in sys.modules:
+            from tqdm import tqdm
+
+            tqdm.write(self.format(record), file=self.stream)
+        else:
+            super().emit(record)
+
+
+def log_to_console(level: int = logging.INFO) -> None:
+    """Show the log on standard error. Called by the command-line entrances; a library user configures logging himself."""
+    if not any(isinstance(handler, _ConsoleHandler) for handler in logger.handlers):
+        handler = _ConsoleHandler()
+        handler.setFormatter(logging.Formatter(_FORMAT, _DATE_FORMAT))
+        logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+@contextmanager
+def log_to_file(path: str | os.PathLike[str], append: bool = False) -> Iterator[None]:
+    """Also write the log to ``path`` while the block runs."""
+    handler = logging.FileHandler(path, mode="a" if append else "w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter(_FORMAT, _DATE_FORMAT))
+    logger.addHandler(handler)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
