@@ -1,1 +1,1 @@
-"""Using a model: NumPy, OpenCV and one backend. Nothing here imports ``paddlex.modules`` or needs Paddle to be installed."""
+"""Using a model: NumPy, OpenCV and one backend. Nothing here imports ``paddlex.modules`` or needs Paddle."""

@@ -85,8 +85,8 @@ def read_image(source: Source) -> np.ndarray:
     """Read one image as uint8 [H, W, 3] in OpenCV's channel order (blue, green, red).
 
     EXIF orientation is applied. One channel becomes three equal ones, 16 bits become 8 over the full range
-    (65535 -> 255), an alpha channel is dropped, CMYK is converted. An array may be [H, W], [H, W, 1], [H, W, 3] (BGR) or
-    [H, W, 4], of uint8 or uint16; it is never changed, and may be returned itself.
+    (65535 -> 255), an alpha channel is dropped, CMYK is converted. An array may be [H, W], [H, W, 1], [H, W, 3] (BGR)
+    or [H, W, 4], of uint8 or uint16; it is never changed, and may be returned itself.
 
     Raises:
         ImageReadError: the image does not exist, is truncated or is no image.

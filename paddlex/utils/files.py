@@ -16,7 +16,7 @@ from typing import Any
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; it takes the name ``path`` only if the block succeeds.
 
-    The temporary name keeps the suffix, because image encoders choose the format by it. Missing parent folders are made.
+    The temporary name keeps the suffix, because encoders choose the format by it. Missing parent folders are made.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with open(temporary, "rb+") as file:
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)

@@ -31,7 +31,7 @@ class _ConsoleHandler(logging.StreamHandler):
 
 
 def log_to_console(level: int = logging.INFO) -> None:
-    """Show the log on standard error. Called by the command-line entrances; a library user configures logging himself."""
+    """Show the log on standard error: for the command line; who uses the library configures logging himself."""
     if not any(isinstance(handler, _ConsoleHandler) for handler in logger.handlers):
         handler = _ConsoleHandler()
         handler.setFormatter(logging.Formatter(_FORMAT, _DATE_FORMAT))

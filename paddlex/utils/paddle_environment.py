@@ -17,7 +17,7 @@ def prepare_paddle_environment() -> None:
       the time.
     - ``MKL_DEBUG_CPU_TYPE``: Paddle bundles a MKLML that takes its slowest path on processors that are not Intel's;
       5 selects AVX2, about three times as fast on AMD's.
-    - ``FLAGS_enable_pir_api``: with 0 ``paddle.jit.save`` writes ``inference.pdmodel``, which every Paddle from 2.x on reads.
+    - ``FLAGS_enable_pir_api``: with 0 ``paddle.jit.save`` writes ``inference.pdmodel``, which every Paddle reads.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     if "AMD" in _processor():

@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 def progress(items: Iterable[Item], description: str, total: int | None = None, unit: str = "image") -> Iterable[Item]:
-    """Iterate over ``items`` with a bar on standard error if that is a terminal and the work takes over half a second."""
+    """Iterate over ``items``, with a bar if standard error is a terminal and the work takes over half a second."""
     from tqdm import tqdm
 
     return tqdm(items, desc=description, total=total, unit=f" {unit}s", disable=None, delay=0.5, leave=False)

@@ -1,4 +1,4 @@
-"""The SegDataset format: ``train.txt`` and ``val.txt`` name images and masks; lines become samples, samples become arrays."""
+"""The SegDataset format: the lines of ``train.txt`` and ``val.txt`` become samples, samples become arrays."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Sample:
 def read_samples(dataset_dir: str | os.PathLike[str], list_name: str) -> list[Sample]:
     """Read one list file. Files are not opened, and a missing one is not an error yet: the data set check reports it.
 
-    A line is ``image`` or ``image mask``, separated by a space or a tab. Paths may hold spaces themselves: the split is the
-    one at which both files exist. An image that stands as its own mask (PaddleX writes training lines so) has none.
+    A line is ``image`` or ``image mask``, separated by a space or a tab. Paths may hold spaces themselves: the split is
+    the one at which both files exist. An image that stands as its own mask (PaddleX writes training lines so) has none.
 
     Raises:
         DatasetError: the folder or the list is missing, empty, or not UTF-8 text.
@@ -73,7 +73,7 @@ def read_samples(dataset_dir: str | os.PathLike[str], list_name: str) -> list[Sa
         raise DatasetError(
             f"the data set has no {list_name}",
             where=root,
-            remedy="Convert it with CheckDataset.convert.enable=True, or write the list yourself: one 'image mask' a line",
+            remedy="Set CheckDataset.convert.enable=True to make it, or write one 'image mask' a line yourself",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"the list cannot be read: {error}", where=path, remedy="Save it as UTF-8 text") from error
@@ -88,7 +88,7 @@ def read_samples(dataset_dir: str | os.PathLike[str], list_name: str) -> list[Sa
 
 
 def split_line(root: Path, line: str) -> tuple[str, str | None]:
-    """Split ``image`` or ``image mask`` where both parts exist below ``root``, else where both look like image files."""
+    """Split ``image`` or ``image mask`` where both exist below ``root``, else where both look like image files."""
     line = line.replace("\\", "/")
     if "\t" in line:
         image, mask = (part.strip() for part in line.split("\t", 1))
