@@ -9,7 +9,7 @@ class PaddleXError(Exception):
     Args:
         what: what is wrong, as a sentence without a full stop.
         where: the file, line, key or input it is about, if there is one.
-        remedy: what the user can do, as a sentence without a full stop.
+        remedy: what the user can do, as a sentence or a question; a full stop is added.
     """
 
     def __init__(self, what: str, *, where: object = None, remedy: str | None = None) -> None:
@@ -20,7 +20,9 @@ class PaddleXError(Exception):
 
     def __str__(self) -> str:
         text = self.what if self.where is None else f"{self.what} ({self.where})"
-        return text if self.remedy is None else f"{text}. {self.remedy}."
+        if self.remedy is None:
+            return text
+        return f"{text}. {self.remedy}" + ("" if self.remedy.endswith("?") else ".")
 
 
 class ConfigError(PaddleXError):
@@ -29,6 +31,22 @@ class ConfigError(PaddleXError):
 
 class DatasetError(PaddleXError):
     """A data set is missing, malformed or unfit for training."""
+
+
+class DatasetCheckError(DatasetError):
+    """The check of a data set, or its conversion, found problems.
+
+    Args:
+        problems: the first of them, each with the keys severity, what, where and remedy.
+        total: how many there are in all.
+    """
+
+    def __init__(self, problems: list[dict[str, str]], total: int) -> None:
+        self.problems = problems
+        self.total = total
+        first = problems[0]
+        found = "1 problem" if total == 1 else f"{total} problems, the first"
+        super().__init__(f"the data set has {found}: {first['what']}", where=first["where"], remedy=first["remedy"])
 
 
 class ImageReadError(PaddleXError):

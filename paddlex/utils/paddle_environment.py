@@ -5,24 +5,42 @@ Nothing that the user has set is overridden.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import platform
+import sys
+import warnings
 from pathlib import Path
 
+_NOISE = ("OMP_NUM_THREADS",)
 
-def prepare_paddle_environment() -> None:
-    """Set what Paddle and its libraries read at import. Call before ``import paddle``; later calls do nothing.
 
-    - ``OMP_NUM_THREADS``: Paddle runs on ONE thread by default; on all cores a training step takes about two thirds of
-      the time.
+def import_paddle() -> None:
+    """Set what Paddle and its libraries read at import, then import it quietly. Later calls do nothing.
+
+    - ``OMP_NUM_THREADS``: Paddle runs on ONE thread by default; two take four fifths of the time for a training step.
     - ``MKL_DEBUG_CPU_TYPE``: Paddle bundles a MKLML that takes its slowest path on processors that are not Intel's;
       5 selects AVX2, about three times as fast on AMD's.
     - ``FLAGS_enable_pir_api``: with 0 ``paddle.jit.save`` writes ``inference.pdmodel``, which every Paddle reads.
+    - ``GLOG_minloglevel``: 2 leaves out the information lines of Paddle's C++ side.
+
+    Raises:
+        ImportError: Paddle is not installed.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     if "AMD" in _processor():
         os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
     os.environ.setdefault("FLAGS_enable_pir_api", "0")
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    if "paddle" in sys.modules:
+        return
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()) as said:
+        warnings.simplefilter("ignore")
+        import paddle  # noqa: F401
+    for line in said.getvalue().splitlines():  # Paddle warns of more than one thread, which is what we asked for
+        if not any(word in line for word in _NOISE):
+            print(line, file=sys.stderr)
 
 
 def usable_cores() -> int:

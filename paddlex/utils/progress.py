@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Item = TypeVar("Item")
 
@@ -13,3 +16,10 @@ def progress(items: Iterable[Item], description: str, total: int | None = None, 
     from tqdm import tqdm
 
     return tqdm(items, desc=description, total=total, unit=f" {unit}s", disable=None, delay=0.5, leave=False)
+
+
+def progress_bar(total: int, done: int, description: str, unit: str) -> tqdm:
+    """A bar to be moved by hand with ``update()``; on a terminal only. Use it as a context manager."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, initial=done, desc=description, unit=f" {unit}s", disable=None, leave=False)

@@ -1,0 +1,73 @@
+"""Devices as users name them: ``auto``, ``cpu``, ``gpu``, ``gpu:0``, ``gpu:0,1``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from paddlex.errors import DeviceError
+
+_SYNTAX = re.compile(r"cpu|gpu(:\d+(,\d+)*)?")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device that exists.
+
+    Attributes:
+        kind: ``cpu`` or ``gpu``.
+        indices: the GPUs' numbers; empty for a CPU.
+    """
+
+    kind: str
+    indices: tuple[int, ...] = ()
+
+    @property
+    def is_gpu(self) -> bool:
+        return self.kind == "gpu"
+
+    @property
+    def index(self) -> int:
+        """The first GPU's number."""
+        return self.indices[0]
+
+    def __str__(self) -> str:
+        return f"gpu:{','.join(map(str, self.indices))}" if self.is_gpu else "cpu"
+
+
+def resolve_device(name: str | None) -> Device:
+    """Turn a device's name into one that exists; ``auto`` (or None) is the first GPU if there is one, else the CPU.
+
+    Raises:
+        DeviceError: the name is not understood, or the GPU is not there. Nothing falls back to the CPU in silence.
+    """
+    name = (name or "auto").strip().lower()
+    if name == "auto":
+        return Device("gpu", (0,)) if gpu_count() else Device("cpu")
+    if not _SYNTAX.fullmatch(name):
+        raise DeviceError(f"unknown device {name!r}", remedy="It is auto, cpu, gpu, gpu:0 or gpu:0,1")
+    if name == "cpu":
+        return Device("cpu")
+    indices = tuple(int(number) for number in name.partition(":")[2].split(",") if number) or (0,)
+    available = gpu_count()
+    if available == 0:
+        raise DeviceError(
+            f"the device {name} was asked for, but Paddle sees no GPU",
+            remedy="Install paddlepaddle-gpu and a driver (see the README), or use device=cpu",
+        )
+    if max(indices) >= available:
+        raise DeviceError(f"there is no {name}", remedy=f"This machine has {available} GPU(s), numbered from 0")
+    return Device("gpu", indices)
+
+
+def gpu_count() -> int:
+    """GPUs that the installed Paddle can use; 0 without Paddle or with its CPU build."""
+    from paddlex.utils.paddle_environment import import_paddle
+
+    try:
+        import_paddle()
+    except ImportError:
+        return 0
+    import paddle
+
+    return int(paddle.device.cuda.device_count()) if paddle.is_compiled_with_cuda() else 0
