@@ -1,0 +1,58 @@
+"""Paddle Inference: run modes ``paddle`` (its own kernels) and ``mkldnn`` (oneDNN, on a CPU)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paddlex.errors import ModelError
+from paddlex.inference.model_folder import ModelFolder
+from paddlex.utils.devices import Device
+from paddlex.utils.paddle_environment import import_paddle, usable_cores
+
+_GPU_MEMORY_POOL_MB = 256
+
+
+class PaddleInference:
+    """A static graph in Paddle's inference engine.
+
+    Raises:
+        ModelError: Paddle is not installed, or cannot load the graph.
+    """
+
+    def __init__(self, folder: ModelFolder, run_mode: str, device: Device) -> None:
+        try:
+            import_paddle()
+        except ImportError as error:
+            raise ModelError("PaddlePaddle is not installed", remedy="pip install paddlepaddle==3.2.2") from error
+        from paddle import inference
+
+        self.run_mode = run_mode
+        config = inference.Config(str(folder.graph), str(folder.params))
+        config.disable_glog_info()
+        config.enable_memory_optim()
+        if device.is_gpu:
+            config.enable_use_gpu(_GPU_MEMORY_POOL_MB, device.index)
+        else:
+            config.disable_gpu()
+            config.set_cpu_math_library_num_threads(usable_cores())
+            if run_mode == "mkldnn":
+                config.enable_mkldnn()
+            else:
+                config.disable_mkldnn()
+        try:
+            self._predictor = inference.create_predictor(config)
+        except Exception as error:  # Paddle raises whatever its C++ side throws
+            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+            raise ModelError(
+                f"the graph cannot be loaded: {reason}", where=folder.graph, remedy="Export the model again"
+            ) from error
+        self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
+        self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """float32 [N, 3, H, W] -> the raw anomaly map, float32 [N, 1, H, W]."""
+        self._input.reshape(batch.shape)
+        self._input.copy_from_cpu(batch)
+        self._predictor.run()
+        anomaly_map: np.ndarray = self._output.copy_to_cpu()
+        return anomaly_map

@@ -1,0 +1,96 @@
+"""Predict many images into a folder: a picture and a JSON for each, and a summary."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from paddlex.errors import ImageReadError, PaddleXError
+from paddlex.inference.inputs import Source, describe
+from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.utils.files import atomic_path
+from paddlex.utils.logging import logger
+from paddlex.utils.progress import progress
+
+_COLUMNS = ("input_path", "is_anomalous", "score", "raw_score", "anomalous_area", "image", "json")
+
+
+def predict_to_folder(
+    predictor: AnomalyPredictor, source: str | Sequence[str], folder: Path, batch_size: int
+) -> dict[str, Any]:
+    """Write ``<name>_res.png`` and ``<name>_res.json`` for each image, and summary.csv with a line for each.
+
+    Images below an input folder keep their sub-folders. An image that cannot be read is logged, counted and left out.
+
+    Returns:
+        images, anomalous, failed (what could not be read, the first hundred), threshold, and where things are.
+
+    Raises:
+        ImageReadError: not one image could be read.
+    """
+    failed: list[dict[str, str]] = []
+    failures = 0
+
+    def note(broken: Source, error: PaddleXError) -> None:
+        nonlocal failures
+        failures += 1
+        logger.error("%s", error)
+        if len(failed) < 100:
+            failed.append({"input_path": describe(broken), "error": str(error)})
+
+    count = anomalous = 0
+    names = _Names(source, folder)
+    start = time.monotonic()
+    with atomic_path(folder / "summary.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, _COLUMNS)
+        table.writeheader()
+        for result in progress(predictor.predict(source, batch_size, on_error=note), "Predict"):
+            stem = names.stem(result["input_path"])
+            image, json_file = (stem.with_name(stem.name + suffix) for suffix in ("_res.png", "_res.json"))
+            result.save_to_img(image)
+            result.save_to_json(json_file)
+            row = {key: result[key] for key in _COLUMNS[:5]}
+            table.writerow({**row, "image": image.relative_to(folder), "json": json_file.relative_to(folder)})
+            count += 1
+            anomalous += result["is_anomalous"]
+    if not count:
+        raise ImageReadError(f"none of the {failures} images could be read", where=source, remedy="See the log above")
+    logger.info("%d of %d images are anomalous; pictures and JSON are in %s.", anomalous, count, folder)
+    return {
+        "images": count,
+        "anomalous": anomalous,
+        "failed_images": failures,
+        "failed": failed,
+        "image_threshold": predictor.thresholds.image,
+        "pixel_threshold": predictor.thresholds.pixel,
+        "threshold_source": predictor.thresholds.source,
+        "model_dir": str(predictor.folder.path),
+        "teacher_weights": predictor.folder.own.get("teacher_weights"),
+        "output": folder.name,
+        "summary": f"{folder.name}/summary.csv",
+        "images_per_second": round((count + failures) / max(time.monotonic() - start, 1e-9), 2),
+    }
+
+
+class _Names:
+    """Where each input's files go: no two inputs share a name, and a second run gives each the same name again."""
+
+    def __init__(self, source: str | Sequence[str], folder: Path) -> None:
+        self._root = source if isinstance(source, str) and os.path.isdir(source) else None
+        self._folder = folder
+        self._parent = folder
+        self._used: dict[str, int] = {}
+
+    def stem(self, input_path: str) -> Path:
+        path = Path(input_path.partition("?")[0])
+        parent = self._folder
+        if self._root is not None:
+            parent /= os.path.relpath(path.parent, self._root)
+            if parent != self._parent:  # a folder is walked once, so its names need not be remembered
+                self._parent, self._used = parent, {}
+        number = self._used[path.stem] = self._used.get(path.stem, 0) + 1
+        return parent / (path.stem if number == 1 else f"{path.stem}_{number}")

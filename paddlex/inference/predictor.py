@@ -1,0 +1,126 @@
+"""Read, transform, run, decide: the one path from an image to its result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from paddlex.errors import ModelError, PaddleXError
+from paddlex.inference.backends import open_backend
+from paddlex.inference.inputs import Source, expand, read_image
+from paddlex.inference.model_folder import open_model_folder
+from paddlex.inference.postprocess import anomaly_mask, anomaly_score, normalised_score, resize_map
+from paddlex.inference.results import AnomalyResult
+from paddlex.utils.devices import resolve_device
+from paddlex.utils.logging import logger
+
+
+class AnomalyPredictor:
+    """A trained model, ready to judge images.
+
+    Args:
+        model_dir: an inference folder, or the output folder of a training run.
+        model_name: what the model must be; None for any.
+        device: ``auto``, ``cpu``, ``gpu`` or ``gpu:0``.
+        run_mode: how the network is run, see ``backends.RUN_MODES``.
+        quiet: do not log which model runs where.
+
+    Raises:
+        ModelError: the folder cannot be used.
+        DeviceError: the device is not there.
+    """
+
+    def __init__(
+        self,
+        model_dir: str | os.PathLike[str],
+        *,
+        model_name: str | None = None,
+        device: str | None = None,
+        run_mode: str = "auto",
+        quiet: bool = False,
+    ) -> None:
+        self.folder = open_model_folder(model_dir)
+        if model_name not in (None, self.folder.model_name):
+            raise ModelError(
+                f"the folder holds a {self.folder.model_name}, not a {model_name}",
+                where=self.folder.path,
+                remedy="Give the model's own name",
+            )
+        self.device = resolve_device(device)
+        self.backend = open_backend(self.folder, run_mode, self.device)
+        self.thresholds = self.folder.thresholds
+        if quiet:
+            return
+        logger.info(
+            "Model %s from %s on %s, run mode %s.",
+            self.folder.model_name, self.folder.path, self.device, self.backend.run_mode,
+        )  # fmt: skip
+        if not self.folder.is_calibrated:
+            logger.warning(
+                "The model in %s is not calibrated: decisions use %s.", self.folder.path, self.thresholds.source
+            )
+
+    def predict(
+        self,
+        input: Source | Iterable[Source],
+        batch_size: int = 1,
+        on_error: Callable[[Source, PaddleXError], None] | None = None,
+    ) -> Iterator[AnomalyResult]:
+        """Yield one result an image, in order, at the image's own size; only one batch is in memory at a time.
+
+        Args:
+            input: a file, folder, glob, URL, encoded bytes, array (uint8 [H, W, 3], BGR) or an iterable of these.
+            batch_size: images that the network takes at once; the results do not depend on it.
+            on_error: called with the source and the error for an image that cannot be read, which is then left out;
+                without it the error is raised.
+
+        Raises:
+            ImageReadError: an image that cannot be read.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        images = self._read(expand(input), on_error)
+        while batch := list(islice(images, batch_size)):
+            maps = self.anomaly_maps([image for _, image in batch])
+            for (source, image), anomaly_map in zip(batch, maps, strict=True):
+                yield self._result(source, image, anomaly_map)
+
+    def anomaly_maps(self, images: list[np.ndarray]) -> np.ndarray:
+        """uint8 [H, W, 3] BGR images of any sizes -> raw maps at the network's resolution, float32 [N, h, w]."""
+        return self.backend.run(self.folder.transform(images))[:, 0]
+
+    def _read(
+        self, sources: Iterator[Source], on_error: Callable[[Source, PaddleXError], None] | None
+    ) -> Iterator[tuple[Source, np.ndarray]]:
+        for source in sources:
+            try:
+                yield source, read_image(source)
+            except PaddleXError as error:
+                if on_error is None:
+                    raise
+                on_error(source, error)
+
+    def _result(self, source: Source, image: np.ndarray, anomaly_map: np.ndarray) -> AnomalyResult:
+        height, width = image.shape[:2]
+        raw_score = anomaly_score(anomaly_map)
+        if not np.isfinite(raw_score):
+            raise ModelError("the network's answer is not a number", remedy="The model is damaged; train it again")
+        full_map = resize_map(anomaly_map, height, width)
+        mask = anomaly_mask(full_map, self.thresholds.pixel)
+        values: dict[str, Any] = {
+            "input_path": os.fspath(source) if isinstance(source, (str, os.PathLike)) else None,
+            "is_anomalous": raw_score > self.thresholds.image,
+            "score": float(normalised_score(raw_score, self.thresholds.image)),
+            "raw_score": raw_score,
+            "threshold": self.thresholds.image,
+            "pixel_threshold": self.thresholds.pixel,
+            "anomalous_area": float(np.count_nonzero(mask) / mask.size),
+            "pred": mask,
+            "anomaly_map": full_map,
+            "input_img": image,
+        }
+        return AnomalyResult(values)

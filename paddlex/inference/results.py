@@ -1,0 +1,91 @@
+"""What a prediction is, and how it is shown: as text, as JSON, as a picture."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paddlex.utils.files import atomic_path, write_text
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_ARRAYS = ("input_img", "anomaly_map", "pred")
+
+
+class AnomalyResult(dict):
+    """The prediction for one image, a dict.
+
+    Keys:
+        input_path (str | None): the file or URL; None for an array or bytes.
+        is_anomalous (bool): the decision, ``raw_score > threshold``.
+        score (float): 0 to 1, 0.5 at the threshold.
+        raw_score (float): the same on the scale of the anomaly map.
+        threshold, pixel_threshold (float): the limits for ``raw_score`` and for ``anomaly_map``.
+        anomalous_area (float): the share of the image's pixels that are in the mask, 0 to 1.
+        pred (np.ndarray): the mask, uint8 [1, H, W], 255 where a pixel is anomalous, else 0.
+        anomaly_map (np.ndarray): float32 [H, W], the raw map at the image's size.
+        input_img (np.ndarray): uint8 [H, W, 3] BGR, the image as it was read.
+    """
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """``{"res": {...}}`` with plain Python values; the mask as nested lists, without the image and the map."""
+        values = {key: value for key, value in self.items() if key not in _ARRAYS}
+        return {"res": {**values, "pred": self["pred"].tolist()}}
+
+    @property
+    def img(self) -> dict[str, Image]:
+        """``{"res": picture}``: the image with the mask outlined beside the heat map, an RGB ``PIL.Image``."""
+        from PIL import Image
+
+        from paddlex.inference.pictures import draw_result
+
+        return {"res": Image.fromarray(draw_result(self)[:, :, ::-1])}
+
+    def print(self, json_format: bool = False, indent: int = 4, ensure_ascii: bool = False) -> None:
+        """Print the result, the mask shortened to its shape; with ``json_format`` as indented JSON."""
+        values = {key: value for key, value in self.items() if key not in _ARRAYS}
+        values["pred"] = f"... uint8 {list(self['pred'].shape)}"
+        text = {"res": values}
+        print(json.dumps(text, indent=indent, ensure_ascii=ensure_ascii) if json_format else text)
+
+    def save_to_img(self, save_path: str | os.PathLike[str]) -> Path:
+        """Write the picture; a path without an image's suffix is a folder, and the file is named after the input."""
+        from paddlex.inference.pictures import draw_result, write_image
+
+        path = self._file(save_path, ".png")
+        write_image(path, draw_result(self))
+        return path
+
+    def save_to_json(self, save_path: str | os.PathLike[str], indent: int = 4, ensure_ascii: bool = False) -> Path:
+        """Write what ``.json`` holds under "res", a line of the mask on a line of the file.
+
+        A path without the suffix .json is a folder, and the file is named after the input.
+        """
+        path = self._file(save_path, ".json")
+        values = self.json["res"]
+        rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in values["pred"][0])
+        text = json.dumps({**values, "pred": "PRED"}, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
+        write_text(path, text.replace('"pred": "PRED"', f'"pred": [[\n{rows}\n]]') + "\n")
+        return path
+
+    def save_map(self, save_path: str | os.PathLike[str]) -> Path:
+        """Write the raw anomaly map as a NumPy file, float32 [H, W]."""
+        path = self._file(save_path, ".npy")
+        with atomic_path(path) as temporary:
+            np.save(temporary, self["anomaly_map"])
+        return path
+
+    def _file(self, save_path: str | os.PathLike[str], suffix: str) -> Path:
+        path = Path(save_path)
+        suffixes = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"} if suffix == ".png" else {suffix}
+        if path.suffix.lower() in suffixes and not path.is_dir():
+            return path
+        source = self["input_path"]
+        name = Path(str(source).partition("?")[0]).stem if source else "image"
+        return path / f"{name}_res{suffix}"
