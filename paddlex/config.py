@@ -1,0 +1,311 @@
+"""The config: its schema, and how a YAML file and ``-o`` overrides become one, strictly.
+
+An unknown key, a wrong type or a value out of range is a ``ConfigError`` that names the key, the line or the ``-o`` it
+came from, and the nearest key that exists.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from paddlex.errors import ConfigError
+
+Mode = Literal["check_dataset", "train", "evaluate", "export", "predict"]
+MODES: tuple[str, ...] = typing.get_args(Mode)
+DEFAULT_OUTPUT = "output"
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A part of the config; keys that it does not declare are errors."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+
+class GlobalSection(Section):
+    """What every mode needs."""
+
+    model: str = "STFPM"
+    mode: Mode = "check_dataset"
+    dataset_dir: str | None = None
+    device: str = "auto"
+    output: str = DEFAULT_OUTPUT
+
+
+class ConvertSection(Section):
+    """Turning another layout into a SegDataset, before the check."""
+
+    enable: bool = False
+    src_dataset_type: str | None = None
+
+
+class SplitSection(Section):
+    """Dividing the normal images anew between train and val, before the check."""
+
+    enable: bool = False
+    train_percent: Percent | None = None
+    val_percent: Percent | None = None
+    seed: int = 0
+
+
+class CheckDatasetSection(Section):
+    """Mode check_dataset."""
+
+    convert: ConvertSection = ConvertSection()
+    split: SplitSection = SplitSection()
+
+
+class CalibrationSection(Section):
+    """Where the thresholds come from: normal images of the training list that the student is not trained on."""
+
+    holdout_percent: Annotated[float, Field(gt=0, le=50)] = 20
+    target_fpr: Rate = 0.01
+    target_pixel_fpr: Rate = 0.001
+
+
+class TrainSection(Section):
+    """Mode train. ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps."""
+
+    num_classes: Literal[1] = 1
+    backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
+    layers: Annotated[list[Literal["layer1", "layer2", "layer3"]], Field(min_length=1)] = [
+        "layer1",
+        "layer2",
+        "layer3",
+    ]
+    image_size: Annotated[int, Field(ge=32, le=4096)] = 256
+    epochs_iters: PositiveInt = 8
+    batch_size: PositiveInt = 8
+    learning_rate: Annotated[float, Field(gt=0)] = 0.4
+    lr_schedule: Literal["one_cycle", "constant"] = "one_cycle"
+    warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = True
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    pretrain_weight_path: str | None = None
+    resume_path: str | None = None
+    seed: int = 0
+    log_interval: PositiveInt = 10
+    eval_interval: PositiveInt = 1
+    best_by: Literal["loss", "auroc"] = "loss"
+    keep_checkpoints: PositiveInt = 1
+    calibration: CalibrationSection = CalibrationSection()
+
+
+class EvaluateSection(Section):
+    """Mode evaluate."""
+
+    weight_path: str | None = None
+    log_interval: PositiveInt = 10
+
+
+class ExportSection(Section):
+    """Mode export."""
+
+    weight_path: str | None = None
+
+
+class KernelOptionSection(Section):
+    """How the network is run."""
+
+    run_mode: str = "auto"
+
+
+class PredictSection(Section):
+    """Mode predict."""
+
+    batch_size: PositiveInt = 1
+    model_dir: str | None = None
+    input: str | list[str] | None = None
+    kernel_option: KernelOptionSection = KernelOptionSection()
+
+
+class Config(Section):
+    """The whole config, complete: every key that a file leaves out has its default."""
+
+    Global: GlobalSection = GlobalSection()
+    CheckDataset: CheckDatasetSection = CheckDatasetSection()
+    Train: TrainSection = TrainSection()
+    Evaluate: EvaluateSection = EvaluateSection()
+    Export: ExportSection = ExportSection()
+    Predict: PredictSection = PredictSection()
+
+    @property
+    def output(self) -> Path:
+        return Path(self.Global.output)
+
+    def to_yaml(self) -> str:
+        """The config as a YAML file that loads to the same config."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML file, apply ``A.b.c=value`` overrides in order, and check everything.
+
+    Raises:
+        ConfigError: the first thing that is wrong, and how many more there are.
+    """
+    origin: dict[str, str] = {}
+    values = _read_file(path, origin)
+    for override in overrides:
+        _apply_override(values, override, origin)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, origin) from None
+
+
+def read_loosely(path: str | os.PathLike[str], overrides: Sequence[str]) -> dict[str, Any]:
+    """What can be read of a config that may be broken: the values, unchecked. Never raises."""
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    with contextlib.suppress(ConfigError):
+        values = _read_file(path, origin)
+    for override in overrides:
+        with contextlib.suppress(ConfigError):
+            _apply_override(values, override, origin)
+    return values
+
+
+def _read_file(path: str | os.PathLike[str], origin: dict[str, str]) -> dict[str, Any]:
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError("the config file does not exist", where=path, remedy="Check the path after -c") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the config file cannot be read: {error}", where=path, remedy="Save it as UTF-8") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"the config is not valid YAML: {problem}", where=f"{path}{line}", remedy="Mend it") from None
+    if node is None:
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError("the config is not a mapping of sections", where=path, remedy="Start from a shipped config")
+    return _construct(node, "", lambda line: f"{path} line {line}", origin)
+
+
+def _apply_override(values: dict[str, Any], override: str, origin: dict[str, str]) -> None:
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    where = f"-o {override}"
+    if not equals or not key:
+        raise ConfigError("an override must read KEY=VALUE", where=where, remedy="For example -o Global.mode=train")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:  # a glob such as *.png, say: it can only be meant as it stands
+        node = None
+    if node is None:
+        node = yaml.ScalarNode("tag:yaml.org,2002:str" if text.strip() else "tag:yaml.org,2002:null", text)
+    is_list = isinstance(node, yaml.SequenceNode) and _takes_list(key)
+    if not isinstance(node, yaml.ScalarNode) and not is_list:  # a file called [1].png, say
+        node = yaml.ScalarNode("tag:yaml.org,2002:str", text)
+    *parents, last = key.split(".")
+    section = values
+    for parent in parents:
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            raise ConfigError(f"{parent} is not a section", where=where, remedy=_suggestion(key))
+    origin[key] = where
+    section[last] = _construct(node, key, lambda line: where, origin)
+
+
+def _construct(node: yaml.Node, key: str, describe: Any, origin: dict[str, str]) -> Any:
+    """Turn a YAML node into plain values, note where each key came from, and keep the text of what is meant as text."""
+    if isinstance(node, yaml.MappingNode):
+        values: dict[str, Any] = {}
+        for name_node, value_node in node.value:
+            name = str(name_node.value)
+            child = f"{key}.{name}" if key else name
+            where = describe(name_node.start_mark.line + 1)
+            if name in values:
+                raise ConfigError(f"the key {child} stands twice", where=where, remedy="Keep one of the two")
+            origin[child] = where
+            value = _construct(value_node, child, describe, origin)
+            is_empty_section = value is None and _is_section(_annotation(child))
+            values[name] = {} if is_empty_section else value
+        return values
+    if isinstance(node, yaml.SequenceNode):
+        return [_construct(item, key, describe, origin) for item in node.value]
+    if _takes_text(key) and not node.tag.endswith(":null"):
+        return node.value
+    if node.tag.endswith(":str"):
+        return node.value
+    return yaml.SafeLoader("").construct_object(node)
+
+
+def _annotation(key: str) -> Any:
+    """The declared type of a dotted key; None if there is no such key."""
+    model: Any = Config
+    for part in key.split("."):
+        if not _is_section(model) or part not in model.model_fields:
+            return None
+        model = model.model_fields[part].annotation
+    return model
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if is_union else (annotation,)
+
+
+def _takes_text(key: str) -> bool:
+    """Whether the key holds text, so that 007, 1e3 or 2026-01-01 must be kept as written."""
+    return any(member is str or member == list[str] for member in _members(_annotation(key)))
+
+
+def _takes_list(key: str) -> bool:
+    return any(typing.get_origin(member) is list for member in _members(_annotation(key)))
+
+
+def _explain(error: ValidationError, origin: Mapping[str, str]) -> ConfigError:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    names = [part for part in first["loc"] if isinstance(part, str) and not part.startswith(("list[", "str"))]
+    key = ".".join(names)
+    where = next((origin[k] for k in origin if k == key or k.startswith(f"{key}.")), None)
+    more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return ConfigError(f"unknown key {key}{more}", where=where, remedy=_suggestion(key))
+    got = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
+    is_section_type = first["type"] in ("model_type", "model_attributes_type")
+    message = "must be a section of keys" if is_section_type else first["msg"].removeprefix("Input ")
+    message = message.replace("should be", "must be")
+    return ConfigError(f"{key} {message}{got}{more}", where=where, remedy="Mend the value")
+
+
+def _suggestion(key: str) -> str:
+    known = list(_leaf_keys(Config, ""))
+    same_name = [k for k in known if k.rpartition(".")[2] == key.rpartition(".")[2]]
+    near = same_name or difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"Did you mean {near[0]}?" if near else f"The sections are {', '.join(Config.model_fields)}"
+
+
+def _leaf_keys(model: type[Section], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if _is_section(annotation):
+            yield from _leaf_keys(typing.cast("type[Section]", annotation), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"

@@ -1,0 +1,75 @@
+"""Student-Teacher Feature Pyramid Matching (Wang, Han, Ding, Huang: STFPM, BMVC 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import paddle
+from paddle import nn
+
+from paddlex.modules.image_anomaly_detection.networks.resnet import STAGES, ResNetPyramid
+
+
+def normalise(features: paddle.Tensor) -> paddle.Tensor:
+    """Scale the channel vector of each position to unit length (Eq. 1); a zero vector stays zero. [N, C, h, w] -> same."""
+    return features / paddle.clip(paddle.norm(features, axis=1, keepdim=True), min=1e-12)
+
+
+def squared_distance(teacher: paddle.Tensor, student: paddle.Tensor) -> paddle.Tensor:
+    """Squared L2 distance of two normalised features at each position: [N, C, h, w] twice -> [N, 1, h, w], within 0..4."""
+    return paddle.sum(paddle.square(teacher - student), axis=1, keepdim=True)
+
+
+def feature_matching_loss(teacher: Sequence[paddle.Tensor], student: Sequence[paddle.Tensor]) -> paddle.Tensor:
+    """The training loss, a scalar: half the squared distance, mean over positions, sum over layers (Eq. 1 to 3).
+
+    Args:
+        teacher: normalised features of the teacher, one [N, C, h, w] a layer.
+        student: raw features of the student, of the same shapes.
+    """
+    losses = [0.5 * squared_distance(t, normalise(s)).mean() for t, s in zip(teacher, student, strict=True)]
+    return paddle.add_n(losses)
+
+
+class STFPM(nn.Layer):
+    """A frozen teacher and a student of the same structure; where they disagree, the image is anomalous.
+
+    Args:
+        backbone: the structure of both, see ``ResNetPyramid``.
+        layers: the stages that are matched; the paper takes the first three.
+    """
+
+    def __init__(self, backbone: str = "resnet18", layers: Sequence[str] = STAGES) -> None:
+        super().__init__()
+        self.teacher = ResNetPyramid(backbone, layers)
+        self.student = ResNetPyramid(backbone, layers)
+        for parameter in self.teacher.parameters():
+            parameter.stop_gradient = True
+        self.teacher.eval()
+
+    def train(self) -> STFPM:
+        """Put the student into training mode; the teacher's batch statistics stay frozen."""
+        super().train()
+        self.teacher.eval()
+        return self
+
+    def teacher_features(self, x: paddle.Tensor) -> list[paddle.Tensor]:
+        """What the student has to match: the teacher's normalised features, without gradients."""
+        with paddle.no_grad():
+            return [normalise(features) for features in self.teacher(x)]
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        """The raw anomaly map: the product over layers of the squared distances, upsampled bilinearly (Eq. 4).
+
+        Args:
+            x: float32 [N, 3, H, W], RGB, normalised as the teacher was trained.
+
+        Returns:
+            float32 [N, 1, H, W], at least 0. The paper's map has half the squared distance: a constant factor of 2 a layer.
+        """
+        anomaly_map = paddle.ones([1])
+        for teacher, student in zip(self.teacher(x), self.student(x)):  # noqa: B905  (dy2static knows no strict)
+            distance = squared_distance(normalise(teacher), normalise(student))
+            distance = nn.functional.interpolate(distance, size=x.shape[2:], mode="bilinear", align_corners=False)
+            anomaly_map = anomaly_map * distance
+        return anomaly_map
