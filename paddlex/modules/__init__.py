@@ -1,5 +1,5 @@
-"""Making a model. Everything below needs Paddle, so its environment is prepared here, before anything imports it."""
+"""Making a model. Everything below needs Paddle, so it is prepared and imported here first."""
 
-from paddlex.utils.paddle_environment import prepare_paddle_environment
+from paddlex.utils.paddle_environment import import_paddle
 
-prepare_paddle_environment()
+import_paddle()

@@ -1,0 +1,46 @@
+# make demo   everything, once, on made-up pictures: environment, data set, check, train, evaluate, export, predict
+# make test   environment, then all tests
+# make lint   formatting, lint and types
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+CONFIG = paddlex/configs/image_anomaly_detection/STFPM.yaml
+DATASET = dataset/metal_grid
+OUTPUT = output/demo
+MODE = $(RUN) main.py -c $(CONFIG) -o Global.dataset_dir=$(DATASET) -o Global.output=$(OUTPUT) -o Global.mode=
+
+.PHONY: demo test test-fast lint bench install clean
+
+install: $(VENV)/installed
+
+# GPU users: install paddlepaddle-gpu into $(VENV) first; it is then left alone.
+$(VENV)/installed: setup.py requirements.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -c "import paddle" 2>/dev/null || $(RUN) -m pip install --quiet "paddlepaddle==3.2.2"
+	$(RUN) -m pip install --quiet -e ".[dev]"
+	touch $@
+
+demo: install
+	$(RUN) -m paddlex --make_demo_dataset $(DATASET)
+	$(MODE)check_dataset
+	$(MODE)train
+	$(MODE)evaluate
+	$(MODE)export
+	$(MODE)predict -o Predict.input=$(DATASET)/images/val
+	$(RUN) -m paddlex.demo_summary $(OUTPUT)
+
+test: install
+	$(RUN) -m pytest
+
+test-fast: install
+	$(RUN) -m pytest -m "not slow"
+
+lint: install
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+clean:
+	rm -rf $(VENV) output dataset build *.egg-info

@@ -1,0 +1,210 @@
+"""From a config to one call: ``Global.mode`` decides which, and ``<mode>_result.json`` tells how it went."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from paddlex.config import DEFAULT_OUTPUT, Config, load_config, read_loosely
+from paddlex.errors import ConfigError, PaddleXError, TrainingInterrupted
+from paddlex.utils.files import write_json, write_text
+from paddlex.utils.logging import log_to_console, log_to_file, logger
+
+Result = dict[str, Any]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line of main.py; returns the exit status: 0, 1 for a failed mode, 128 + n after signal n."""
+    parser = argparse.ArgumentParser(description="Image anomaly detection: one mode of one config.")
+    add_config_arguments(parser, required=True)
+    arguments = parser.parse_args(argv)
+    return run_config(arguments.config, arguments.override)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser, required: bool) -> None:
+    """Add ``-c`` and ``-o`` to a parser."""
+    parser.add_argument(
+        "-c", "--config", required=required, metavar="FILE",
+        help="the config, for example paddlex/configs/image_anomaly_detection/STFPM.yaml",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--override", action="append", default=[], metavar="KEY=VALUE",
+        help="set one key, for example Global.mode=train; may be repeated",
+    )  # fmt: skip
+
+
+def run_config(path: str, overrides: Sequence[str]) -> int:
+    """Run the mode that a config names; returns the exit status. Every outcome is in ``<mode>_result.json``."""
+    log_to_console()
+    try:
+        config = load_config(path, overrides)
+        result = MODES[config.Global.mode](config)
+        write_json(config.output / f"{config.Global.mode}_result.json", {"done_flag": True, **result})
+        return 0
+    except TrainingInterrupted as error:
+        _report(error, path, overrides)
+        return 128 + error.signal_number
+    except (PaddleXError, OSError, MemoryError) as error:
+        _report(error, path, overrides)
+        return 1
+    except KeyboardInterrupt as error:
+        _report(error, path, overrides)
+        return 130
+    except Exception as error:
+        logger.exception("This is an error in the program itself. Please report it with the lines below.")
+        _report(error, path, overrides)
+        return 1
+
+
+def check_dataset(config: Config) -> Result:
+    """Convert and split if asked to, then check every file; describe what is there."""
+    from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
+
+    options = config.CheckDataset
+    return check_dataset(
+        _dataset_dir(config),
+        config.output,
+        convert_from=options.convert.src_dataset_type if options.convert.enable else None,
+        train_percent=options.split.train_percent if options.split.enable else None,
+        val_percent=options.split.val_percent if options.split.enable else None,
+        seed=options.split.seed,
+    )
+
+
+def train(config: Config) -> Result:
+    """Train a student; choose, calibrate and export the best model."""
+    from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST
+    from paddlex.modules.image_anomaly_detection.train_result import LABELS, describe_training
+    from paddlex.modules.image_anomaly_detection.trainer import Trainer
+
+    dataset_dir, device = _dataset_dir(config), _device(config)
+    if not (Path(dataset_dir) / TRAIN_LIST).is_file():
+        logger.info("The data set %s was not checked yet, or is not one.", dataset_dir)
+    config.output.mkdir(parents=True, exist_ok=True)
+    resolved = config.model_copy(deep=True)
+    resolved.Global.device, resolved.Global.dataset_dir = device, os.path.abspath(dataset_dir)
+    write_text(config.output / "config.yaml", resolved.to_yaml())
+    write_text(config.output / "label_dict.txt", LABELS)
+    with log_to_file(config.output / "train.log", append=bool(config.Train.resume_path)):
+        start = time.monotonic()
+        trainer = Trainer(resolved, device)
+        folders = trainer.train()
+        minutes = (time.monotonic() - start) / 60
+        logger.info("Training took %.1f minutes.", minutes)
+    return describe_training(trainer.run, folders, config.output, config.Global.model, minutes)
+
+
+def evaluate(config: Config) -> Result:
+    """Measure a model on the validation images, through the same path as predict."""
+    import tempfile
+
+    from paddlex.inference.predictor import AnomalyPredictor
+    from paddlex.modules.image_anomaly_detection import evaluator
+    from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
+    from paddlex.modules.image_anomaly_detection.exporter import export
+    from paddlex.modules.image_anomaly_detection.model import load_network
+
+    samples, device = read_samples(_dataset_dir(config), VAL_LIST), _device(config)
+    weight_path = _weight_path(config, config.Evaluate.weight_path, "Evaluate.weight_path")
+    network, card = load_network(weight_path, config.Global.model, config.Train)
+    with tempfile.TemporaryDirectory() as folder:
+        export(network, card, Path(folder) / "inference")
+        predictor = AnomalyPredictor(Path(folder) / "inference", device=device, quiet=True)
+        metrics = evaluator.evaluate(predictor, samples, config.Evaluate.log_interval)
+    for name, value in metrics.items():
+        logger.info("%s: %s", name, f"{value:.4f}" if isinstance(value, float) else value)
+    return {"metrics": metrics, "weights": weight_path, "teacher_weights": dict(card.teacher_weights)}
+
+
+def export(config: Config) -> Result:
+    """Write the inference folder of a model."""
+    from paddlex.modules.image_anomaly_detection import exporter
+    from paddlex.modules.image_anomaly_detection.model import load_network
+
+    weight_path = _weight_path(config, config.Export.weight_path, "Export.weight_path")
+    network, card = load_network(weight_path, config.Global.model, config.Train)
+    folder = config.output / "inference"
+    exporter.export(network, card, folder)
+    logger.info("Exported to %s.", folder)
+    files = sorted(path.name for path in folder.iterdir())
+    return {
+        "export_path": "inference",
+        "files": files,
+        "weights": weight_path,
+        "teacher_weights": dict(card.teacher_weights),
+        "calibrated": card.calibration is not None,
+    }
+
+
+def predict(config: Config) -> Result:
+    """Judge images: a picture and a JSON for each, and a summary."""
+    from paddlex.inference.batch_job import predict_to_folder
+    from paddlex.inference.predictor import AnomalyPredictor
+
+    options = config.Predict
+    if options.input is None:
+        raise ConfigError("no images to predict", where="Predict.input", remedy="Set it to a file, folder, glob or URL")
+    model_dir = options.model_dir or str(config.output)
+    predictor = AnomalyPredictor(model_dir, device=_device(config), run_mode=options.kernel_option.run_mode)
+    return predict_to_folder(predictor, options.input, config.output / "predict", options.batch_size)
+
+
+MODES: dict[str, Callable[[Config], Result]] = {
+    "check_dataset": check_dataset,
+    "train": train,
+    "evaluate": evaluate,
+    "export": export,
+    "predict": predict,
+}
+
+
+def _dataset_dir(config: Config) -> str:
+    if config.Global.dataset_dir is None:
+        raise ConfigError("the data set is not named", where="Global.dataset_dir", remedy="Set it to a folder")
+    return config.Global.dataset_dir
+
+
+def _weight_path(config: Config, given: str | None, key: str) -> str:
+    """The weights that are asked for, or those of the training run in ``Global.output``."""
+    if given is not None:
+        return given
+    path = config.output / "best_model" / "model.pdparams"
+    if not path.is_file():
+        raise ConfigError("there is no trained model in Global.output", where=path, remedy=f"Train first, or set {key}")
+    return str(path)
+
+
+def _device(config: Config) -> str:
+    """Resolve ``Global.device``, make it Paddle's current one, and say which it is."""
+    from paddlex.utils.devices import resolve_device
+
+    device = resolve_device(config.Global.device)
+    logger.info("Device: %s.", device)
+    if device.is_gpu:
+        import paddle
+
+        paddle.set_device(f"gpu:{device.index}")
+    return str(device)
+
+
+def _report(error: BaseException, path: str, overrides: Sequence[str]) -> None:
+    """Log the error in one line and write ``<mode>_result.json``; the config itself may be what is broken."""
+    message = str(error) or type(error).__name__
+    logger.error("%s", message)
+    section = read_loosely(path, overrides).get("Global")
+    section = section if isinstance(section, dict) else {}
+    mode, output = str(section.get("mode") or "check_dataset"), str(section.get("output") or DEFAULT_OUTPUT)
+    name = mode if re.fullmatch(r"\w{1,40}", mode) else "unknown_mode"
+    result: Result = {"done_flag": False, "err_type": type(error).__name__, "err_msg": message}
+    problems = getattr(error, "problems", None)
+    if problems is not None:
+        result.update(check_pass=False, problems=problems)
+    try:
+        write_json(Path(output) / f"{name}_result.json", result)
+    except OSError as failure:
+        logger.error("%s_result.json cannot be written to %s: %s", name, output, failure)

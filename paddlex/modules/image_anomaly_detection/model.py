@@ -1,0 +1,99 @@
+"""From weights to a network and back to weights: the only place that knows both files and layers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddlex.config import TrainSection
+from paddlex.errors import ConfigError, WeightsError
+from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.networks import NETWORKS
+from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, load_teacher_weights
+from paddlex.utils.files import atomic_path
+from paddlex.utils.logging import logger
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def build_network(card: ModelCard) -> nn.Layer:
+    """An untrained network of a card's architecture.
+
+    Raises:
+        ConfigError: ``Global.model`` names no network.
+    """
+    if card.model_name not in NETWORKS:
+        raise ConfigError(
+            f"unknown model {card.model_name!r}", where="Global.model", remedy=f"It is one of {', '.join(NETWORKS)}"
+        )
+    return NETWORKS[card.model_name](card.backbone, card.layers)
+
+
+def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[nn.Layer, ModelCard]:
+    """A network with a pretrained teacher and a student from random weights, and its card that says which teacher.
+
+    Raises:
+        WeightsError: the teacher's weights cannot be had or do not fit.
+    """
+    network = build_network(card)
+    expected = {name: tuple(tensor.shape) for name, tensor in network.teacher.state_dict().items()}
+    weights = load_teacher_weights(pretrain_weight_path, card.backbone, expected)
+    _assign(network.teacher, weights.arrays, weights.source)
+    logger.info("Teacher: %s from %s.", card.backbone, weights.source)
+    origin = {"source": weights.source, "sha256": weights.sha256}
+    return network, ModelCard(card.model_name, card.backbone, card.layers, card.image_size, origin)
+
+
+def load_network(weight_path: str, model_name: str, train: TrainSection) -> tuple[nn.Layer, ModelCard]:
+    """A whole model from a weight file, with the card beside it, or the config's architecture where there is no card.
+
+    Raises:
+        WeightsError: the file is missing, unsafe, or of another architecture.
+    """
+    weights = load_checkpoint(weight_path)
+    card = ModelCard.load(Path(weight_path)) or ModelCard.from_config(model_name, train)
+    network = build_network(card)
+    _assign(network, weights.arrays, weights.source)
+    network.eval()
+    if not card.teacher_weights:
+        origin = {"source": weights.source, "sha256": weights.sha256}
+        card = ModelCard(card.model_name, card.backbone, card.layers, card.image_size, origin, card.calibration)
+    logger.info("Weights: %s, %s.", card.backbone, weights.source)
+    return network, card
+
+
+def save_arrays(arrays: Mapping[str, paddle.Tensor], path: str | os.PathLike[str]) -> None:
+    """Write a state dict as Paddle does, atomically."""
+    with atomic_path(path) as temporary:
+        paddle.save(dict(arrays), str(temporary))
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _assign(layer: nn.Layer, arrays: Arrays, source: str) -> None:
+    """Set every tensor of a layer; none may be missing, left over or of another shape."""
+    expected = {name: tuple(tensor.shape) for name, tensor in layer.state_dict().items()}
+    missing = sorted(expected.keys() - arrays.keys())
+    unknown = sorted(arrays.keys() - expected.keys())
+    misshapen = [name for name in expected.keys() & arrays.keys() if arrays[name].shape != expected[name]]
+    if missing or unknown or misshapen:
+        raise WeightsError(
+            f"the weights are of another architecture: {len(missing)} tensors missing {missing[:3]}, "
+            f"{len(unknown)} unknown {unknown[:3]}, {len(misshapen)} of another shape {sorted(misshapen)[:3]}",
+            where=source,
+            remedy="Set Train.backbone and Train.layers to those of the weights",
+        )
+    layer.set_state_dict({name: paddle.to_tensor(array) for name, array in arrays.items()})
