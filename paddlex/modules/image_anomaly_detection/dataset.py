@@ -16,8 +16,11 @@ from paddlex.inference.inputs import IMAGE_SUFFIXES, decode_image, read_bytes
 TRAIN_LIST = "train.txt"
 VAL_LIST = "val.txt"
 
-#: Folder names that say of an image that the part is good.
-NORMAL_FOLDERS = frozenset({"", "good", "normal", "ok"})
+#: Folders of good parts, in lower case.
+NORMAL_FOLDERS = frozenset({"good", "normal", "ok"})
+
+#: Folders whose names say nothing about their images. Any other name is taken for a kind of defect.
+NEUTRAL_FOLDERS = frozenset({"", "data", "image", "images", "img", "imgs", "jpegimages", "test", "val", "validation"})
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,9 @@ class Sample:
 
     @property
     def is_defective_by_name(self) -> bool:
-        """Whether image and mask lie in folders named after one defect, as in MVTec AD; anomalous then, whatever the mask."""
-        if self.mask is None or self.defect_type.lower() in NORMAL_FOLDERS:
-            return False
-        return Path(self.mask).parent.name == self.defect_type
+        """Whether a validation line has a mask and its folder names a defect: anomalous, even if the mask is empty."""
+        is_listed = self.list_name == VAL_LIST and self.mask is not None
+        return is_listed and self.defect_type.lower() not in NORMAL_FOLDERS | NEUTRAL_FOLDERS
 
     @property
     def where(self) -> str:
@@ -121,6 +123,11 @@ def split_line(root: Path, line: str) -> tuple[str, str | None]:
         if _is_image_name(image) and _is_image_name(mask):
             return image, mask
     return line, None
+
+
+def is_normal_folder(name: str) -> bool:
+    """Whether a folder of this name holds good parts."""
+    return name.lower() in NORMAL_FOLDERS
 
 
 def read_mask(path: str | os.PathLike[str]) -> np.ndarray:

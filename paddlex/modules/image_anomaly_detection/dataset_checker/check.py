@@ -1,0 +1,230 @@
+"""The check itself: every image and mask is decoded once, and everything that is wrong is reported."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+import numpy as np
+
+from paddlex.errors import DatasetError, ImageReadError
+from paddlex.inference.inputs import read_bytes, read_image
+from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_mask, read_samples
+from paddlex.modules.image_anomaly_detection.dataset_checker.demo import save_demo
+from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
+from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
+
+#: With fewer training images a check warns: a model and its threshold would rest on chance.
+FEW_TRAINING_IMAGES = 10
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is kept of a sample once its pixels are gone.
+
+    Attributes:
+        sample: the line that was inspected.
+        anomalous: whether the mask has anomalous pixels; where it cannot be read, whether there should be one.
+        fills_frame: whether all pixels are anomalous.
+        digest: a hash of the image file's bytes; empty where it cannot be read.
+        problems: what is wrong with this line.
+    """
+
+    sample: Sample
+    anomalous: bool
+    fills_frame: bool
+    digest: bytes
+    problems: tuple[Problem, ...]
+
+
+def read_list(root: Path, list_name: str, problems: ProblemCollector) -> list[Sample]:
+    """Read a list; one that cannot be used is a problem like any other, so that the other list is still checked."""
+    try:
+        return read_samples(root, list_name)
+    except DatasetError as error:
+        problems.add(Problem(error.what, error.where or os.fspath(root), error.remedy or "Correct the list"))
+        return []
+
+
+def check_lines(samples: Sequence[Sample], problems: ProblemCollector) -> list[Sample]:
+    """Check what the lines of both lists say, without opening a file.
+
+    Returns:
+        the samples whose files are to be read: not those outside the data set, and a repeated line only once.
+    """
+    readable = []
+    first_lines: dict[str, Sample] = {}
+    for sample in samples:
+        outside = [path for path in (sample.image, sample.mask) if path is not None and _leaves_folder(path)]
+        if outside:
+            problems.extend(
+                Problem(f"the path {path} leaves the data set", sample.where, "Move the file into the data set folder")
+                for path in outside
+            )
+            continue
+        first = first_lines.setdefault(posixpath.normpath(sample.image), sample)
+        if first is not sample:
+            problems.add(_repetition(first, sample))
+        if first is sample or (first.list_name, first.mask) != (sample.list_name, sample.mask):
+            readable.append(sample)
+    return readable
+
+
+def inspect_samples(
+    samples: Sequence[Sample], demos: Mapping[Sample, Path], problems: ProblemCollector
+) -> list[Inspection]:
+    """Read all files once, on all cores, and report what is wrong with them; save demo pictures on the way.
+
+    Args:
+        samples: the lines to inspect.
+        demos: where to draw some of them.
+        problems: takes what is found, in the order of the lines.
+    """
+    inspections = []
+    for inspection in map_in_threads(
+        lambda sample: inspect_sample(sample, demos.get(sample)), samples, "Checking the data set"
+    ):
+        problems.extend(inspection.problems)
+        inspections.append(inspection)
+    return inspections
+
+
+def inspect_sample(sample: Sample, demo_path: Path | None = None) -> Inspection:
+    """Read one image and its mask, and draw them at ``demo_path`` if both are sound."""
+    problems: list[Problem] = []
+    image, digest = _read_sample_image(sample, problems)
+    mask = _read_sample_mask(sample, problems)
+    if image is not None and mask is not None and image.shape[:2] != mask.shape:
+        problems.append(_size_mismatch(sample, image, mask))
+    has_anomalies = mask is not None and bool(mask.any())
+    if sample.list_name == TRAIN_LIST and has_anomalies:
+        problems.append(_anomalous_training_image(sample))
+    elif mask is not None and not has_anomalies and sample.is_defective_by_name:
+        problems.append(_empty_mask(sample))
+    anomalous = has_anomalies or sample.is_defective_by_name or (mask is None and sample.mask is not None)
+    if demo_path is not None and image is not None and not any(problem.severity == "error" for problem in problems):
+        save_demo(demo_path, image, mask)
+    return Inspection(sample, anomalous, mask is not None and bool(mask.all()), digest, tuple(problems))
+
+
+def check_contents(inspections: Sequence[Inspection], problems: ProblemCollector) -> None:
+    """Report image files with the same bytes: between the lists it spoils every measurement, within one it is waste."""
+    first_of: dict[bytes, Sample] = {}
+    for inspection in inspections:
+        sample = inspection.sample
+        first = first_of.setdefault(inspection.digest, sample)
+        same_path = posixpath.normpath(first.image) == posixpath.normpath(sample.image)
+        if not inspection.digest or first is sample or same_path:  # the same path was reported from the lines already
+            continue
+        across = first.list_name != sample.list_name
+        other = f"{first.image} of {first.list_name} line {first.line}"
+        problems.add(
+            Problem(
+                f"the image {sample.image} has the same content as {other}",
+                sample.where,
+                "Train and validate on different images: remove one of them" if across else "Remove one of them",
+                "error" if across else "warning",
+            )
+        )
+
+
+def check_whole(root: Path, inspections: Sequence[Inspection], problems: ProblemCollector) -> None:
+    """Warn of what no single line is to blame for: too few images of a kind."""
+
+    def warn(what: str, list_name: str, remedy: str) -> None:
+        problems.add(Problem(what, os.fspath(root / list_name), remedy, "warning"))
+
+    train_count = sum(inspection.sample.list_name == TRAIN_LIST for inspection in inspections)
+    validation = [inspection for inspection in inspections if inspection.sample.list_name == VAL_LIST]
+    anomalous_count = sum(inspection.anomalous for inspection in validation)
+    full_count = sum(inspection.fills_frame for inspection in validation)
+    if 0 < train_count < FEW_TRAINING_IMAGES:
+        warn(f"there are only {train_count} training images", TRAIN_LIST, "Take more images of good parts")
+    if validation and not anomalous_count:
+        warn("there are no anomalous validation images, so no metric can be measured", VAL_LIST, "Add some with masks")
+    if validation and anomalous_count == len(validation):
+        warn("there are no normal validation images, so false alarms cannot be measured", VAL_LIST, "Add some")
+    if full_count:
+        warn(
+            f"{full_count} masks mark the whole image, so pixel-level metrics say nothing about them",
+            VAL_LIST,
+            "Go by the image-level metrics, or draw masks; if the masks are inverted, invert them",
+        )
+
+
+def _leaves_folder(path: str) -> bool:
+    is_absolute = posixpath.isabs(path) or PureWindowsPath(path).is_absolute()
+    return is_absolute or posixpath.normpath(path).split("/")[0] == ".."
+
+
+def _repetition(first: Sample, again: Sample) -> Problem:
+    if first.list_name != again.list_name:
+        return Problem(
+            f"the image {again.image} stands in {first.list_name} (line {first.line}) and in {again.list_name}",
+            again.where,
+            "Train and validate on different images: remove one of the lines",
+        )
+    if first.mask != again.mask:
+        return Problem(
+            f"the image {again.image} stands twice with different masks, first in line {first.line}",
+            again.where,
+            "Join the masks in one file, or remove one of the lines",
+        )
+    return Problem(f"the line repeats line {first.line}", again.where, "Remove one of them", "warning")
+
+
+def _read_sample_image(sample: Sample, problems: list[Problem]) -> tuple[np.ndarray | None, bytes]:
+    try:
+        data = read_bytes(sample.image_path)
+        return read_image(data), hashlib.sha1(data, usedforsecurity=False).digest()
+    except ImageReadError as error:
+        problems.append(_unreadable("image", sample.image, sample, error))
+        return None, b""
+
+
+def _read_sample_mask(sample: Sample, problems: list[Problem]) -> np.ndarray | None:
+    if sample.mask is None:
+        return None
+    try:
+        return read_mask(sample.root / sample.mask)
+    except ImageReadError as error:
+        problems.append(_unreadable("mask", sample.mask, sample, error))
+        return None
+
+
+def _unreadable(role: str, path: str, sample: Sample, error: ImageReadError) -> Problem:
+    if not os.path.exists(sample.root / path):
+        return Problem(
+            f"the {role} {path} does not exist",
+            sample.where,
+            "Check the spelling, upper and lower case included, or remove the line",
+        )
+    return Problem(f"the {role} {path} cannot be used: {error.what}", sample.where, "Replace it or remove the line")
+
+
+def _anomalous_training_image(sample: Sample) -> Problem:
+    what = f"the training image {sample.image} has anomalies in its mask {sample.mask}"
+    return Problem(what, sample.where, f"Train on normal images only: move the line to {VAL_LIST}")
+
+
+def _empty_mask(sample: Sample) -> Problem:
+    return Problem(
+        f"the mask {sample.mask} is empty, but the image {sample.image} is listed as defective; it counts as anomalous "
+        "and is left out of the pixel-level metrics",
+        sample.where,
+        "Drop the mask from the line if the part is good, else draw the mask",
+        "warning",
+    )
+
+
+def _size_mismatch(sample: Sample, image: np.ndarray, mask: np.ndarray) -> Problem:
+    return Problem(
+        f"the mask {sample.mask} is {mask.shape[1]} x {mask.shape[0]} pixels, "
+        f"its image {sample.image} {image.shape[1]} x {image.shape[0]} (width x height, turned as EXIF says)",
+        sample.where,
+        "Draw the mask at the size of the image",
+    )

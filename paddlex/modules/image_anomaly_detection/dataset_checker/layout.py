@@ -1,0 +1,86 @@
+"""What the converters have in common: what they find, and how they match images with masks."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from paddlex.errors import DatasetError
+from paddlex.inference.inputs import IMAGE_SUFFIXES, list_images
+from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
+
+#: Where masks that a conversion makes are written, below the data set.
+MASK_FOLDER = "masks"
+
+
+@dataclass
+class Layout:
+    """What a converter finds in a data set. All paths are relative to it, with ``/`` between their parts.
+
+    Attributes:
+        normal: the images of good parts.
+        anomalous: the images of defective parts, each with its mask.
+        new_masks: PNG files that have to be written, by path.
+    """
+
+    normal: list[str] = field(default_factory=list)
+    anomalous: list[Entry] = field(default_factory=list)
+    new_masks: dict[str, bytes] = field(default_factory=dict)
+
+
+class MaskIndex:
+    """Finds the mask of an image by name: ``000_mask`` or ``000`` for an image ``000``, whatever the suffixes.
+
+    Args:
+        masks: pairs of a key, which is a path without its suffix, and the path of a mask.
+    """
+
+    def __init__(self, masks: Iterable[tuple[str, str]]) -> None:
+        self._masks = dict(masks)
+
+    def find(self, key: str) -> str | None:
+        """The mask of the image whose path without its suffix is ``key``."""
+        return self._masks.get(f"{key}_mask") or self._masks.get(key)
+
+    def paths(self) -> Iterable[str]:
+        return self._masks.values()
+
+
+def relative_images(root: Path) -> list[str]:
+    """All images below ``root``, sorted folder by folder, as paths relative to it.
+
+    Raises:
+        DatasetError: there are none.
+    """
+    images = [Path(path).relative_to(root).as_posix() for path in list_images(root)]
+    if not images:
+        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise DatasetError("the data set folder holds no images", where=root, remedy=f"Images end in {suffixes}")
+    return images
+
+
+def without_suffix(path: str) -> str:
+    """The path without ``.png`` or the like."""
+    return posixpath.splitext(path)[0]
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """Encode a bool mask [H, W] as a PNG of 0 and 255."""
+    return cv2.imencode(".png", mask.astype(np.uint8) * 255)[1].tobytes()
+
+
+def first_folder(path: str) -> str:
+    """The outermost folder of a relative path, in lower case; "" where there is none."""
+    folder, separator, _ = path.partition("/")
+    return folder.lower() if separator else ""
+
+
+def list_folders(folder: str | os.PathLike[str]) -> list[str]:
+    """The names of the folders in a folder, sorted, hidden ones left out."""
+    return sorted(path.name for path in Path(folder).iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -1,0 +1,116 @@
+"""Writing ``train.txt`` and ``val.txt``: both or neither, and never without a copy of what stood there."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from paddlex.errors import DatasetError
+from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST
+from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
+from paddlex.utils.files import atomic_path
+
+
+class Entry(NamedTuple):
+    """A line to be written: paths relative to the data set, with ``/`` between their parts; no mask for a good part."""
+
+    image: str
+    mask: str | None = None
+
+
+def split_normal(images: Iterable[str], train_percent: float, seed: int) -> tuple[list[str], list[str]]:
+    """Draw the training images from all normal ones; the same images and seed give the same draw in any order.
+
+    Of two images or more, each side gets one at least unless its share is nothing.
+
+    Returns:
+        the images for training and those for validation, both sorted.
+    """
+    shuffled = sorted(images)
+    random.Random(seed).shuffle(shuffled)
+    count = round(len(shuffled) * train_percent / 100)
+    if train_percent < 100:
+        count = min(count, len(shuffled) - 1)
+    if train_percent > 0:
+        count = max(count, 1)
+    return sorted(shuffled[:count]), sorted(shuffled[count:])
+
+
+def write_lists(root: Path, train: Sequence[Entry], val: Sequence[Entry]) -> None:
+    """Replace ``train.txt`` and ``val.txt``; what they held is kept beside them as ``.bak``, ``.bak1`` and so on.
+
+    Raises:
+        DatasetError: a list would be empty.
+        DatasetCheckError: files whose names cannot stand in a list.
+    """
+    check_entries(root, train, val)
+    with atomic_path(root / TRAIN_LIST) as new_train, atomic_path(root / VAL_LIST) as new_val:
+        _write_entries(new_train, train)
+        _write_entries(new_val, val)
+        back_up(root / TRAIN_LIST)
+        back_up(root / VAL_LIST)
+
+
+def check_entries(root: Path, train: Sequence[Entry], val: Sequence[Entry]) -> None:
+    """Make sure that the lists can be written.
+
+    Raises:
+        DatasetError: a list would be empty.
+        DatasetCheckError: files whose names cannot stand in a list.
+    """
+    if not train:
+        raise DatasetError(
+            "there are no normal images to train on", where=root, remedy="Add some, or raise train_percent"
+        )
+    if not val:
+        raise DatasetError("no images are left for validation", where=root, remedy="Add some, or lower train_percent")
+    problems = ProblemCollector()
+    problems.extend(problem for entry in (*train, *val) for problem in _unwritable_names(root, entry))
+    problems.raise_if_errors()
+
+
+def back_up(path: Path) -> None:
+    """Copy a file, if it exists, to ``<name>.bak``, or ``.bak1``, ``.bak2`` … where that is taken."""
+    if not path.exists():
+        return
+    backup = path.with_name(path.name + ".bak")
+    number = 0
+    while backup.exists():
+        number += 1
+        backup = path.with_name(f"{path.name}.bak{number}")
+    with atomic_path(backup) as temporary:
+        shutil.copyfile(path, temporary)
+
+
+def _write_entries(path: Path, entries: Iterable[Entry]) -> None:
+    path.write_text("".join(f"{_line(entry)}\n" for entry in entries), encoding="utf-8", newline="\n")
+
+
+def _line(entry: Entry) -> str:
+    image, mask = entry
+    if " " in image or " " in (mask or ""):
+        return f"{image}\t{mask or image}"  # the tab says which space is not a separator, and needs a right side
+    return image if mask is None else f"{image} {mask}"
+
+
+def _unwritable_names(root: Path, entry: Entry) -> Iterable[Problem]:
+    for name in filter(None, entry):
+        if name != name.strip() or any(character in name for character in "\t\n\r\0\\") or not _is_unicode(name):
+            yield Problem(
+                f"the file name {name!r} cannot stand in a list: it holds a tab, a line break, a backslash, outer "
+                "spaces or bytes that are not Unicode",
+                where=os.fspath(root),
+                remedy="Rename the file or its folder",
+            )
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

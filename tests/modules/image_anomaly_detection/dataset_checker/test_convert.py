@@ -1,0 +1,273 @@
+"""MVTec AD and plain folders, and what holds for every conversion."""
+
+import cv2
+import numpy as np
+import pytest
+
+from paddlex.errors import DatasetCheckError, DatasetError
+from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
+from paddlex.modules.image_anomaly_detection.dataset_checker.convert import convert
+
+
+def write_image(path, seed=None, size=(16, 24)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seed = sum(str(path).encode()) if seed is None else seed
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    path.write_bytes(cv2.imencode(path.suffix.lower(), pixels)[1].tobytes())
+
+
+def write_mask(path, size=(16, 24)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mask = np.zeros(size, np.uint8)
+    mask[2:6, 2:6] = 255
+    path.write_bytes(cv2.imencode(path.suffix.lower(), mask)[1].tobytes())
+
+
+def read_list(root, name):
+    return (root / name).read_text(encoding="utf-8").splitlines()
+
+
+def tree(root):
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def bottle(tmp_path):
+    """A category as MVTec AD has them."""
+    root = tmp_path / "mvtec" / "bottle"
+    for number in range(12):
+        write_image(root / f"train/good/{number:03d}.png", number)
+    write_image(root / "test/good/000.png", 20)
+    for defect in ("broken_large", "contamination"):
+        for number in range(2):
+            write_image(root / f"test/{defect}/{number:03d}.png", 100 * len(defect) + number)
+            write_mask(root / f"ground_truth/{defect}/{number:03d}_mask.png")
+    return root
+
+
+def test_mvtec_ad_trains_on_train_good_and_validates_on_all_of_test(bottle):
+    convert(bottle, "MVTec_AD", seed=0)
+    assert read_list(bottle, "train.txt") == [f"train/good/{number:03d}.png" for number in range(12)]
+    assert read_list(bottle, "val.txt") == [
+        "test/broken_large/000.png ground_truth/broken_large/000_mask.png",
+        "test/broken_large/001.png ground_truth/broken_large/001_mask.png",
+        "test/contamination/000.png ground_truth/contamination/000_mask.png",
+        "test/contamination/001.png ground_truth/contamination/001_mask.png",
+        "test/good/000.png",
+    ]
+
+
+def test_a_converted_category_passes_the_check(bottle):
+    result = check_dataset(bottle, bottle.parent / "output", convert_from="MVTec_AD")
+    assert result["attributes"]["val_defect_types"] == {"broken_large": 2, "contamination": 2}
+    assert result["warnings"] == []
+
+
+def test_a_category_is_converted_split_and_checked_in_one_go(bottle):
+    attributes = check_dataset(
+        bottle, bottle.parent / "output", convert_from="MVTec_AD", train_percent=77, val_percent=23
+    )["attributes"]
+    assert (attributes["train_samples"], attributes["val_normal_samples"]) == (10, 3)
+
+
+def test_nothing_is_converted_if_the_split_after_it_makes_no_sense(bottle):
+    with pytest.raises(DatasetError, match="do not make 100"):
+        check_dataset(bottle, bottle.parent / "output", convert_from="MVTec_AD", train_percent=80, val_percent=80)
+    assert not (bottle / "train.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["mvtec_ad", "MVTEC_AD", "MVTec_AD"])
+def test_the_type_may_be_written_in_any_case(bottle, name):
+    convert(bottle, name, seed=0)
+    assert len(read_list(bottle, "train.txt")) == 12
+
+
+def test_an_unknown_type_lists_the_valid_ones(bottle):
+    with pytest.raises(DatasetError, match=r"'COCO' is not a type .*It may be MVTec_AD, LabelMe, Folder"):
+        convert(bottle, "COCO", seed=0)
+
+
+@pytest.mark.parametrize("mask", ["000.png", "000_mask.PNG", "000.bmp", "000_mask.tif"])
+def test_a_mask_may_lack_its_ending_and_have_another_suffix(bottle, mask):
+    write_image(bottle / "test/hole/000.JPG", 500)
+    write_mask(bottle / "ground_truth/hole" / mask)
+    convert(bottle, "MVTec_AD", seed=0)
+    assert f"test/hole/000.JPG ground_truth/hole/{mask}" in read_list(bottle, "val.txt")
+
+
+def test_folders_and_files_may_have_any_name(bottle):
+    write_image(bottle / "test/царапина 大/1 a.png", 501)
+    write_mask(bottle / "ground_truth/царапина 大/1 a_mask.png")
+    write_image(bottle / "test/good/2 b.png", 502)
+    attributes = check_dataset(bottle, bottle.parent / "output", convert_from="MVTec_AD")["attributes"]
+    assert attributes["val_defect_types"]["царапина 大"] == 1
+    assert attributes["val_normal_samples"] == 2
+
+
+def test_two_images_whose_names_look_like_a_line_are_not_confused(bottle):
+    write_image(bottle / "test/good/a.png b.png", 503)
+    write_image(bottle / "test/good/a.png", 504)
+    attributes = check_dataset(bottle, bottle.parent / "output", convert_from="MVTec_AD")["attributes"]
+    assert attributes["val_normal_samples"] == 3
+
+
+def test_all_defective_images_without_a_mask_are_listed_and_nothing_is_written(bottle):
+    for number in range(2):
+        (bottle / f"ground_truth/contamination/{number:03d}_mask.png").unlink()
+    before = tree(bottle)
+    with pytest.raises(DatasetCheckError) as caught:
+        convert(bottle, "MVTec_AD", seed=0)
+    assert [problem["what"] for problem in caught.value.problems] == [
+        "the defective image test/contamination/000.png has no mask",
+        "the defective image test/contamination/001.png has no mask",
+    ]
+    assert "Add ground_truth/contamination/000_mask.png" in str(caught.value)
+    assert tree(bottle) == before
+
+
+def test_the_folder_above_the_categories_is_an_error_that_lists_them(bottle):
+    write_image(bottle.parent / "cable/train/good/000.png")
+    write_image(bottle.parent / "cable/test/good/000.png")
+    with pytest.raises(DatasetError, match=r"holds 2: bottle, cable .*Set Global.dataset_dir to one of them"):
+        convert(bottle.parent, "MVTec_AD", seed=0)
+
+
+def test_a_folder_of_another_layout_is_an_error_that_describes_the_layout(tmp_path):
+    write_image(tmp_path / "images/000.png")
+    with pytest.raises(DatasetError, match=r"no train and test folder .*MVTec AD has train/good, test/good"):
+        convert(tmp_path, "MVTec_AD", seed=0)
+
+
+@pytest.mark.parametrize("path", ["train/broken/000.png", "train/000.png", "test/000.png"])
+def test_an_image_outside_the_layout_is_an_error(bottle, path):
+    write_image(bottle / path)
+    with pytest.raises(DatasetCheckError, match=f"the image {path} stands in no folder of the layout"):
+        convert(bottle, "MVTec_AD", seed=0)
+
+
+def test_lists_that_are_there_already_are_kept(bottle):
+    (bottle / "train.txt").write_text("mine\n")
+    (bottle / "train.txt.bak").write_text("older\n")
+    convert(bottle, "MVTec_AD", seed=0)
+    assert read_list(bottle, "train.txt.bak") == ["older"]
+    assert read_list(bottle, "train.txt.bak1") == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["a\tb.png", "a\nb.png", "a\\b.png"])
+def test_a_file_name_that_cannot_stand_in_a_list_is_an_error(bottle, name):
+    write_image(bottle / "train/good" / name)
+    before = tree(bottle)
+    with pytest.raises(DatasetCheckError, match=r"cannot stand in a list.*Rename the file"):
+        convert(bottle, "MVTec_AD", seed=0)
+    assert tree(bottle) == before
+
+
+def test_a_category_without_images_to_train_on_is_an_error(bottle):
+    for path in (bottle / "train/good").iterdir():
+        path.unlink()
+    with pytest.raises(DatasetError, match="there are no normal images to train on"):
+        convert(bottle, "MVTec_AD", seed=0)
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """A plain folder: ten good images, two bad ones."""
+    root = tmp_path / "parts"
+    for number in range(10):
+        write_image(root / f"Good/{number}.png", number)
+    for number in range(2):
+        write_image(root / f"ng/{number}.jpg", 50 + number)
+    return root
+
+
+def test_of_the_good_images_of_a_plain_folder_80_percent_train(parts):
+    convert(parts, "Folder", seed=0)
+    assert len(read_list(parts, "train.txt")) == 8
+    assert all(line.startswith("Good/") for line in read_list(parts, "train.txt"))
+
+
+def test_the_draw_depends_on_the_seed_alone(parts):
+    drawn = []
+    for seed in (1, 1, 2):
+        convert(parts, "Folder", seed)
+        drawn.append(read_list(parts, "train.txt"))
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize("mask", ["masks/ng/{}.png", "ground_truth/ng/{}_mask.png", "ng/masks/{}.bmp", "masks/{}.png"])
+def test_bad_images_find_their_masks(parts, mask):
+    for number in range(2):
+        write_mask(parts / mask.format(number))
+    convert(parts, "Folder", seed=0)
+    bad = [line for line in read_list(parts, "val.txt") if line.startswith("ng")]
+    assert bad == [f"ng/{number}.jpg {mask.format(number)}" for number in range(2)]
+
+
+def test_bad_images_without_a_mask_share_one_of_the_whole_frame_and_the_log_says_what_that_means(parts, caplog):
+    write_image(parts / "ng/wide.png", 60, size=(10, 40))
+    result = check_dataset(parts, parts.parent / "output", convert_from="Folder")
+    assert [line for line in read_list(parts, "val.txt") if line.startswith("ng")] == [
+        "ng/0.jpg masks/full_frame_24x16.png",
+        "ng/1.jpg masks/full_frame_24x16.png",
+        "ng/wide.png masks/full_frame_40x10.png",
+    ]
+    mask = cv2.imread(str(parts / "masks/full_frame_40x10.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (10, 40)
+    assert (mask == 255).all()
+    assert any("pixel-level metrics mean nothing" in message for message in caplog.messages)
+    assert result["attributes"]["val_anomalous_samples"] == 3
+
+
+def test_converting_again_changes_nothing_but_the_backups(parts):
+    convert(parts, "Folder", seed=0)
+    first = tree(parts)
+    convert(parts, "Folder", seed=0)
+    second = tree(parts)
+    assert {path: second[path] for path in first} == first
+    assert set(second) - set(first) == {"train.txt.bak", "val.txt.bak"}
+
+
+def test_a_plain_folder_may_be_divided_already(tmp_path):
+    for path in ("train/ok/0.png", "train/ok/1.png", "val/ok/2.png", "test/bad/3.png", "train/bad/4.png"):
+        write_image(tmp_path / path)
+    for path in ("masks/test/bad/3.png", "train/masks/bad/4.png"):
+        write_mask(tmp_path / path)
+    convert(tmp_path, "Folder", seed=0)
+    assert read_list(tmp_path, "train.txt") == ["train/ok/0.png", "train/ok/1.png"]
+    assert read_list(tmp_path, "val.txt") == [
+        "test/bad/3.png masks/test/bad/3.png",
+        "train/bad/4.png train/masks/bad/4.png",
+        "val/ok/2.png",
+    ]
+
+
+def test_an_image_in_no_folder_is_an_error(parts):
+    write_image(parts / "5.png")
+    with pytest.raises(DatasetCheckError, match=r"the image 5.png stands in no folder that says whether it is good"):
+        convert(parts, "Folder", seed=0)
+
+
+def test_a_mask_that_belongs_to_no_image_is_an_error(parts):
+    write_mask(parts / "masks/ng/7.png")
+    with pytest.raises(DatasetCheckError, match=r"the mask masks/ng/7.png belongs to no image .*name it masks/bad/000"):
+        convert(parts, "Folder", seed=0)
+
+
+def test_a_mask_that_could_be_that_of_two_bad_images_is_an_error(parts):
+    write_image(parts / "dent/1.png")
+    write_mask(parts / "masks/1.png")
+    with pytest.raises(DatasetCheckError, match=r"masks/1.png could be that of dent/1.png and of ng/1.jpg"):
+        convert(parts, "Folder", seed=0)
+
+
+def test_an_unreadable_bad_image_is_an_error_and_nothing_is_written(parts):
+    (parts / "ng/0.jpg").write_bytes(b"no picture")
+    before = tree(parts)
+    with pytest.raises(DatasetCheckError, match=r"the image ng/0.jpg cannot be used"):
+        convert(parts, "Folder", seed=0)
+    assert tree(parts) == before
+
+
+def test_a_folder_without_images_is_an_error(tmp_path):
+    with pytest.raises(DatasetError, match=r"holds no images .*Images end in .bmp"):
+        convert(tmp_path, "Folder", seed=0)
