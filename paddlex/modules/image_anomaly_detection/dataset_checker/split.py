@@ -17,9 +17,9 @@ from paddlex.utils.logging import logger
 def split(root: Path, train_percent: float | None, val_percent: float | None, seed: int) -> None:
     """Pool the images of both lists and draw the lists anew; the old ones are kept as ``.bak``.
 
-    The percentages are of the normal images: those without a mask, or with an empty one in a folder that names no
-    defect, which is dropped. Anomalous images never train, they all go to ``val.txt``. The same images and seed give the same lists, whatever the lists
-    looked like before.
+    The percentages are of the normal images: those without a mask, or with an empty one in a folder that names no defect;
+    that mask is dropped. Anomalous images never train, they all go to ``val.txt``. The same images and seed give the same
+    lists, whatever the lists looked like before.
 
     Raises:
         DatasetError: the percentages are not two that make 100, a list cannot be read, or one would be empty.

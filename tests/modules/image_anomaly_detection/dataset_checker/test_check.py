@@ -187,10 +187,7 @@ def test_a_training_image_with_anomalies_in_its_mask_is_an_error(root):
     write_mask(root / "masks/other.png")
     add_line(root, "train", "train/other/000.png masks/other.png")
     problem = only_error(root)
-    assert (
-        problem["what"]
-        == "the training image train/other/000.png is listed as defective, with the mask masks/other.png"
-    )
+    assert problem["what"] == "the training image train/other/000.png has anomalies in its mask masks/other.png"
     assert problem["remedy"] == "Train on normal images only: move the line to val.txt"
 
 
