@@ -72,7 +72,8 @@ class CalibrationSection(Section):
     """Where the thresholds come from: normal images of the training list that the student is not trained on."""
 
     holdout_percent: Annotated[float, Field(gt=0, le=50)] = 20
-    target_fpr: Rate = 0.01
+    fusion: Literal["calibrated", "product"] = "calibrated"
+    target_fpr: Rate = 0.05
     target_pixel_fpr: Rate = 0.001
 
 

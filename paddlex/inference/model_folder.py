@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from paddlex.errors import ModelError
-from paddlex.inference.postprocess import PADDLEX_THRESHOLDS, Thresholds
+from paddlex.inference.postprocess import PADDLEX_LIMITS, Limit, Limits
 from paddlex.inference.transforms import Transform
 from paddlex.utils.files import write_text
 
@@ -23,7 +23,7 @@ PARAMS_NAME = "inference.pdiparams"
 OWN_BLOCK = "AnomalyDetection"
 
 #: Where a training run puts its inference folder, below ``Global.output``.
-NESTED_FOLDERS = ("inference", "best_model/inference")
+NESTED_FOLDERS = ("best_model/inference", "inference")
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,44 @@ class ModelFolder:
         path: the folder.
         model_name: ``Global.model_name``, such as STFPM.
         transform: from an image to the network's input.
-        thresholds: the calibrated ones, or PaddleX's constant where there are none.
         own: our block of inference.yml as it stands: calibration, architecture, weights; {} for a model made elsewhere.
     """
 
     path: Path
     model_name: str
     transform: Transform
-    thresholds: Thresholds = PADDLEX_THRESHOLDS
     own: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_calibrated(self) -> bool:
         return "calibration" in self.own
+
+    @property
+    def output(self) -> int:
+        """Which output of the graph is the anomaly map: 0 is the paper's, 1 the calibrated one."""
+        return int(self.is_calibrated and self.own["calibration"].get("fusion") == "calibrated")
+
+    @property
+    def limits(self) -> Limits:
+        """The calibrated limits, or PaddleX's constant where there are none.
+
+        Raises:
+            ModelError: the calibration cannot be read.
+        """
+        if not self.is_calibrated:
+            return PADDLEX_LIMITS
+        try:
+            calibration = self.own["calibration"]
+            image, pixel = (
+                Limit(float(calibration[f"{kind}_threshold"]), float(calibration[f"{kind}_typical"]))
+                for kind in ("image", "pixel")
+            )
+            return Limits(image, pixel, str(calibration["method"]), float(calibration.get("region_cut", 0)))
+        except (KeyError, TypeError, ValueError) as error:
+            where = self.path / CONFIG_NAME
+            raise ModelError(
+                f"the calibration cannot be read ({error})", where=where, remedy="Export it again"
+            ) from error
 
     @property
     def graph(self) -> Path:
@@ -112,26 +137,11 @@ def _read(folder: Path) -> ModelFolder:
             remedy="Export it again",
         ) from error
     own = content.get(OWN_BLOCK) or {}
+    if not isinstance(own, Mapping) or not isinstance(own.get("calibration", {}), Mapping):
+        raise ModelError(f"{OWN_BLOCK} in inference.yml cannot be read", where=where, remedy="Export it again")
     return ModelFolder(
         path=folder,
         model_name=model_name,
         transform=Transform.from_deploy(deploy_transforms, where),
-        thresholds=_thresholds(own, where),
         own=own,
     )
-
-
-def _thresholds(own: Mapping[str, Any], where: Path) -> Thresholds:
-    if not isinstance(own, Mapping) or "calibration" not in own:
-        return PADDLEX_THRESHOLDS
-    try:
-        calibration = own["calibration"]
-        image, pixel = float(calibration["image_threshold"]), float(calibration["pixel_threshold"])
-        source = str(calibration["method"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{OWN_BLOCK}.calibration cannot be read ({error})", where=where, remedy="Export it again"
-        ) from error
-    if not (image > 0 and pixel > 0):
-        raise ModelError(f"the thresholds {image} and {pixel} are not positive", where=where, remedy="Train it again")
-    return Thresholds(image, pixel, source)

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from paddlex.inference.postprocess import normalised_score
+from paddlex.inference.postprocess import Limit
 from paddlex.utils.files import atomic_path
 
 _INK = (40, 40, 40)
@@ -25,7 +25,7 @@ _HEADER = 84
 _LEGEND = 62
 
 
-def draw_result(result: Mapping[str, Any]) -> np.ndarray:
+def draw_result(result: Mapping[str, Any], pixel_limit: Limit) -> np.ndarray:
     """The verdict, then the image with the mask outlined beside the heat map with its scale: uint8 [h, w, 3] BGR.
 
     The heat map's colours mean the same on every image: the middle of the scale is the model's pixel threshold.
@@ -37,7 +37,7 @@ def draw_result(result: Mapping[str, Any]) -> np.ndarray:
     small = cv2.resize(image, (width, height), interpolation=interpolation)
     outlined = outline(small, cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST))
     small_map = cv2.resize(anomaly_map, (width, height), interpolation=cv2.INTER_LINEAR)
-    heated = cv2.addWeighted(small, 0.45, heat_map(small_map, result["pixel_threshold"]), 0.55, 0)
+    heated = cv2.addWeighted(small, 0.45, heat_map(small_map, pixel_limit), 0.55, 0)
 
     panel = max(width, 280)
     canvas = np.full((_HEADER + height + _LEGEND, 2 * panel + 3 * _MARGIN, 3), _PAPER, np.uint8)
@@ -49,10 +49,11 @@ def draw_result(result: Mapping[str, Any]) -> np.ndarray:
     return canvas
 
 
-def heat_map(anomaly_map: np.ndarray, threshold: float) -> np.ndarray:
+def heat_map(anomaly_map: np.ndarray, limit: Limit) -> np.ndarray:
     """Colours for a raw map [H, W]: blue is normal, the middle of the scale is the threshold, red is far above it."""
-    share = normalised_score(np.maximum(anomaly_map, 0), threshold)
-    return cv2.applyColorMap(np.uint8(np.clip(np.asarray(share) * 255, 0, 255)), cv2.COLORMAP_TURBO)
+    score = limit.normalise(anomaly_map)  # 0.25 is typical of normal pixels, 0.5 the threshold
+    place = np.where(score < 0.5, np.maximum(2 * score - 0.5, 0), score)
+    return cv2.applyColorMap((place * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
 
 
 def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

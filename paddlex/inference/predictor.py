@@ -13,7 +13,7 @@ from paddlex.errors import ModelError, PaddleXError
 from paddlex.inference.backends import open_backend
 from paddlex.inference.inputs import Source, expand, read_image
 from paddlex.inference.model_folder import open_model_folder
-from paddlex.inference.postprocess import anomaly_mask, anomaly_score, normalised_score, resize_map
+from paddlex.inference.postprocess import anomaly_mask, anomaly_score, resize_map
 from paddlex.inference.results import AnomalyResult
 from paddlex.utils.devices import resolve_device
 from paddlex.utils.logging import logger
@@ -52,7 +52,7 @@ class AnomalyPredictor:
             )
         self.device = resolve_device(device)
         self.backend = open_backend(self.folder, run_mode, self.device)
-        self.thresholds = self.folder.thresholds
+        self.limits = self.folder.limits
         if quiet:
             return
         logger.info(
@@ -60,9 +60,7 @@ class AnomalyPredictor:
             self.folder.model_name, self.folder.path, self.device, self.backend.run_mode,
         )  # fmt: skip
         if not self.folder.is_calibrated:
-            logger.warning(
-                "The model in %s is not calibrated: decisions use %s.", self.folder.path, self.thresholds.source
-            )
+            logger.warning("The model in %s is not calibrated: decisions use %s.", self.folder.path, self.limits.source)
 
     def predict(
         self,
@@ -91,7 +89,11 @@ class AnomalyPredictor:
 
     def anomaly_maps(self, images: list[np.ndarray]) -> np.ndarray:
         """uint8 [H, W, 3] BGR images of any sizes -> raw maps at the network's resolution, float32 [N, h, w]."""
-        return self.backend.run(self.folder.transform(images))[:, 0]
+        return self.backend.run(self.folder.transform(images))[self.folder.output][:, 0]
+
+    def paper_maps(self, images: list[np.ndarray]) -> np.ndarray:
+        """The same as the paper has them, the product over layers: what upstream PaddleX sees of a model."""
+        return self.backend.run(self.folder.transform(images))[0][:, 0]
 
     def _read(
         self, sources: Iterator[Source], on_error: Callable[[Source, PaddleXError], None] | None
@@ -110,17 +112,17 @@ class AnomalyPredictor:
         if not np.isfinite(raw_score):
             raise ModelError("the network's answer is not a number", remedy="The model is damaged; train it again")
         full_map = resize_map(anomaly_map, height, width)
-        mask = anomaly_mask(full_map, self.thresholds.pixel)
+        mask = anomaly_mask(full_map, self.limits)
         values: dict[str, Any] = {
             "input_path": os.fspath(source) if isinstance(source, (str, os.PathLike)) else None,
-            "is_anomalous": raw_score > self.thresholds.image,
-            "score": float(normalised_score(raw_score, self.thresholds.image)),
+            "is_anomalous": raw_score > self.limits.image.threshold,
+            "score": float(self.limits.image.normalise(raw_score)),
             "raw_score": raw_score,
-            "threshold": self.thresholds.image,
-            "pixel_threshold": self.thresholds.pixel,
+            "threshold": self.limits.image.threshold,
+            "pixel_threshold": self.limits.pixel.threshold,
             "anomalous_area": float(np.count_nonzero(mask) / mask.size),
             "pred": mask,
             "anomaly_map": full_map,
             "input_img": image,
         }
-        return AnomalyResult(values)
+        return AnomalyResult(values, self.limits.pixel)

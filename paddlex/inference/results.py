@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paddlex.inference.postprocess import Limit
 from paddlex.utils.files import atomic_path, write_text
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ class AnomalyResult(dict):
         input_img (np.ndarray): uint8 [H, W, 3] BGR, the image as it was read.
     """
 
+    def __init__(self, values: Mapping[str, Any], pixel_limit: Limit) -> None:
+        super().__init__(values)
+        self._pixel_limit = pixel_limit
+
     @property
     def json(self) -> dict[str, Any]:
         """``{"res": {...}}`` with plain Python values; the mask as nested lists, without the image and the map."""
@@ -45,7 +51,7 @@ class AnomalyResult(dict):
 
         from paddlex.inference.pictures import draw_result
 
-        return {"res": Image.fromarray(draw_result(self)[:, :, ::-1])}
+        return {"res": Image.fromarray(draw_result(self, self._pixel_limit)[:, :, ::-1])}
 
     def print(self, json_format: bool = False, indent: int = 4, ensure_ascii: bool = False) -> None:
         """Print the result, the mask shortened to its shape; with ``json_format`` as indented JSON."""
@@ -59,7 +65,7 @@ class AnomalyResult(dict):
         from paddlex.inference.pictures import draw_result, write_image
 
         path = self._file(save_path, ".png")
-        write_image(path, draw_result(self))
+        write_image(path, draw_result(self, self._pixel_limit))
         return path
 
     def save_to_json(self, save_path: str | os.PathLike[str], indent: int = 4, ensure_ascii: bool = False) -> Path:

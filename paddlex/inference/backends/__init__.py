@@ -18,8 +18,8 @@ class Backend(Protocol):
     #: The run mode that it was made with.
     run_mode: str
 
-    def run(self, batch: np.ndarray) -> np.ndarray:
-        """float32 [N, 3, H, W] -> the raw anomaly map, float32 [N, 1, H, W]."""
+    def run(self, batch: np.ndarray) -> list[np.ndarray]:
+        """float32 [N, 3, H, W] -> the graph's outputs, float32 [N, 1, H, W] each: the paper's raw map is the first."""
         ...
 
 

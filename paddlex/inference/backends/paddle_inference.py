@@ -47,12 +47,12 @@ class PaddleInference:
                 f"the graph cannot be loaded: {reason}", where=folder.graph, remedy="Export the model again"
             ) from error
         self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
-        self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
+        names = self._predictor.get_output_names()
+        self._outputs = [self._predictor.get_output_handle(name) for name in names]
 
-    def run(self, batch: np.ndarray) -> np.ndarray:
-        """float32 [N, 3, H, W] -> the raw anomaly map, float32 [N, 1, H, W]."""
+    def run(self, batch: np.ndarray) -> list[np.ndarray]:
+        """float32 [N, 3, H, W] -> the graph's outputs, float32 [N, 1, H, W] each: the paper's raw map is the first."""
         self._input.reshape(batch.shape)
         self._input.copy_from_cpu(batch)
         self._predictor.run()
-        anomaly_map: np.ndarray = self._output.copy_to_cpu()
-        return anomaly_map
+        return [output.copy_to_cpu() for output in self._outputs]

@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 
 from paddlex.errors import DatasetError
-from paddlex.inference.inputs import read_image
-from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
-from paddlex.modules.image_anomaly_detection.calibration import Calibration, PixelQuantile, image_threshold
 from paddlex.modules.image_anomaly_detection.dataset import Sample, read_mask
 from paddlex.modules.image_anomaly_detection.metrics import Confusion, auroc, confusion
 from paddlex.utils.logging import logger
@@ -72,29 +69,13 @@ def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interva
         "image_recall": images.recall,
         "image_f1": images.f1,
         "image_false_positive_rate": images.false_positive_rate,
-        "image_threshold": predictor.thresholds.image,
-        "pixel_threshold": predictor.thresholds.pixel,
-        "threshold_source": predictor.thresholds.source,
+        "image_threshold": predictor.limits.image.threshold,
+        "pixel_threshold": predictor.limits.pixel.threshold,
+        "threshold_source": predictor.limits.source,
         "normal_images": int((~is_anomalous).sum()),
         "anomalous_images": int(is_anomalous.sum()),
         "notes": _notes(is_anomalous, without_mask),
     }
-
-
-def calibrate(
-    predictor: AnomalyPredictor, samples: Sequence[Sample], target_fpr: float, target_pixel_fpr: float
-) -> Calibration:
-    """Find the thresholds on normal images that the model was not trained on, in memory that does not grow with them."""
-    width, height = predictor.folder.transform.size
-    quantile = PixelQuantile(target_pixel_fpr, len(samples) * width * height)
-    scores: list[float] = []
-    for start in progress(range(0, len(samples), _BATCH_SIZE), "Calibrate", unit="batch"):
-        images = [read_image(sample.image_path) for sample in samples[start : start + _BATCH_SIZE]]
-        maps = predictor.anomaly_maps(images)
-        scores.extend(anomaly_score(anomaly_map) for anomaly_map in maps)
-        quantile.add(maps)
-    limit, method = image_threshold(scores, target_fpr)
-    return Calibration(limit, quantile.value(), target_fpr, target_pixel_fpr, method, sorted(scores))
 
 
 def _predict(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,9 @@ from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, loa
 from paddlex.utils.files import atomic_path
 from paddlex.utils.logging import logger
 
+#: The suffix of weights that are an average over the training; the calibration is of the others.
+SMOOTHED = ".pdema"
+
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -32,7 +35,7 @@ def build_network(card: ModelCard) -> nn.Layer:
         raise ConfigError(
             f"unknown model {card.model_name!r}", where="Global.model", remedy=f"It is one of {', '.join(NETWORKS)}"
         )
-    return NETWORKS[card.model_name](card.backbone, card.layers)
+    return NETWORKS[card.model_name](card.backbone, card.layers, (card.image_size, card.image_size))
 
 
 def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[nn.Layer, ModelCard]:
@@ -47,11 +50,13 @@ def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[nn.L
     _assign(network.teacher, weights.arrays, weights.source)
     logger.info("Teacher: %s from %s.", card.backbone, weights.source)
     origin = {"source": weights.source, "sha256": weights.sha256}
-    return network, ModelCard(card.model_name, card.backbone, card.layers, card.image_size, origin)
+    return network, replace(card, teacher_weights=origin)
 
 
 def load_network(weight_path: str, model_name: str, train: TrainSection) -> tuple[nn.Layer, ModelCard]:
     """A whole model from a weight file, with the card beside it, or the config's architecture where there is no card.
+
+    Smoothed weights (.pdema) and weights from elsewhere are not calibrated.
 
     Raises:
         WeightsError: the file is missing, unsafe, or of another architecture.
@@ -59,11 +64,13 @@ def load_network(weight_path: str, model_name: str, train: TrainSection) -> tupl
     weights = load_checkpoint(weight_path)
     card = ModelCard.load(Path(weight_path)) or ModelCard.from_config(model_name, train)
     network = build_network(card)
-    _assign(network, weights.arrays, weights.source)
+    fusion = {name: tensor.numpy() for name, tensor in network.state_dict().items() if name.startswith("fusion.")}
+    if Path(weight_path).suffix == SMOOTHED or not fusion.keys() <= weights.arrays.keys():
+        card = replace(card, calibration=None)
+    _assign(network, {**fusion, **weights.arrays}, weights.source)
     network.eval()
     if not card.teacher_weights:
-        origin = {"source": weights.source, "sha256": weights.sha256}
-        card = ModelCard(card.model_name, card.backbone, card.layers, card.image_size, origin, card.calibration)
+        card = replace(card, teacher_weights={"source": weights.source, "sha256": weights.sha256})
     logger.info("Weights: %s, %s.", card.backbone, weights.source)
     return network, card
 
@@ -72,15 +79,6 @@ def save_arrays(arrays: Mapping[str, paddle.Tensor], path: str | os.PathLike[str
     """Write a state dict as Paddle does, atomically."""
     with atomic_path(path) as temporary:
         paddle.save(dict(arrays), str(temporary))
-
-
-def file_sha256(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _assign(layer: nn.Layer, arrays: Arrays, source: str) -> None:

@@ -59,7 +59,7 @@ class ModelCard:
     @classmethod
     def from_config(cls, model_name: str, train: TrainSection) -> ModelCard:
         """The architecture that a config describes."""
-        return cls(model_name, train.backbone, tuple(train.layers), train.image_size)
+        return cls(model_name, train.backbone, tuple(sorted(set(train.layers))), train.image_size)
 
     @classmethod
     def load(cls, weights: Path) -> ModelCard | None:

@@ -7,6 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +19,7 @@ from paddlex.config import Config, TrainSection
 from paddlex.errors import TrainingError, TrainingInterrupted
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive, shuffled
+from paddlex.modules.image_anomaly_detection.calibrator import calibrate
 from paddlex.modules.image_anomaly_detection.checkpoint import (
     WEIGHTS,
     Run,
@@ -26,9 +28,9 @@ from paddlex.modules.image_anomaly_detection.checkpoint import (
     read_tensors,
 )
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
-from paddlex.modules.image_anomaly_detection.evaluator import calibrate, evaluate
-from paddlex.modules.image_anomaly_detection.exporter import export, write_inference_config
-from paddlex.modules.image_anomaly_detection.model import new_network
+from paddlex.modules.image_anomaly_detection.evaluator import evaluate
+from paddlex.modules.image_anomaly_detection.exporter import export
+from paddlex.modules.image_anomaly_detection.model import new_network, save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
@@ -181,22 +183,19 @@ class Trainer:
         return float(value)
 
     def _finish(self) -> dict[str, Path]:
-        """Export and calibrate the last and the best model."""
-        progress = self.run.progress
+        """Calibrate and export the last and the best model."""
+        progress, network = self.run.progress, self.run.network
+        network.eval()
+        batches = consecutive(len(self.held_out_samples), self.options.batch_size)
+        size = self.run.card.image_size
         folders = {"last_1": self._checkpoint_folder(), "best": self.output / BEST_MODEL}
         for folder in folders.values():
-            self.run.network.set_state_dict(read_tensors(folder / WEIGHTS))
-            card = ModelCard.load(folder / WEIGHTS) or self.run.card
-            export(self.run.network, card, folder / INFERENCE)
-            calibration = calibrate(
-                self._predictor(folder),
-                self.held_out_samples,
-                self.options.calibration.target_fpr,
-                self.options.calibration.target_pixel_fpr,
-            )
-            card = card.with_calibration(calibration.to_dict())
+            network.set_state_dict(read_tensors(folder / WEIGHTS))
+            calibration = calibrate(network, self.held_out(batches), self.options.calibration, (size, size))
+            card = replace(ModelCard.load(folder / WEIGHTS) or self.run.card, calibration=calibration.to_dict())
+            save_arrays(network.state_dict(), folder / WEIGHTS)
             card.save(folder / WEIGHTS)
-            write_inference_config(card, folder / INFERENCE)
+            export(network, card, folder / INFERENCE)
         logger.info("Best model: epoch %d of %d, in %s.", progress.best_epoch, progress.epoch, folders["best"])
         logger.info(
             "Thresholds: image %.4g (%s), pixel %.4g.",

@@ -83,7 +83,8 @@ def load_checkpoint(path_or_url: str) -> Weights:
     """Load a whole STFPM, teacher and student, as ``train`` or upstream PaddleX saved it.
 
     Returns:
-        Arrays named ``teacher.<name>`` and ``student.<name>``, without layer4 and fc. Their shapes are not checked.
+        Arrays named ``teacher.<name>`` and ``student.<name>``, without layer4 and fc, and ``fusion.<name>`` where the
+        file has them. Their shapes are not checked.
 
     Raises:
         WeightsError: the file is missing, damaged, unsafe, no STFPM, or holds NaN or infinite values.
@@ -180,7 +181,7 @@ def _teacher_part(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _check_is_stfpm(arrays: Iterable[str], source: str) -> None:
-    others = [name for name in arrays if not name.startswith(("teacher.", "student."))]
+    others = [name for name in arrays if not name.startswith(("teacher.", "student.", "fusion."))]
     absent = [network for network in ("teacher", "student") if not any(name.startswith(network) for name in arrays)]
     if others or absent:
         why = f"it holds {_some(others)}" if others else f"it holds no {' and no '.join(absent)}"

@@ -10,7 +10,8 @@ from paddle.vision.models import resnet
 
 #: Depths whose structure paddle.vision knows; the student has the same one as the teacher.
 BACKBONES = ("resnet18", "resnet34", "resnet50")
-STAGES = ("layer1", "layer2", "layer3")
+STRIDES = {"layer1": 4, "layer2": 8, "layer3": 16}
+STAGES = tuple(STRIDES)
 
 
 class ResNetPyramid(nn.Layer):

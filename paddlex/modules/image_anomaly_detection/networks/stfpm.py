@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import paddle
 from paddle import nn
 
-from paddlex.modules.image_anomaly_detection.networks.resnet import STAGES, ResNetPyramid
+from paddlex.modules.image_anomaly_detection.networks.fusion import CalibratedFusion, product
+from paddlex.modules.image_anomaly_detection.networks.resnet import STAGES, STRIDES, ResNetPyramid
 
 
 def normalise(features: paddle.Tensor) -> paddle.Tensor:
@@ -16,7 +17,7 @@ def normalise(features: paddle.Tensor) -> paddle.Tensor:
 
 
 def squared_distance(teacher: paddle.Tensor, student: paddle.Tensor) -> paddle.Tensor:
-    """Squared L2 distance of two normalised features at each position: [N, C, h, w] twice -> [N, 1, h, w], within 0..4."""
+    """Squared L2 distance of normalised features at each position: [N, C, h, w] twice -> [N, 1, h, w], within 0..4."""
     return paddle.sum(paddle.square(teacher - student), axis=1, keepdim=True)
 
 
@@ -36,13 +37,19 @@ class STFPM(nn.Layer):
 
     Args:
         backbone: the structure of both, see ``ResNetPyramid``.
-        layers: the stages that are matched; the paper takes the first three.
+        layers: the stages that are matched, the finest first; the paper takes three.
+        image_size: height and width of the input.
     """
 
-    def __init__(self, backbone: str = "resnet18", layers: Sequence[str] = STAGES) -> None:
+    def __init__(
+        self, backbone: str = "resnet18", layers: Sequence[str] = STAGES, image_size: tuple[int, int] = (256, 256)
+    ) -> None:
         super().__init__()
         self.teacher = ResNetPyramid(backbone, layers)
         self.student = ResNetPyramid(backbone, layers)
+        height, width = image_size
+        strides = [STRIDES[layer] for layer in layers]
+        self.fusion = CalibratedFusion([(-(-height // stride), -(-width // stride)) for stride in strides])
         for parameter in self.teacher.parameters():
             parameter.stop_gradient = True
         self.teacher.eval()
@@ -58,18 +65,21 @@ class STFPM(nn.Layer):
         with paddle.no_grad():
             return [normalise(features) for features in self.teacher(x)]
 
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """The raw anomaly map: the product over layers of the squared distances, upsampled bilinearly (Eq. 4).
+    def distances(self, x: paddle.Tensor) -> list[paddle.Tensor]:
+        """The squared distance of each layer, [N, 1, h_l, w_l], for images float32 [N, 3, H, W]."""
+        pairs = zip(self.teacher(x), self.student(x))  # noqa: B905  (Paddle's tracer knows no strict)
+        return [squared_distance(normalise(teacher), normalise(student)) for teacher, student in pairs]
+
+    def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+        """The two anomaly maps of a batch.
 
         Args:
             x: float32 [N, 3, H, W], RGB, normalised as the teacher was trained.
 
         Returns:
-            float32 [N, 1, H, W], at least 0. The paper's map has half the squared distance: a constant factor of 2 a layer.
+            The paper's product of squared distances (its own map has half of each: a constant factor), and the calibrated
+            sum of z-scores, see ``CalibratedFusion``; float32 [N, 1, H, W] each.
         """
-        anomaly_map = paddle.ones([1])
-        for teacher, student in zip(self.teacher(x), self.student(x)):  # noqa: B905  (dy2static knows no strict)
-            distance = squared_distance(normalise(teacher), normalise(student))
-            distance = nn.functional.interpolate(distance, size=x.shape[2:], mode="bilinear", align_corners=False)
-            anomaly_map = anomaly_map * distance
-        return anomaly_map
+        distances = self.distances(x)
+        size = x.shape[2:]
+        return product(distances, size), self.fusion(distances, size)

@@ -1,0 +1,93 @@
+"""Calibrate a trained network on normal images: the fusion's statistics first, then the thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddlex.config import CalibrationSection
+from paddlex.inference.postprocess import anomaly_score
+from paddlex.modules.image_anomaly_detection.calibration import Calibration, PixelQuantile, image_threshold
+from paddlex.modules.image_anomaly_detection.fusion_statistics import choose_shrinkage, fit_statistics, folds_of
+from paddlex.modules.image_anomaly_detection.networks.fusion import product
+
+_BATCH_SIZE = 16
+_REGION_CUT = 0.25  # of z-scores; the product falls off so steeply by itself that it needs none
+
+Layers = list[np.ndarray]
+
+
+def calibrate(
+    network: nn.Layer, batches: Iterable[np.ndarray], options: CalibrationSection, image_size: tuple[int, int]
+) -> Calibration:
+    """Set the statistics of the network's fusion and find the thresholds.
+
+    The scores that the thresholds rest on are cross-fitted: the map of an image is made with statistics from the other
+    images (five folds), since its own would flatter it. The statistics that stay are from all images.
+
+    Args:
+        network: trained, in evaluation mode; its ``fusion`` is changed unless ``options.fusion`` is ``product``.
+        batches: float32 [N, 3, H, W] of normal images that the student was not trained on.
+        options: the fusion and the target rates.
+        image_size: (H, W).
+    """
+    layers = _distances(network, batches)
+    count = len(layers[0])
+    shrinkages: list[float] = []
+    if options.fusion == "calibrated":
+        shrinkages = [choose_shrinkage(layer) for layer in layers]
+        maps = _cross_fitted_maps(network, layers, shrinkages, image_size)
+    else:
+        maps = _maps(product, layers, np.arange(count), image_size)
+
+    scores: list[float] = []
+    medians: list[float] = []
+    quantile = PixelQuantile(options.target_pixel_fpr, count * image_size[0] * image_size[1])
+    for anomaly_map in maps:
+        scores.append(anomaly_score(anomaly_map))
+        medians.append(float(np.median(anomaly_map)))
+        quantile.add(anomaly_map)
+    if options.fusion == "calibrated":
+        network.fusion.set_statistics(fit_statistics(layers, shrinkages))
+    limit, method = image_threshold(scores, options.target_fpr)
+    return Calibration(
+        fusion=options.fusion,
+        image_threshold=limit,
+        pixel_threshold=quantile.value(),
+        image_typical=float(np.median(scores)),
+        pixel_typical=float(np.median(medians)),
+        target_fpr=options.target_fpr,
+        target_pixel_fpr=options.target_pixel_fpr,
+        method=method,
+        scores=sorted(scores),
+        region_cut=_REGION_CUT if options.fusion == "calibrated" else 0.0,
+        shrinkages=shrinkages,
+    )
+
+
+def _distances(network: nn.Layer, batches: Iterable[np.ndarray]) -> Layers:
+    """float32 [n, h_l, w_l] of each layer, for all images."""
+    with paddle.no_grad():
+        parts = [[layer.numpy()[:, 0] for layer in network.distances(paddle.to_tensor(batch))] for batch in batches]
+    return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
+
+
+def _cross_fitted_maps(
+    network: nn.Layer, layers: Layers, shrinkages: list[float], image_size: tuple[int, int]
+) -> Iterator[np.ndarray]:
+    for rest, fold in folds_of(len(layers[0])):
+        network.fusion.set_statistics(fit_statistics([layer[rest] for layer in layers], shrinkages))
+        yield from _maps(network.fusion, layers, fold, image_size)
+
+
+def _maps(
+    fuse: Callable[..., paddle.Tensor], layers: Layers, numbers: np.ndarray, image_size: tuple[int, int]
+) -> Iterator[np.ndarray]:
+    """Yield float32 [H, W] of the images with these numbers."""
+    for start in range(0, len(numbers), _BATCH_SIZE):
+        chosen = numbers[start : start + _BATCH_SIZE]
+        with paddle.no_grad():
+            yield from fuse([paddle.to_tensor(layer[chosen][:, None]) for layer in layers], image_size).numpy()[:, 0]
