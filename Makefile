@@ -29,7 +29,7 @@ demo: install
 	$(MODE)evaluate
 	$(MODE)export
 	$(MODE)predict -o Predict.input=$(DATASET)/images/val
-	$(RUN) -m paddlex.demo_summary $(OUTPUT)
+	$(RUN) -m paddlex.modules.image_anomaly_detection.demo.summary $(OUTPUT)
 
 test: install
 	$(RUN) -m pytest

@@ -106,6 +106,7 @@ def evaluate(config: Config) -> Result:
     from paddlex.inference.predictor import AnomalyPredictor
     from paddlex.modules.image_anomaly_detection import evaluator
     from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
+    from paddlex.modules.image_anomaly_detection.evaluation_files import write_table
     from paddlex.modules.image_anomaly_detection.exporter import export
     from paddlex.modules.image_anomaly_detection.model import load_network
 
@@ -115,10 +116,18 @@ def evaluate(config: Config) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         export(network, card, Path(folder) / "inference")
         predictor = AnomalyPredictor(Path(folder) / "inference", device=device, quiet=True)
-        metrics = evaluator.evaluate(predictor, samples, config.Evaluate.log_interval)
+        evaluation = evaluator.evaluate(predictor, samples, config.Evaluate.log_interval)
+    write_table(evaluation, config.output / "evaluate" / "per_image.csv")
+    metrics = evaluation.to_dict()
     for name, value in metrics.items():
-        logger.info("%s: %s", name, f"{value:.4f}" if isinstance(value, float) else value)
-    return {"metrics": metrics, "weights": weight_path, "teacher_weights": dict(card.teacher_weights)}
+        if not isinstance(value, dict):
+            logger.info("%s: %s", name, f"{value:.4f}" if isinstance(value, float) else value)
+    return {
+        "metrics": metrics,
+        "per_image": "evaluate/per_image.csv",
+        "weights": weight_path,
+        "teacher_weights": dict(card.teacher_weights),
+    }
 
 
 def export(config: Config) -> Result:

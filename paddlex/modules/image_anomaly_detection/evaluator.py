@@ -3,86 +3,160 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from paddlex.errors import DatasetError
+from paddlex.inference.postprocess import Limits
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
 from paddlex.modules.image_anomaly_detection.dataset import Sample, read_mask
-from paddlex.modules.image_anomaly_detection.metrics import Confusion, auroc, confusion
+from paddlex.modules.image_anomaly_detection.metrics import (
+    Confusion,
+    ImageMetrics,
+    PixelAccumulator,
+    PixelMetrics,
+    confusion,
+    image_metrics,
+)
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress
 
 _BATCH_SIZE = 4  # the results do not depend on it
+_CURVES = ("roc_curve", "precision_recall_curve", "pro_curve")
 
 
-def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interval: int | None = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ImageRow:
+    """What became of one validation image.
+
+    Attributes:
+        sample: its line of the list.
+        is_anomalous: what it is.
+        called_anomalous: what the model says.
+        score, raw_score: as in the result.
+        pixels: the mask against the true one; None where the true one is unknown.
+    """
+
+    sample: Sample
+    is_anomalous: bool
+    called_anomalous: bool
+    score: float
+    raw_score: float
+    pixels: Confusion | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model on a set of images.
+
+    Attributes:
+        rows: one for each image, in the order of the list.
+        limits: the thresholds of the decisions.
+        image: image-level figures.
+        pixel: pixel-level figures over all thresholds.
+        pixel_confusion: the masks at the pixel threshold.
+        image_by_type, pixel_by_type: each defect type against all normal images, and against all normal pixels.
+        notes: why a figure is None or what was left out.
+    """
+
+    rows: list[ImageRow]
+    limits: Limits
+    image: ImageMetrics
+    pixel: PixelMetrics
+    pixel_confusion: Confusion
+    image_by_type: dict[str, ImageMetrics]
+    pixel_by_type: dict[str, PixelMetrics]
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The metrics as they stand in evaluate_result.json; see docs/outputs.md."""
+        image, pixels = self.image.confusion, self.pixel_confusion
+        normal_images = sum(not row.is_anomalous for row in self.rows)
+        return {
+            "image_auroc": self.image.auroc,
+            "pixel_auroc": self.pixel.auroc,
+            "aupro": self.pixel.aupro_30,
+            "IoU": pixels.iou,
+            "Precision": pixels.precision,
+            "Recall": pixels.recall,
+            "F1": pixels.f1,
+            "pixel_false_positive_rate": pixels.false_positive_rate,
+            "image_precision": image.precision,
+            "image_recall": image.recall,
+            "image_f1": image.f1,
+            "image_false_positive_rate": image.false_positive_rate,
+            "image_threshold": self.limits.image.threshold,
+            "pixel_threshold": self.limits.pixel.threshold,
+            "threshold_source": self.limits.source,
+            "normal_images": normal_images,
+            "anomalous_images": len(self.rows) - normal_images,
+            "notes": self.notes,
+            "image_level": _image_figures(self.image),
+            "pixel_level": {**_pixel_figures(self.pixel), **pixels.rates()},
+            "by_defect_type": {
+                name: {
+                    "images": sum(row.is_anomalous and row.sample.defect_type == name for row in self.rows),
+                    "image_level": _image_figures(self.image_by_type[name]),
+                    "pixel_level": _pixel_figures(self.pixel_by_type.get(name, PixelMetrics())),
+                }
+                for name in self.image_by_type
+            },
+        }
+
+
+def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interval: int | None = None) -> Evaluation:
     """Predict every sample and compare.
 
     An image is anomalous if its mask has a non-zero pixel. One whose mask is empty although its folder names a defect is
-    anomalous too, but left out of the pixel figures: where the defect is, nobody has said. What the samples do not allow
-    (no normal or no anomalous images) is None, with the reason under "notes".
+    anomalous too, but left out of the pixel figures: where the defect is, nobody has said.
 
     Args:
         predictor: the model.
         samples: validation samples.
         log_interval: a log line after every so many batches; None for none.
 
-    Returns:
-        The metrics, flat: image_auroc, pixel_auroc; IoU, Precision, Recall, F1 of the pixels at the pixel threshold;
-        image_precision, image_recall, image_f1, image_false_positive_rate at the image threshold; the thresholds; counts.
+    Raises:
+        DatasetError: a mask of another size than its image.
+        ImageReadError: an image or a mask that cannot be read.
     """
-    scores: list[float] = []
-    decisions: list[bool] = []
-    anomalous: list[bool] = []
-    normal_pixels: list[np.ndarray] = []
-    anomalous_pixels: list[np.ndarray] = []
-    pixels = Confusion(0, 0, 0, 0)
-    without_mask = 0
-    for number, (sample, result) in enumerate(_predict(predictor, samples, "Evaluate"), 1):
+    rows: list[ImageRow] = []
+    pixels = PixelAccumulator()
+    for number, (sample, result) in enumerate(_predict(predictor, samples), 1):
         mask = _mask(sample, result)
-        has_mask = bool(mask.any())
-        scores.append(result["raw_score"])
-        decisions.append(result["is_anomalous"])
-        anomalous.append(has_mask or sample.is_defective_by_name)
-        if has_mask or not anomalous[-1]:
-            normal_pixels.append(result["anomaly_map"][~mask])
-            anomalous_pixels.append(result["anomaly_map"][mask])
-            pixels += confusion(result["pred"][0] > 0, mask)
-        else:
-            without_mask += 1
+        counts = None
+        if mask.any() or not sample.is_defective_by_name:
+            counts = confusion(result["pred"][0] > 0, mask)
+            pixels.add(result["anomaly_map"], mask, sample.defect_type)
+        is_anomalous = bool(mask.any()) or sample.is_defective_by_name
+        decision = result["is_anomalous"], result["score"], result["raw_score"]
+        rows.append(ImageRow(sample, is_anomalous, *decision, counts))
         if log_interval and number % (log_interval * _BATCH_SIZE) == 0:
             logger.info("Evaluated %d of %d images.", number, len(samples))
-    is_anomalous, all_scores = np.array(anomalous), np.array(scores)
-    images = confusion(decisions, anomalous)
-    return {
-        "image_auroc": auroc(all_scores[~is_anomalous], all_scores[is_anomalous]),
-        "pixel_auroc": auroc(_concatenated(normal_pixels), _concatenated(anomalous_pixels)),
-        "IoU": pixels.iou,
-        "Precision": pixels.precision,
-        "Recall": pixels.recall,
-        "F1": pixels.f1,
-        "pixel_false_positive_rate": pixels.false_positive_rate,
-        "image_precision": images.precision,
-        "image_recall": images.recall,
-        "image_f1": images.f1,
-        "image_false_positive_rate": images.false_positive_rate,
-        "image_threshold": predictor.limits.image.threshold,
-        "pixel_threshold": predictor.limits.pixel.threshold,
-        "threshold_source": predictor.limits.source,
-        "normal_images": int((~is_anomalous).sum()),
-        "anomalous_images": int(is_anomalous.sum()),
-        "notes": _notes(is_anomalous, without_mask),
+
+    threshold = predictor.limits.image.threshold
+    normal = _raw_scores(row for row in rows if not row.is_anomalous)
+    types = sorted({row.sample.defect_type for row in rows if row.is_anomalous})
+    anomalous = {
+        name: _raw_scores(row for row in rows if row.is_anomalous and row.sample.defect_type == name) for name in types
     }
+    return Evaluation(
+        rows=rows,
+        limits=predictor.limits,
+        image=image_metrics(normal, np.concatenate([np.empty(0), *anomalous.values()]), threshold),
+        pixel=pixels.compute(),
+        pixel_confusion=sum((row.pixels for row in rows if row.pixels), Confusion(0, 0, 0, 0)),
+        image_by_type={name: image_metrics(normal, scores, threshold) for name, scores in anomalous.items()},
+        pixel_by_type=pixels.compute_by_type(),
+        notes=_notes(rows),
+    )
 
 
-def _predict(
-    predictor: AnomalyPredictor, samples: Sequence[Sample], description: str
-) -> Iterator[tuple[Sample, AnomalyResult]]:
+def _predict(predictor: AnomalyPredictor, samples: Sequence[Sample]) -> Iterator[tuple[Sample, AnomalyResult]]:
     results = predictor.predict([str(sample.image_path) for sample in samples], batch_size=_BATCH_SIZE)
-    yield from zip(samples, progress(results, description, total=len(samples)), strict=True)
+    yield from zip(samples, progress(results, "Evaluate", total=len(samples)), strict=True)
 
 
 def _mask(sample: Sample, result: AnomalyResult) -> np.ndarray:
@@ -99,16 +173,28 @@ def _mask(sample: Sample, result: AnomalyResult) -> np.ndarray:
     return mask
 
 
-def _concatenated(arrays: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate(arrays) if arrays else np.empty(0, np.float32)
+def _raw_scores(rows: Iterator[ImageRow]) -> np.ndarray:
+    return np.array([row.raw_score for row in rows], np.float64)
 
 
-def _notes(is_anomalous: np.ndarray, without_mask: int) -> list[str]:
+def _image_figures(metrics: ImageMetrics) -> dict[str, Any]:
+    values = {name: value for name, value in vars(metrics).items() if name not in _CURVES}
+    decisions: Confusion = values.pop("confusion")
+    intervals = values.pop("intervals")
+    return {**values, **decisions.rates(), **vars(decisions), "intervals_95": intervals}
+
+
+def _pixel_figures(metrics: PixelMetrics) -> dict[str, Any]:
+    return {name: value for name, value in vars(metrics).items() if name not in _CURVES}
+
+
+def _notes(rows: Sequence[ImageRow]) -> list[str]:
     notes = []
-    if is_anomalous.all():
-        notes.append("image_auroc and the false-positive rate need normal validation images; there are none")
-    if not is_anomalous.any():
-        notes.append("AUROC, IoU, Precision and Recall need anomalous validation images with masks; there are none")
+    if all(row.is_anomalous for row in rows):
+        notes.append("AUROC and the false-positive rate need normal validation images; there are none")
+    if not any(row.is_anomalous for row in rows):
+        notes.append("AUROC, AUPRO, IoU, Precision and Recall need anomalous validation images; there are none")
+    without_mask = sum(row.pixels is None for row in rows)
     if without_mask:
         notes.append(f"{without_mask} defective images have an empty mask and are left out of the pixel figures")
     return notes

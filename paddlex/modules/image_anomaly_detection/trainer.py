@@ -174,7 +174,7 @@ class Trainer:
         samples = read_samples(self.config.Global.dataset_dir or "", VAL_LIST)
         with TemporaryDirectory() as folder:
             export(self.run.network, self.run.card, Path(folder) / INFERENCE)
-            value = evaluate(self._predictor(Path(folder)), samples)["image_auroc"]
+            value = evaluate(self._predictor(Path(folder)), samples).image.auroc
         if value is None:
             raise TrainingError(
                 "the best model cannot be chosen by AUROC: val.txt has no normal or no anomalous images",

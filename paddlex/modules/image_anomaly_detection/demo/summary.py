@@ -1,0 +1,44 @@
+"""The last words of ``make demo``: the scores that were reached, and which files to look at."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = ("thread/000", "bent/000", "good/000")
+
+
+def summarise(output: Path) -> str:
+    """Text about the results of all five modes below ``output``."""
+    train, evaluation, prediction = (_result(output, mode) for mode in ("train", "evaluate", "predict"))
+    metrics = evaluation["metrics"]
+    pictures = [output / "predict" / f"{name}_res.png" for name in EXAMPLES]
+    lines = [
+        "",
+        f"Trained in {train['minutes']:.1f} minutes on normal images alone. On the validation images, "
+        f"{metrics['normal_images']} normal and {metrics['anomalous_images']} defective:",
+        f"  image AUROC {metrics['image_auroc']:.3f}, pixel AUROC {metrics['pixel_auroc']:.3f}",
+        f"  at the calibrated threshold {metrics['image_recall']:.0%} of the defective images are found, "
+        f"and {metrics['image_false_positive_rate']:.0%} of the normal ones are false alarms",
+        f"  of the pixels: IoU {metrics['IoU']:.3f}, Precision {metrics['Precision']:.3f}, Recall {metrics['Recall']:.3f}",
+        "",
+        f"{prediction['images']} images were predicted. Look at",
+        *(f"  {path}" for path in pictures if path.is_file()),
+        f"  {output / 'predict' / 'summary.csv'}            one line for each image",
+        f"  {output / 'predict' / EXAMPLES[0]}_res.json   the result for a program",
+        f"  {output / 'check_dataset' / 'histogram.png'}       what is in the data set",
+        f"  {output / 'evaluate_result.json'}              all figures",
+        f"The model to carry away is {output / 'best_model' / 'inference'}.",
+    ]
+    return "\n".join(lines)
+
+
+def _result(output: Path, mode: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((output / f"{mode}_result.json").read_text(encoding="utf-8"))
+    return result
+
+
+if __name__ == "__main__":
+    print(summarise(Path(sys.argv[1])))
