@@ -21,6 +21,9 @@ def create_model(
     device: str | None = None,
     *,
     run_mode: str = "auto",
+    threshold: float | None = None,
+    target_fpr: float | None = None,
+    min_area: float | None = None,
 ) -> AnomalyPredictor:
     """Load a model that is ready to judge images.
 
@@ -30,6 +33,9 @@ def create_model(
             once and keeps it in the cache.
         device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
         run_mode: how the network is run: ``auto``, ``paddle`` or ``mkldnn``.
+        threshold: another limit for the raw image score than the model's own.
+        target_fpr: instead of a threshold, the share of good parts that may be called anomalous.
+        min_area: share of the image below which an anomalous region is left out.
 
     Returns:
         A predictor; its ``predict(input, batch_size=1)`` yields results.
@@ -43,4 +49,12 @@ def create_model(
     from paddlex.inference.predictor import AnomalyPredictor
 
     folder = official_model_folder(model_name) if model_dir is None else model_dir
-    return AnomalyPredictor(folder, model_name=model_name, device=device, run_mode=run_mode)
+    return AnomalyPredictor(
+        folder,
+        model_name=model_name,
+        device=device,
+        run_mode=run_mode,
+        threshold=threshold,
+        target_fpr=target_fpr,
+        min_area=min_area,
+    )

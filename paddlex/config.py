@@ -32,7 +32,7 @@ PositiveInt = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """A part of the config; keys that it does not declare are errors."""
 
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 class GlobalSection(Section):
@@ -75,6 +75,8 @@ class CalibrationSection(Section):
     fusion: Literal["calibrated", "product"] = "calibrated"
     target_fpr: Rate = 0.05
     target_pixel_fpr: Rate = 0.001
+    rule: Literal["target_fpr", "best_f1"] = "target_fpr"
+    min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0001
 
 
 class TrainSection(Section):
@@ -132,6 +134,10 @@ class PredictSection(Section):
     batch_size: PositiveInt = 1
     model_dir: str | None = None
     input: str | list[str] | None = None
+    threshold: float | None = None
+    target_fpr: Rate | None = None
+    min_area: Annotated[float, Field(ge=0, lt=1)] | None = None
+    save_coco: bool = False
     kernel_option: KernelOptionSection = KernelOptionSection()
 
 
@@ -200,7 +206,10 @@ def _read_file(path: str | os.PathLike[str], origin: dict[str, str]) -> dict[str
         return {}
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError("the config is not a mapping of sections", where=path, remedy="Start from a shipped config")
-    return _construct(node, "", lambda line: f"{path} line {line}", origin)
+    try:
+        return _construct(node, "", lambda line: f"{path} line {line}", origin)
+    except RecursionError:
+        raise ConfigError("an alias in the config refers to itself", where=path, remedy="Write it out") from None
 
 
 def _apply_override(values: dict[str, Any], override: str, origin: dict[str, str]) -> None:
@@ -216,14 +225,17 @@ def _apply_override(values: dict[str, Any], override: str, origin: dict[str, str
     if node is None:
         node = yaml.ScalarNode("tag:yaml.org,2002:str" if text.strip() else "tag:yaml.org,2002:null", text)
     is_list = isinstance(node, yaml.SequenceNode) and _takes_list(key)
-    if not isinstance(node, yaml.ScalarNode) and not is_list:  # a file called [1].png, say
+    is_plain_text = isinstance(node, yaml.ScalarNode) and node.style is None and not node.tag.endswith(":null")
+    if is_plain_text and _takes_text(key):  # a path may hold " #", or start with "!"
+        node = yaml.ScalarNode("tag:yaml.org,2002:str", text.strip())
+    elif not isinstance(node, yaml.ScalarNode) and not is_list:  # a file called [1].png, say
         node = yaml.ScalarNode("tag:yaml.org,2002:str", text)
     *parents, last = key.split(".")
     section = values
-    for parent in parents:
+    for depth, parent in enumerate(parents, 1):
         section = section.setdefault(parent, {})
         if not isinstance(section, dict):
-            raise ConfigError(f"{parent} is not a section", where=where, remedy=_suggestion(key))
+            raise ConfigError(f"{'.'.join(parents[:depth])} is not a section", where=where, remedy=_suggestion(key))
     origin[key] = where
     section[last] = _construct(node, key, lambda line: where, origin)
 
@@ -233,9 +245,11 @@ def _construct(node: yaml.Node, key: str, describe: Any, origin: dict[str, str])
     if isinstance(node, yaml.MappingNode):
         values: dict[str, Any] = {}
         for name_node, value_node in node.value:
+            where = describe(name_node.start_mark.line + 1)
+            if not isinstance(name_node, yaml.ScalarNode):
+                raise ConfigError("a key must be a name", where=where, remedy="Mend it")
             name = str(name_node.value)
             child = f"{key}.{name}" if key else name
-            where = describe(name_node.start_mark.line + 1)
             if name in values:
                 raise ConfigError(f"the key {child} stands twice", where=where, remedy="Keep one of the two")
             origin[child] = where
@@ -249,7 +263,11 @@ def _construct(node: yaml.Node, key: str, describe: Any, origin: dict[str, str])
         return node.value
     if node.tag.endswith(":str"):
         return node.value
-    return yaml.SafeLoader("").construct_object(node)
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except (yaml.YAMLError, ValueError):  # a tag that YAML does not know, or a date such as 2026-13-01
+        where = describe(node.start_mark.line + 1)
+        raise ConfigError(f"{key} cannot be read", where=where, remedy="Mend the value, or quote it") from None
 
 
 def _annotation(key: str) -> Any:
@@ -283,7 +301,7 @@ def _takes_list(key: str) -> bool:
 def _explain(error: ValidationError, origin: Mapping[str, str]) -> ConfigError:
     problems = error.errors(include_url=False)
     first = problems[0]
-    names = [part for part in first["loc"] if isinstance(part, str) and not part.startswith(("list[", "str"))]
+    names = [part for part in first["loc"] if isinstance(part, str) and part not in ("str", "list[str]")]
     key = ".".join(names)
     where = next((origin[k] for k in origin if k == key or k.startswith(f"{key}.")), None)
     more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
@@ -291,8 +309,8 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> ConfigError:
         return ConfigError(f"unknown key {key}{more}", where=where, remedy=_suggestion(key))
     got = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
     is_section_type = first["type"] in ("model_type", "model_attributes_type")
-    message = "must be a section of keys" if is_section_type else first["msg"].removeprefix("Input ")
-    message = message.replace("should be", "must be")
+    message = "must be a section of keys" if is_section_type else first["msg"].partition(" after validation")[0]
+    message = message.removeprefix("Input ").removeprefix("List ").replace("should ", "must ")
     return ConfigError(f"{key} {message}{got}{more}", where=where, remedy="Mend the value")
 
 

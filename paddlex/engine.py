@@ -156,11 +156,20 @@ def predict(config: Config) -> Result:
     from paddlex.inference.predictor import AnomalyPredictor
 
     options = config.Predict
-    if options.input is None:
+    if not options.input:
         raise ConfigError("no images to predict", where="Predict.input", remedy="Set it to a file, folder, glob or URL")
     model_dir = options.model_dir or str(config.output)
-    predictor = AnomalyPredictor(model_dir, device=_device(config), run_mode=options.kernel_option.run_mode)
-    return predict_to_folder(predictor, options.input, config.output / "predict", options.batch_size)
+    predictor = AnomalyPredictor(
+        model_dir,
+        device=_device(config),
+        run_mode=options.kernel_option.run_mode,
+        threshold=options.threshold,
+        target_fpr=options.target_fpr,
+        min_area=options.min_area,
+    )
+    return predict_to_folder(
+        predictor, options.input, config.output / "predict", options.batch_size, save_coco=options.save_coco
+    )
 
 
 MODES: dict[str, Callable[[Config], Result]] = {
@@ -207,7 +216,8 @@ def _report(error: BaseException, path: str, overrides: Sequence[str]) -> None:
     logger.error("%s", message)
     section = read_loosely(path, overrides).get("Global")
     section = section if isinstance(section, dict) else {}
-    mode, output = str(section.get("mode") or "check_dataset"), str(section.get("output") or DEFAULT_OUTPUT)
+    mode, output = str(section.get("mode") or "check_dataset"), section.get("output")
+    output = output if isinstance(output, str) and output else DEFAULT_OUTPUT
     name = mode if re.fullmatch(r"\w{1,40}", mode) else "unknown_mode"
     result: Result = {"done_flag": False, "err_type": type(error).__name__, "err_msg": message}
     problems = getattr(error, "problems", None)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from paddlex.errors import ImageReadError, PaddleXError
+from paddlex.inference.coco import CocoCollector
 from paddlex.inference.inputs import Source, describe
 from paddlex.inference.predictor import AnomalyPredictor
-from paddlex.utils.files import atomic_path
+from paddlex.utils.files import atomic_path, write_json
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress
 
@@ -20,9 +21,9 @@ _COLUMNS = ("input_path", "is_anomalous", "score", "raw_score", "anomalous_area"
 
 
 def predict_to_folder(
-    predictor: AnomalyPredictor, source: str | Sequence[str], folder: Path, batch_size: int
+    predictor: AnomalyPredictor, source: str | Sequence[str], folder: Path, batch_size: int, save_coco: bool = False
 ) -> dict[str, Any]:
-    """Write ``<name>_res.png`` and ``<name>_res.json`` for each image, and summary.csv with a line for each.
+    """Write ``<name>_res.png`` and ``<name>_res.json`` for each image, summary.csv, and coco.json if asked to.
 
     Images below an input folder keep their sub-folders. An image that cannot be read is logged, counted and left out.
 
@@ -44,6 +45,7 @@ def predict_to_folder(
 
     count = anomalous = 0
     names = _Names(source, folder)
+    coco = CocoCollector() if save_coco else None
     start = time.monotonic()
     with atomic_path(folder / "summary.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, _COLUMNS)
@@ -55,8 +57,12 @@ def predict_to_folder(
             result.save_to_json(json_file)
             row = {key: result[key] for key in _COLUMNS[:5]}
             table.writerow({**row, "image": image.relative_to(folder), "json": json_file.relative_to(folder)})
+            if coco is not None:
+                coco.add(result, result["input_path"])
             count += 1
             anomalous += result["is_anomalous"]
+    if coco is not None:
+        write_json(folder / "coco.json", coco.to_dict())
     if not count:
         raise ImageReadError(f"none of the {failures} images could be read", where=source, remedy="See the log above")
     logger.info("%d of %d images are anomalous; pictures and JSON are in %s.", anomalous, count, folder)
@@ -83,7 +89,8 @@ class _Names:
         self._root = source if isinstance(source, str) and os.path.isdir(source) else None
         self._folder = folder
         self._parent = folder
-        self._used: dict[str, int] = {}
+        self._used: set[str] = set()
+        self._numbers: dict[str, int] = {}
 
     def stem(self, input_path: str) -> Path:
         path = Path(input_path.partition("?")[0])
@@ -91,6 +98,10 @@ class _Names:
         if self._root is not None:
             parent /= os.path.relpath(path.parent, self._root)
             if parent != self._parent:  # a folder is walked once, so its names need not be remembered
-                self._parent, self._used = parent, {}
-        number = self._used[path.stem] = self._used.get(path.stem, 0) + 1
-        return parent / (path.stem if number == 1 else f"{path.stem}_{number}")
+                self._parent, self._used, self._numbers = parent, set(), {}
+        name = path.stem
+        while name in self._used:  # a.png and a.jpg; the free name a_2 may be another input's own
+            number = self._numbers[path.stem] = self._numbers.get(path.stem, 1) + 1
+            name = f"{path.stem}_{number}"
+        self._used.add(name)
+        return parent / name

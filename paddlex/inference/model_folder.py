@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 
 from paddlex.errors import ModelError
 from paddlex.inference.postprocess import PADDLEX_LIMITS, Limit, Limits
+from paddlex.inference.thresholds import image_threshold
 from paddlex.inference.transforms import Transform
 from paddlex.utils.files import write_text
 
@@ -51,6 +52,41 @@ class ModelFolder:
         """Which output of the graph is the anomaly map: 0 is the paper's, 1 the calibrated one."""
         return int(self.is_calibrated and self.own["calibration"].get("fusion") == "calibrated")
 
+    def limits_at(
+        self, threshold: float | None = None, target_fpr: float | None = None, min_area: float | None = None
+    ) -> Limits:
+        """The limits, with another image threshold or smallest region if one is given.
+
+        Args:
+            threshold: a raw image score.
+            target_fpr: the share of normal images that may be called anomalous; the threshold is found anew from the
+                scores of the calibration images, which travel with the model.
+            min_area: share of the image below which a region is left out of the mask.
+
+        Raises:
+            ModelError: both a threshold and a rate, a value out of range, or a model without calibration scores.
+        """
+        limits, where = self.limits, self.path / CONFIG_NAME
+        if threshold is not None and target_fpr is not None:
+            raise ModelError("both threshold and target_fpr are given", remedy="Give one of them")
+        if min_area is not None:
+            if not 0 <= min_area < 1:
+                raise ModelError(f"min_area {min_area} is no share of the image", remedy="Give 0 or more, below 1")
+            limits = replace(limits, min_area=min_area)
+        if target_fpr is not None:
+            if "scores" not in self.own.get("calibration", {}):
+                raise ModelError("the model has no calibration scores", where=where, remedy="Give threshold instead")
+            try:
+                threshold, source = image_threshold(self.own["calibration"]["scores"], target_fpr)
+            except (TypeError, ValueError) as error:
+                raise ModelError(f"target_fpr cannot be held: {error}", where=where) from error
+            return replace(
+                limits, image=limits.image.moved_to(threshold), source=f"target_fpr {target_fpr:g}, {source}"
+            )
+        if threshold is not None:
+            return replace(limits, image=limits.image.moved_to(threshold), source="given by the user")
+        return limits
+
     @property
     def limits(self) -> Limits:
         """The calibrated limits, or PaddleX's constant where there are none.
@@ -66,7 +102,8 @@ class ModelFolder:
                 Limit(float(calibration[f"{kind}_threshold"]), float(calibration[f"{kind}_typical"]))
                 for kind in ("image", "pixel")
             )
-            return Limits(image, pixel, str(calibration["method"]), float(calibration.get("region_cut", 0)))
+            region_cut, min_area = (float(calibration.get(key, 0)) for key in ("region_cut", "min_area"))
+            return Limits(image, pixel, str(calibration["method"]), region_cut, min_area)
         except (KeyError, TypeError, ValueError) as error:
             where = self.path / CONFIG_NAME
             raise ModelError(

@@ -20,6 +20,12 @@ class Limit:
     threshold: float
     typical: float = 0.0
 
+    def moved_to(self, threshold: float) -> Limit:
+        """The same scale with another threshold; above ``typical`` that stays at 0.25, else the width of the scale stays."""
+        if threshold > self.typical:
+            return Limit(threshold, self.typical)
+        return Limit(threshold, threshold - (self.threshold - self.typical))
+
     def normalise(self, raw: np.ndarray | float) -> np.ndarray:
         """Map raw values to 0..1, strictly monotone: typical is at 0.25, the threshold at 0.5, as far above it at 0.75.
 
@@ -39,12 +45,14 @@ class Limits:
         pixel: for the raw map.
         source: where the two come from, in words.
         region_cut: 0 to 1, see ``anomaly_mask``.
+        min_area: share of the image, 0 to 1, see ``anomaly_mask``.
     """
 
     image: Limit
     pixel: Limit
     source: str
     region_cut: float = 0.0
+    min_area: float = 0.0
 
 
 #: PaddleX's own constant, the same for every model and data set; used where a model brings no calibration.
@@ -68,15 +76,22 @@ def anomaly_mask(anomaly_map: np.ndarray, limits: Limits) -> np.ndarray:
 
     A pixel must be above the threshold, and in the upper part of its own region: not below ``limits.region_cut`` of the way
     from the threshold to the region's peak. What lies lower is the halo that the network's receptive field puts around a
-    strong defect. The cut only takes pixels away, so the share of false pixels that the threshold promises holds.
+    strong defect. A region that is then smaller than ``limits.min_area`` of the image is a speck and left out. Both only take
+    pixels away, so the share of false pixels that the threshold promises holds.
     """
     threshold = limits.pixel.threshold
     above = (anomaly_map > threshold).astype(np.uint8)
-    if limits.region_cut and above.any():
+    if not above.any():
+        return above[None]
+    if limits.region_cut:
         count, regions = cv2.connectedComponents(above, connectivity=8)
         is_above = regions > 0
         values, region = anomaly_map[is_above], regions[is_above].astype(np.intp)
         peaks = np.full(count, threshold, anomaly_map.dtype)
         np.maximum.at(peaks, region, values)
         above[is_above] = values >= threshold + limits.region_cut * (peaks[region] - threshold)
+    if limits.min_area:
+        _, regions, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+        is_speck = stats[:, cv2.CC_STAT_AREA] < limits.min_area * above.size
+        above[is_speck[regions]] = 0
     return above[None] * np.uint8(255)

@@ -14,6 +14,7 @@ from paddlex.inference.backends import open_backend
 from paddlex.inference.inputs import Source, expand, read_image
 from paddlex.inference.model_folder import open_model_folder
 from paddlex.inference.postprocess import anomaly_mask, anomaly_score, resize_map
+from paddlex.inference.regions import find_regions
 from paddlex.inference.results import AnomalyResult
 from paddlex.utils.devices import resolve_device
 from paddlex.utils.logging import logger
@@ -27,6 +28,7 @@ class AnomalyPredictor:
         model_name: what the model must be; None for any.
         device: ``auto``, ``cpu``, ``gpu`` or ``gpu:0``.
         run_mode: how the network is run, see ``backends.RUN_MODES``.
+        threshold, target_fpr, min_area: other limits than the model's own, see ``ModelFolder.limits_at``.
         quiet: do not log which model runs where.
 
     Raises:
@@ -41,6 +43,9 @@ class AnomalyPredictor:
         model_name: str | None = None,
         device: str | None = None,
         run_mode: str = "auto",
+        threshold: float | None = None,
+        target_fpr: float | None = None,
+        min_area: float | None = None,
         quiet: bool = False,
     ) -> None:
         self.folder = open_model_folder(model_dir)
@@ -52,7 +57,7 @@ class AnomalyPredictor:
             )
         self.device = resolve_device(device)
         self.backend = open_backend(self.folder, run_mode, self.device)
-        self.limits = self.folder.limits
+        self.limits = self.folder.limits_at(threshold, target_fpr, min_area)
         if quiet:
             return
         logger.info(
@@ -121,6 +126,7 @@ class AnomalyPredictor:
             "threshold": self.limits.image.threshold,
             "pixel_threshold": self.limits.pixel.threshold,
             "anomalous_area": float(np.count_nonzero(mask) / mask.size),
+            "regions": find_regions(mask[0], full_map, self.limits.pixel),
             "pred": mask,
             "anomaly_map": full_map,
             "input_img": image,

@@ -29,6 +29,7 @@ class AnomalyResult(dict):
         raw_score (float): the same on the scale of the anomaly map.
         threshold, pixel_threshold (float): the limits for ``raw_score`` and for ``anomaly_map``.
         anomalous_area (float): the share of the image's pixels that are in the mask, 0 to 1.
+        regions (list[dict]): the mask's connected regions, the strongest first, see ``regions.find_regions``.
         pred (np.ndarray): the mask, uint8 [1, H, W], 255 where a pixel is anomalous, else 0.
         anomaly_map (np.ndarray): float32 [H, W], the raw map at the image's size.
         input_img (np.ndarray): uint8 [H, W, 3] BGR, the image as it was read.
@@ -54,8 +55,9 @@ class AnomalyResult(dict):
         return {"res": Image.fromarray(draw_result(self, self._pixel_limit)[:, :, ::-1])}
 
     def print(self, json_format: bool = False, indent: int = 4, ensure_ascii: bool = False) -> None:
-        """Print the result, the mask shortened to its shape; with ``json_format`` as indented JSON."""
+        """Print the result without polygons, the mask shortened to its shape; with ``json_format`` as indented JSON."""
         values = {key: value for key, value in self.items() if key not in _ARRAYS}
+        values["regions"] = [{key: region[key] for key in region if key != "polygon"} for region in self["regions"]]
         values["pred"] = f"... uint8 {list(self['pred'].shape)}"
         text = {"res": values}
         print(json.dumps(text, indent=indent, ensure_ascii=ensure_ascii) if json_format else text)

@@ -30,6 +30,9 @@ class PaddleInference:
         config = inference.Config(str(folder.graph), str(folder.params))
         config.disable_glog_info()
         config.enable_memory_optim()
+        if folder.graph.suffix == ".json":  # PaddlePaddle 3's own format; paddle_environment prefers the older one
+            config.enable_new_ir(True)
+            config.enable_new_executor(True)
         if device.is_gpu:
             config.enable_use_gpu(_GPU_MEMORY_POOL_MB, device.index)
         else:

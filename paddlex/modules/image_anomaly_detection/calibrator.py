@@ -10,7 +10,8 @@ from paddle import nn
 
 from paddlex.config import CalibrationSection
 from paddlex.inference.postprocess import anomaly_score
-from paddlex.modules.image_anomaly_detection.calibration import Calibration, PixelQuantile, image_threshold
+from paddlex.inference.thresholds import image_threshold
+from paddlex.modules.image_anomaly_detection.calibration import Calibration, PixelQuantile
 from paddlex.modules.image_anomaly_detection.fusion_statistics import choose_shrinkage, fit_statistics, folds_of
 from paddlex.modules.image_anomaly_detection.networks.fusion import product
 
@@ -34,14 +35,20 @@ def calibrate(
         options: the fusion and the target rates.
         image_size: (H, W).
     """
-    layers = _distances(network, batches)
+    return calibrate_distances(network, layer_distances(network, batches), options, image_size)
+
+
+def calibrate_distances(
+    network: nn.Layer, layers: Layers, options: CalibrationSection, image_size: tuple[int, int]
+) -> Calibration:
+    """The same from distances that were computed before, float32 [n, h_l, w_l] of each layer."""
     count = len(layers[0])
     shrinkages: list[float] = []
     if options.fusion == "calibrated":
         shrinkages = [choose_shrinkage(layer) for layer in layers]
         maps = _cross_fitted_maps(network, layers, shrinkages, image_size)
     else:
-        maps = _maps(product, layers, np.arange(count), image_size)
+        maps = fused_maps(product, layers, np.arange(count), image_size)
 
     scores: list[float] = []
     medians: list[float] = []
@@ -63,13 +70,14 @@ def calibrate(
         target_pixel_fpr=options.target_pixel_fpr,
         method=method,
         scores=sorted(scores),
+        min_area=options.min_area,
         region_cut=_REGION_CUT if options.fusion == "calibrated" else 0.0,
         shrinkages=shrinkages,
     )
 
 
-def _distances(network: nn.Layer, batches: Iterable[np.ndarray]) -> Layers:
-    """float32 [n, h_l, w_l] of each layer, for all images."""
+def layer_distances(network: nn.Layer, batches: Iterable[np.ndarray]) -> Layers:
+    """The squared distances of each layer, float32 [n, h_l, w_l], for all images of some batches."""
     with paddle.no_grad():
         parts = [[layer.numpy()[:, 0] for layer in network.distances(paddle.to_tensor(batch))] for batch in batches]
     return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
@@ -80,13 +88,13 @@ def _cross_fitted_maps(
 ) -> Iterator[np.ndarray]:
     for rest, fold in folds_of(len(layers[0])):
         network.fusion.set_statistics(fit_statistics([layer[rest] for layer in layers], shrinkages))
-        yield from _maps(network.fusion, layers, fold, image_size)
+        yield from fused_maps(network.fusion, layers, fold, image_size)
 
 
-def _maps(
+def fused_maps(
     fuse: Callable[..., paddle.Tensor], layers: Layers, numbers: np.ndarray, image_size: tuple[int, int]
 ) -> Iterator[np.ndarray]:
-    """Yield float32 [H, W] of the images with these numbers."""
+    """Fuse the distances of the images with these numbers; yields float32 [H, W] for each."""
     for start in range(0, len(numbers), _BATCH_SIZE):
         chosen = numbers[start : start + _BATCH_SIZE]
         with paddle.no_grad():

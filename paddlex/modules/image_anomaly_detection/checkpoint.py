@@ -138,8 +138,9 @@ def find_checkpoint(resume_path: str) -> Path:
 
 
 def keep_newest(folder: Path, count: int) -> None:
-    """Delete all but the newest ``count`` checkpoints; their names sort by step."""
-    for old in sorted(path for path in folder.glob("step_*") if path.is_dir())[:-count]:
+    """Delete all but the ``count`` checkpoints written last: those of an earlier run go first, whatever their step."""
+    checkpoints = [path for path in folder.glob("step_*") if path.is_dir()]
+    for old in sorted(checkpoints, key=lambda path: (path.stat().st_mtime_ns, path.name))[:-count]:
         shutil.rmtree(old)
 
 

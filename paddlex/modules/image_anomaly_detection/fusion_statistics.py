@@ -18,14 +18,15 @@ def layer_statistics(distances: np.ndarray, shrinkage: float) -> LayerStatistics
     """Mean and standard deviation at each position, shrunk towards those of the whole layer.
 
     Args:
-        distances: float [n, h, w] of n normal images, n at least 2.
+        distances: float [n, h, w] of n normal images. A single one tells nothing about the variance at a position, which
+            then counts as 0.
         shrinkage: 0 to 1.
 
     Returns:
         Two float64 [h, w].
     """
     mean = distances.mean(axis=0, dtype=np.float64)
-    variance = distances.var(axis=0, ddof=1, dtype=np.float64)
+    variance = distances.var(axis=0, ddof=min(1, len(distances) - 1), dtype=np.float64)
     layer_mean = mean.mean()
     layer_variance = variance.mean() + mean.var()
     mean = (1 - shrinkage) * mean + shrinkage * layer_mean

@@ -29,13 +29,16 @@ def build_network(card: ModelCard) -> nn.Layer:
     """An untrained network of a card's architecture.
 
     Raises:
-        ConfigError: ``Global.model`` names no network.
+        ConfigError: ``Global.model`` names no network, or it cannot be built so.
     """
     if card.model_name not in NETWORKS:
         raise ConfigError(
             f"unknown model {card.model_name!r}", where="Global.model", remedy=f"It is one of {', '.join(NETWORKS)}"
         )
-    return NETWORKS[card.model_name](card.backbone, card.layers, (card.image_size, card.image_size))
+    try:
+        return NETWORKS[card.model_name](card.backbone, card.layers, (card.image_size, card.image_size))
+    except ValueError as error:
+        raise ConfigError(str(error), remedy="Mend Train.image_size, Train.layers or Train.backbone") from error
 
 
 def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[nn.Layer, ModelCard]:

@@ -16,9 +16,10 @@ import numpy as np
 import paddle
 
 from paddlex.config import Config, TrainSection
-from paddlex.errors import TrainingError, TrainingInterrupted
+from paddlex.errors import PaddleXError, TrainingError, TrainingInterrupted
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive, shuffled
+from paddlex.modules.image_anomaly_detection.calibration import Calibration
 from paddlex.modules.image_anomaly_detection.calibrator import calibrate
 from paddlex.modules.image_anomaly_detection.checkpoint import (
     WEIGHTS,
@@ -29,12 +30,13 @@ from paddlex.modules.image_anomaly_detection.checkpoint import (
 )
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
 from paddlex.modules.image_anomaly_detection.evaluator import evaluate
-from paddlex.modules.image_anomaly_detection.exporter import export
+from paddlex.modules.image_anomaly_detection.exporter import export, write_inference_config
 from paddlex.modules.image_anomaly_detection.model import new_network, save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
+from paddlex.utils.files import atomic_directory
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
 from paddlex.utils.signals import StopRequest
@@ -104,6 +106,8 @@ class Trainer:
                     if stop.signal_number is not None:
                         self._interrupt(stop.signal_number)
                 self._finish_epoch()
+                if stop.signal_number is not None:
+                    self._interrupt(stop.signal_number)
         return self._finish()
 
     def _batches(self, epoch: int) -> list[list[int]]:
@@ -121,11 +125,7 @@ class Trainer:
         x = paddle.to_tensor(images)
         loss = feature_matching_loss(self.teacher_features([("fit", n) for n in numbers], x), run.network.student(x))
         value = float(loss)
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss is {value} in step {run.progress.step + 1}",
-                remedy="Lower Train.learning_rate, or raise Train.batch_size if it is below 4",
-            )
+        _check_finite(value, f"in step {run.progress.step + 1}")
         run.optimiser.set_lr(rate)
         loss.backward()
         run.optimiser.step()
@@ -167,7 +167,9 @@ class Trainer:
                 teacher = self.teacher_features([("held out", n) for n in numbers], x)
                 total += float(feature_matching_loss(teacher, self.run.network.student(x))) * len(numbers)
         self.run.network.train()
-        return total / len(self.held_out_samples)
+        loss = total / len(self.held_out_samples)
+        _check_finite(loss, f"on held-out images after step {self.run.progress.step}")
+        return loss
 
     def _validation_auroc(self) -> float:
         """Image AUROC on val.txt, through the same path as mode evaluate."""
@@ -183,35 +185,77 @@ class Trainer:
         return float(value)
 
     def _finish(self) -> dict[str, Path]:
-        """Calibrate and export the last and the best model."""
-        progress, network = self.run.progress, self.run.network
-        network.eval()
-        batches = consecutive(len(self.held_out_samples), self.options.batch_size)
-        size = self.run.card.image_size
-        folders = {"last_1": self._checkpoint_folder(), "best": self.output / BEST_MODEL}
-        for folder in folders.values():
-            network.set_state_dict(read_tensors(folder / WEIGHTS))
-            calibration = calibrate(network, self.held_out(batches), self.options.calibration, (size, size))
-            card = replace(ModelCard.load(folder / WEIGHTS) or self.run.card, calibration=calibration.to_dict())
-            save_arrays(network.state_dict(), folder / WEIGHTS)
-            card.save(folder / WEIGHTS)
-            export(network, card, folder / INFERENCE)
-        logger.info("Best model: epoch %d of %d, in %s.", progress.best_epoch, progress.epoch, folders["best"])
+        """Calibrate and export the best and the last model."""
+        progress = self.run.progress
+        best, last = self.output / BEST_MODEL, self._checkpoint_folder()
+        calibration = self._complete(best)
+        if progress.best_epoch == progress.epoch:
+            with atomic_directory(last) as temporary:
+                shutil.copytree(best, temporary, dirs_exist_ok=True)
+        else:
+            self._complete(last)
+        logger.info("Best model: epoch %d of %d, in %s.", progress.best_epoch, progress.epoch, best)
         logger.info(
             "Thresholds: image %.4g (%s), pixel %.4g.",
             calibration.image_threshold, calibration.method, calibration.pixel_threshold,
         )  # fmt: skip
-        return folders
+        return {"best": best, "last_1": last}
+
+    def _complete(self, folder: Path) -> Calibration:
+        """Calibrate the model in a folder and give it its inference folder."""
+        network, size = self.run.network, self.run.card.image_size
+        network.eval()
+        network.set_state_dict(read_tensors(folder / WEIGHTS))
+        card = ModelCard.load(folder / WEIGHTS) or self.run.card
+        batches = consecutive(len(self.held_out_samples), self.options.batch_size)
+        calibration = calibrate(network, self.held_out(batches), self.options.calibration, (size, size))
+        card = replace(card, calibration=calibration.to_dict())
+        export(network, card, folder / INFERENCE)
+        calibration = self._consider_best_f1(calibration, folder)
+        card = replace(card, calibration=calibration.to_dict())
+        save_arrays(network.state_dict(), folder / WEIGHTS)
+        card.save(folder / WEIGHTS)
+        write_inference_config(card, folder / INFERENCE)
+        return calibration
+
+    def _consider_best_f1(self, calibration: Calibration, folder: Path) -> Calibration:
+        """Add the image threshold with the highest F1 on val.txt, if that has anomalous images; let it rule if it is to."""
+        wanted = self.options.calibration.rule == "best_f1"
+        try:
+            samples = read_samples(self.config.Global.dataset_dir or "", VAL_LIST)
+            best = evaluate(self._predictor(folder), samples).image.best_f1_threshold
+        except PaddleXError as error:
+            if wanted:
+                raise
+            logger.warning("The threshold of the highest F1 is not known: %s", error)
+            return calibration
+        if not wanted:
+            return replace(calibration, best_f1_threshold=best)
+        if best is None:
+            raise TrainingError(
+                "the threshold cannot be set by F1: val.txt has no normal or no anomalous images",
+                remedy="Set Train.calibration.rule=target_fpr",
+            )
+        method = "highest F1 on the validation images; figures measured on the same images flatter it"
+        return replace(calibration, best_f1_threshold=best, image_threshold=best, method=method)
 
     def _predictor(self, folder: Path) -> AnomalyPredictor:
         return AnomalyPredictor(folder / INFERENCE, device=self.device, quiet=True)
 
     def _resume(self, folder: Path) -> None:
         self.run.restore(folder)
-        logger.info("Resumed from %s: epoch %d, step %d.", folder, self.run.progress.epoch, self.run.progress.step)
-        best = folder.parent.parent / BEST_MODEL
-        if best.is_dir() and not (self.output / BEST_MODEL).exists():  # the run goes on in another output folder
-            shutil.copytree(best, self.output / BEST_MODEL)
+        progress, own_best = self.run.progress, self.output / BEST_MODEL
+        logger.info("Resumed from %s: epoch %d, step %d.", folder, progress.epoch, progress.step)
+        best = folder if folder.name == BEST_MODEL else folder.parent.parent / BEST_MODEL
+        if progress.best_epoch and not (best / WEIGHTS).is_file():
+            raise TrainingError(
+                f"the run cannot be resumed: its best model so far, of epoch {progress.best_epoch}, is missing",
+                where=best,
+                remedy="Put it back, or start a new run without Train.resume_path",
+            )
+        if progress.best_epoch and best.resolve() != own_best.resolve():  # the run goes on in another output folder
+            with atomic_directory(own_best) as temporary:
+                shutil.copytree(best, temporary, dirs_exist_ok=True)
 
     def _interrupt(self, signal_number: int) -> None:
         folder = self._save_checkpoint()
@@ -281,6 +325,14 @@ def hold_out(samples: Sequence[Sample], percent: float, seed: int) -> tuple[list
         [sample for number, sample in enumerate(unique) if number not in held_out],
         [sample for number, sample in enumerate(unique) if number in held_out],
     )
+
+
+def _check_finite(loss: float, when: str) -> None:
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss is {loss} {when}",
+            remedy="Lower Train.learning_rate, or raise Train.batch_size if it is below 4",
+        )
 
 
 def _new_run(config: Config, samples: Sequence[Sample]) -> Run:

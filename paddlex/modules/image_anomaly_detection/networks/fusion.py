@@ -34,11 +34,18 @@ class CalibratedFusion(nn.Layer):
     Args:
         sizes: (h_l, w_l) of each layer, the finest first.
         sigma: of the Gaussian, in positions of the finest layer.
+
+    Raises:
+        ValueError: the finest layer is smaller than the Gaussian.
     """
 
     def __init__(self, sizes: Sequence[tuple[int, int]], sigma: float = 1.0) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
+        if min(self.sizes[0]) <= _SMOOTHING_RADIUS:
+            raise ValueError(
+                f"the finest layer has {self.sizes[0]} positions, too few to smooth: the image is too small"
+            )
         for number, (height, width) in enumerate(self.sizes):
             self.register_buffer(f"mean_{number}", paddle.zeros([1, 1, height, width]))
             self.register_buffer(f"deviation_{number}", paddle.ones([1, 1, height, width]))

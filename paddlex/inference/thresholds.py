@@ -1,0 +1,44 @@
+"""From the scores of normal images to the limit of normal: at training time, and again whenever a user wants another rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def image_threshold(scores: Sequence[float], target_fpr: float) -> tuple[float, str]:
+    """The limit that a new normal image exceeds with a probability of at most ``target_fpr``, and how it was found.
+
+    With n scores and k = ceil((n + 1) (1 - target_fpr)) <= n, the k-th smallest score holds that rate for any continuous
+    distribution (split conformal prediction: Vovk, Gammerman, Shafer, 2005, chapter 2). With fewer images the tail has to
+    be extrapolated: the upper prediction bound of a normal distribution fitted to the logarithms of the scores (to the
+    scores themselves, should one not be positive), mean + t s sqrt(1 + 1/n) with Student's t for n - 1 degrees of freedom
+    (Hahn, Meeker, 1991, section 4.2), and never below the largest score seen.
+
+    Args:
+        scores: raw scores of at least two normal images.
+        target_fpr: between 0 and 1.
+
+    Raises:
+        ValueError: fewer scores, one that is not finite, or a rate outside 0..1.
+    """
+    ordered = np.sort(np.asarray(scores, dtype=np.float64))
+    n = len(ordered)
+    if n < 2 or not np.isfinite(ordered).all():
+        raise ValueError(f"calibration needs at least two finite scores, but got {n}: {ordered[:5]}")
+    if not 0 < target_fpr < 1:
+        raise ValueError(f"target_fpr must be between 0 and 1, not {target_fpr}")
+    k = math.ceil((n + 1) * (1 - target_fpr))
+    if k <= n:
+        return float(ordered[k - 1]), f"conformal quantile: score {k} of {n} in ascending order"
+    from scipy import stats  # heavy, and seldom needed
+
+    is_positive = bool(ordered[0] > 0)
+    values = np.log(ordered) if is_positive else ordered
+    bound = values.mean() + stats.t.ppf(1 - target_fpr, n - 1) * values.std(ddof=1) * math.sqrt(1 + 1 / n)
+    limit = math.exp(bound) if is_positive else float(bound)
+    distribution = "log-normal" if is_positive else "normal"
+    method = f"extrapolated: {distribution} prediction bound, because {n} images are too few for the quantile"
+    return max(limit, float(ordered[-1])), method
