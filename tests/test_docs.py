@@ -1,0 +1,81 @@
+"""The commands of the documentation, run as they stand, on a small demonstration data set in a folder of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "docs/tutorial.md", "docs/zh/tutorial.md")
+
+#: Makes a training of the docs' commands short; nothing else about them is changed.
+SMALLER = "-o Train.image_size=64 -o Train.epochs_iters=1 -o Train.batch_size=4"
+NOT_RUN = ("make ", "source ", "pip ", "python3 -m venv")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str) -> list[str]:
+    lines = [line for block in blocks(page, "bash") for line in block.replace("\\\n", " ").splitlines()]
+    return [line for line in lines if line.strip() and not line.startswith(NOT_RUN)]
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def page_and_folder(request, tmp_path_factory, demo_dataset):
+    """A page, and a working folder that looks like a clone with the data sets that the page speaks of."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("main.py", "paddlex"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "dataset" / "my_parts").mkdir(parents=True)
+    (folder / "dataset" / "metal_grid").symlink_to(demo_dataset)
+    (folder / "dataset" / "my_parts" / "good").symlink_to(demo_dataset / "images" / "train" / "good")
+    (folder / "dataset" / "my_parts" / "bad").symlink_to(demo_dataset / "images" / "val" / "bent")
+    return request.param, folder
+
+
+def run(command: list[str] | str, folder: Path) -> None:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        shell=isinstance(command, str),
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+def test_the_commands_of_a_page_work_in_their_order(page_and_folder):
+    page, folder = page_and_folder
+    assert len(commands(page)) >= 5
+    for command in commands(page):
+        if "make_demo_dataset" in command:
+            continue  # the small data set is there already
+        run(f"{command} {SMALLER}" if "mode=train" in command else command, folder)
+    for code in blocks(page, "python"):
+        run([sys.executable, "-c", code], folder)
+    assert (folder / "output" / "res.json").is_file()
+
+
+def test_the_chinese_tutorial_has_the_commands_of_the_english_one():
+    assert commands("docs/tutorial.md") == commands("docs/zh/tutorial.md")
+    assert blocks("docs/tutorial.md", "python") == blocks("docs/zh/tutorial.md", "python")
+
+
+@pytest.mark.parametrize("page", [*PAGES, "docs/outputs.md", "docs/method.md", "docs/compatibility.md"])
+def test_links_between_pages_lead_to_files(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    missing = [target for target in targets if target and not (ROOT / page).parent.joinpath(target).exists()]
+    assert not missing
