@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,10 +35,10 @@ def page_and_folder(request, tmp_path_factory, demo_dataset):
     folder = tmp_path_factory.mktemp("clone")
     for name in ("main.py", "paddlex"):
         (folder / name).symlink_to(ROOT / name)
-    (folder / "dataset" / "my_parts").mkdir(parents=True)
+    (folder / "dataset").mkdir()
     (folder / "dataset" / "metal_grid").symlink_to(demo_dataset)
-    (folder / "dataset" / "my_parts" / "good").symlink_to(demo_dataset / "images" / "train" / "good")
-    (folder / "dataset" / "my_parts" / "bad").symlink_to(demo_dataset / "images" / "val" / "bent")
+    shutil.copytree(demo_dataset / "images" / "train" / "good", folder / "dataset" / "my_parts" / "good")
+    shutil.copytree(demo_dataset / "images" / "val" / "bent", folder / "dataset" / "my_parts" / "bad")
     return request.param, folder
 
 

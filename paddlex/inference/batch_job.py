@@ -61,10 +61,11 @@ def predict_to_folder(
                 coco.add(result, result["input_path"])
             count += 1
             anomalous += result["is_anomalous"]
+        if not count:
+            what = f"none of the {failures} images could be read"
+            raise ImageReadError(what, where=source, remedy="See the log above")
     if coco is not None:
         write_json(folder / "coco.json", coco.to_dict())
-    if not count:
-        raise ImageReadError(f"none of the {failures} images could be read", where=source, remedy="See the log above")
     logger.info("%d of %d images are anomalous; pictures and JSON are in %s.", anomalous, count, folder)
     return {
         "images": count,

@@ -22,7 +22,6 @@ def import_paddle() -> None:
     - ``OMP_NUM_THREADS``: Paddle runs on ONE thread by default; two take four fifths of the time for a training step.
     - ``MKL_DEBUG_CPU_TYPE``: Paddle bundles a MKLML that takes its slowest path on processors that are not Intel's;
       5 selects AVX2, about three times as fast on AMD's.
-    - ``FLAGS_enable_pir_api``: with 0 ``paddle.jit.save`` writes ``inference.pdmodel``, which every Paddle reads.
     - ``GLOG_minloglevel``: 2 leaves out the information lines of Paddle's C++ side.
 
     Raises:
@@ -31,7 +30,6 @@ def import_paddle() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     if "AMD" in _processor():
         os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
-    os.environ.setdefault("FLAGS_enable_pir_api", "0")
     os.environ.setdefault("GLOG_minloglevel", "2")
     if "paddle" in sys.modules:
         return

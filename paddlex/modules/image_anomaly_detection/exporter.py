@@ -6,6 +6,7 @@ from pathlib import Path
 
 import paddle
 from paddle import nn
+from paddle.pir_utils import OldIrGuard
 
 from paddlex.inference.model_folder import CONFIG_NAME, ModelFolder
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
@@ -30,7 +31,7 @@ def export(network: nn.Layer, card: ModelCard, folder: Path) -> None:
     network.eval()
     width, height = card.transform.size
     x = paddle.static.InputSpec([None, 3, height, width], "float32", name="x")
-    with atomic_directory(folder) as temporary:
+    with atomic_directory(folder) as temporary, OldIrGuard():  # without it Paddle 3 writes .json
         paddle.jit.save(network, str(temporary / GRAPH_STEM), input_spec=[x])
         write_inference_config(card, temporary)
     if was_training:
