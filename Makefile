@@ -18,7 +18,7 @@ install: $(VENV)/installed
 $(VENV)/installed: setup.py requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -c "import paddle" 2>/dev/null || $(RUN) -m pip install --quiet "paddlepaddle==3.2.2"
+	$(RUN) -c "import importlib.util as u; raise SystemExit(u.find_spec('paddle') is None)" || $(RUN) -m pip install --quiet "paddlepaddle==3.2.2"
 	$(RUN) -m pip install --quiet -e ".[dev]"
 	touch $@
 
