@@ -32,6 +32,7 @@ setup(
     package_data={
         "paddlex": ["configs/*/*.yaml", "py.typed"],
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
+        "paddlex.modules.image_anomaly_detection.report": ["*.html", "*.css"],
     },
     install_requires=requirements(),
     extras_require={

@@ -26,7 +26,8 @@ DEFAULT_OUTPUT = "output"
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
-PositiveInt = Annotated[int, Field(ge=1)]
+PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
 
 
 class Section(BaseModel):
@@ -58,7 +59,7 @@ class SplitSection(Section):
     enable: bool = False
     train_percent: Percent | None = None
     val_percent: Percent | None = None
-    seed: int = 0
+    seed: Seed = 0
 
 
 class CheckDatasetSection(Section):
@@ -89,19 +90,19 @@ class TrainSection(Section):
         "layer2",
         "layer3",
     ]
-    image_size: Annotated[int, Field(ge=32, le=4096)] = 256
+    image_size: Annotated[int, Field(ge=32, le=4096, strict=True)] = 256
     epochs_iters: PositiveInt = 8
     batch_size: PositiveInt = 8
     learning_rate: Annotated[float, Field(gt=0)] = 0.4
     lr_schedule: Literal["one_cycle", "constant"] = "one_cycle"
-    warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    warmup_steps: Annotated[int, Field(ge=0, strict=True)] | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = True
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
     pretrain_weight_path: str | None = None
     resume_path: str | None = None
-    seed: int = 0
+    seed: Seed = 0
     log_interval: PositiveInt = 10
     eval_interval: PositiveInt = 1
     best_by: Literal["loss", "auroc"] = "loss"

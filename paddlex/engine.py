@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,7 @@ def evaluate(config: Config) -> Result:
     from paddlex.modules.image_anomaly_detection.evaluation_files import write_table
     from paddlex.modules.image_anomaly_detection.exporter import export
     from paddlex.modules.image_anomaly_detection.model import load_network
+    from paddlex.modules.image_anomaly_detection.report import write_report
 
     samples, device = read_samples(_dataset_dir(config), VAL_LIST), _device(config)
     weight_path = _weight_path(config, config.Evaluate.weight_path, "Evaluate.weight_path")
@@ -117,6 +119,14 @@ def evaluate(config: Config) -> Result:
         export(network, card, Path(folder) / "inference")
         predictor = AnomalyPredictor(Path(folder) / "inference", device=device, quiet=True)
         evaluation = evaluator.evaluate(predictor, samples, config.Evaluate.log_interval)
+        about = {
+            "Model": f"{card.model_name}, {card.backbone}, {card.image_size} × {card.image_size} pixels",
+            "Weights": weight_path,
+            "Data set": _dataset_dir(config),
+            "Date": date.today().isoformat(),
+        }
+        title = f"Evaluation of {card.model_name} on {Path(_dataset_dir(config)).resolve().name}"
+        write_report(evaluation, predictor, config.output / "evaluate" / "report.html", title=title, about=about)
     write_table(evaluation, config.output / "evaluate" / "per_image.csv")
     metrics = evaluation.to_dict()
     for name, value in metrics.items():
@@ -125,6 +135,7 @@ def evaluate(config: Config) -> Result:
     return {
         "metrics": metrics,
         "per_image": "evaluate/per_image.csv",
+        "report": "evaluate/report.html",
         "weights": weight_path,
         "teacher_weights": dict(card.teacher_weights),
     }

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from paddlex.errors import ImageReadError, PaddleXError
 from paddlex.inference.coco import CocoCollector
-from paddlex.inference.inputs import Source, describe
+from paddlex.inference.inputs import Source, describe, expand
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.utils.files import atomic_path, write_json
 from paddlex.utils.logging import logger
@@ -25,7 +25,8 @@ def predict_to_folder(
 ) -> dict[str, Any]:
     """Write ``<name>_res.png`` and ``<name>_res.json`` for each image, summary.csv, and coco.json if asked to.
 
-    Images below an input folder keep their sub-folders. An image that cannot be read is logged, counted and left out.
+    Images below an input folder keep their sub-folders. An image that cannot be read is logged, counted and left out; what an
+    earlier run wrote to ``folder`` is not taken for input.
 
     Returns:
         images, anomalous, failed (what could not be read, the first hundred), threshold, and where things are.
@@ -50,7 +51,8 @@ def predict_to_folder(
     with atomic_path(folder / "summary.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, _COLUMNS)
         table.writeheader()
-        for result in progress(predictor.predict(source, batch_size, on_error=note), "Predict"):
+        sources = _outside(expand(source), folder)
+        for result in progress(predictor.predict(sources, batch_size, on_error=note), "Predict"):
             stem = names.stem(result["input_path"])
             image, json_file = (stem.with_name(stem.name + suffix) for suffix in ("_res.png", "_res.json"))
             result.save_to_img(image)
@@ -81,6 +83,14 @@ def predict_to_folder(
         "summary": f"{folder.name}/summary.csv",
         "images_per_second": round((count + failures) / max(time.monotonic() - start, 1e-9), 2),
     }
+
+
+def _outside(sources: Iterable[Source], folder: Path) -> Iterator[Source]:
+    """Leave out the files below ``folder``: the output may lie inside the input."""
+    below = os.path.join(os.path.abspath(folder), "")
+    for source in sources:
+        if not isinstance(source, (str, os.PathLike)) or not os.path.abspath(source).startswith(below):
+            yield source
 
 
 class _Names:

@@ -43,6 +43,8 @@ def list_images(folder: str | os.PathLike[str]) -> Iterator[str]:
 def expand(source: Source | Iterable[Source]) -> Iterator[Source]:
     """Turn a source into a stream of single images that are not read yet: paths, URLs, bytes or arrays.
 
+    A missing path in a list is passed on like any other; reading it will fail.
+
     Raises:
         ImageReadError: a path that does not exist, a folder or glob without images, or a type that is none of these.
     """
@@ -52,7 +54,11 @@ def expand(source: Source | Iterable[Source]) -> Iterator[Source]:
         yield from _expand_path(os.fspath(source))
     elif isinstance(source, Iterable):
         for single in source:
-            yield from expand(single)
+            is_missing = isinstance(single, (str, os.PathLike)) and not is_url(single) and not os.path.exists(single)
+            if is_missing and not glob.has_magic(os.fspath(single)):
+                yield os.fspath(single)  # one missing file among many is found out, and told of, when it is read
+            else:
+                yield from expand(single)
     else:
         raise ImageReadError(
             f"a {type(source).__name__} is not an image source",

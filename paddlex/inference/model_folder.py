@@ -124,7 +124,14 @@ class ModelFolder:
 
     @property
     def params(self) -> Path:
-        return self.path / PARAMS_NAME
+        """The weights' file.
+
+        Raises:
+            ModelError: it is not there.
+        """
+        if (self.path / PARAMS_NAME).is_file():
+            return self.path / PARAMS_NAME
+        raise ModelError(f"the folder has no {PARAMS_NAME}", where=self.path, remedy="Export it again")
 
     def write_config(self, path: Path) -> None:
         """Write inference.yml to ``path``."""

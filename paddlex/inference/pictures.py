@@ -71,9 +71,10 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     Raises:
         ValueError: the suffix is not an image format that OpenCV writes.
     """
-    done, encoded = cv2.imencode(Path(path).suffix, image)
-    if not done:
-        raise ValueError(f"the image cannot be encoded as {Path(path).suffix}")
+    try:
+        _, encoded = cv2.imencode(Path(path).suffix, image)
+    except cv2.error as error:
+        raise ValueError(f"the image cannot be encoded as {Path(path).suffix or 'a file without suffix'}") from error
     with atomic_path(path) as temporary:
         temporary.write_bytes(encoded.tobytes())
 

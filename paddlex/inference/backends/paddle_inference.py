@@ -11,6 +11,9 @@ from paddlex.utils.paddle_environment import import_paddle, usable_cores
 
 _GPU_MEMORY_POOL_MB = 256
 
+#: How a .pdmodel begins: field 1 of a protobuf message. Given text instead (a Git LFS pointer, say), Paddle crashes.
+_PDMODEL_START = b"\n"
+
 
 class PaddleInference:
     """A static graph in Paddle's inference engine.
@@ -27,6 +30,9 @@ class PaddleInference:
         from paddle import inference
 
         self.run_mode = run_mode
+        self._graph = folder.graph
+        if folder.graph.suffix == ".pdmodel" and folder.graph.read_bytes()[:1] != _PDMODEL_START:
+            raise ModelError("the graph is damaged, or no graph", where=folder.graph, remedy="Export the model again")
         config = inference.Config(str(folder.graph), str(folder.params))
         config.disable_glog_info()
         config.enable_memory_optim()
@@ -45,9 +51,8 @@ class PaddleInference:
         try:
             self._predictor = inference.create_predictor(config)
         except Exception as error:  # Paddle raises whatever its C++ side throws
-            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
             raise ModelError(
-                f"the graph cannot be loaded: {reason}", where=folder.graph, remedy="Export the model again"
+                f"the graph cannot be loaded: {_reason(error)}", where=folder.graph, remedy="Export the model again"
             ) from error
         self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
         names = self._predictor.get_output_names()
@@ -57,5 +62,18 @@ class PaddleInference:
         """float32 [N, 3, H, W] -> the graph's outputs, float32 [N, 1, H, W] each: the paper's raw map is the first."""
         self._input.reshape(batch.shape)
         self._input.copy_from_cpu(batch)
-        self._predictor.run()
+        try:
+            self._predictor.run()
+        except Exception as error:
+            raise ModelError(
+                f"the graph cannot run on an input of shape {list(batch.shape)}: {_reason(error)}",
+                where=self._graph,
+                remedy="Check Deploy.transforms in inference.yml, or export the model again",
+            ) from error
         return [output.copy_to_cpu() for output in self._outputs]
+
+
+def _reason(error: Exception) -> str:
+    """The line of Paddle's message that says what is wrong, such as ``(NotFound) …``; the last one, if none does."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return next((line for line in lines if line.startswith("(")), lines[-1])

@@ -56,7 +56,7 @@ class Weights:
 
 
 def load_teacher_weights(source: str | None, backbone: str, expected: Mapping[str, tuple[int, ...]]) -> Weights:
-    """Load conv1, bn1 and layer1 to layer3 of a ResNet.
+    """Load conv1, bn1 and the stages of a ResNet down to the deepest that the network has.
 
     Args:
         source: ``None`` or ``"bundled"`` for the ResNet-18 that comes with the package; ``"imagenet"`` for Paddle's
@@ -74,7 +74,7 @@ def load_teacher_weights(source: str | None, backbone: str, expected: Mapping[st
     """
     source = "bundled" if source is None else source
     data = _read(source, backbone)
-    arrays = _teacher_part(_renamed(decode_arrays(data, source), source))
+    arrays = _down_to_deepest(_teacher_part(_renamed(decode_arrays(data, source), source)), expected)
     _check_architecture(arrays, expected, backbone, source)
     return _weights({name: arrays[name] for name in expected}, source, data)
 
@@ -178,6 +178,16 @@ def _is_used(name: str) -> bool:
 def _teacher_part(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     teacher = {name.removeprefix("teacher."): array for name, array in arrays.items() if name.startswith("teacher.")}
     return teacher or arrays
+
+
+def _down_to_deepest(arrays: Mapping[str, np.ndarray], expected: Iterable[str]) -> dict[str, np.ndarray]:
+    """Leave out the stages that lie deeper than those of the network."""
+    deepest = max(name.partition(".")[0] for name in expected if name.startswith("layer"))
+    return {
+        name: array
+        for name, array in arrays.items()
+        if not (name.startswith("layer") and name.partition(".")[0] > deepest)
+    }
 
 
 def _check_is_stfpm(arrays: Iterable[str], source: str) -> None:

@@ -1,0 +1,155 @@
+"""Many images into a folder: what is written under which name, and what the summary says."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from paddlex.errors import ImageReadError
+from paddlex.inference.batch_job import predict_to_folder
+from paddlex.inference.predictor import AnomalyPredictor
+
+
+@pytest.fixture
+def photos(images: list[str], tmp_path: Path):
+    """Make an input folder with copies of an image under the given names; a name with "broken" gets no image."""
+
+    def photos(*names: str) -> Path:
+        for name in names:
+            path = tmp_path / "photos" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if "broken" in name:
+                path.write_bytes(b"no image")
+            else:
+                shutil.copy(images[1], path)
+        return tmp_path / "photos"
+
+    return photos
+
+
+def written(folder: Path) -> dict[str, str]:
+    """Each JSON below the folder -> the input it is about."""
+    paths = sorted(folder.rglob("*.json"))
+    return {
+        path.relative_to(folder).as_posix(): json.loads(path.read_text(encoding="utf-8"))["input_path"]
+        for path in paths
+    }
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_image_gets_a_picture_a_json_and_a_line(predictor: AnomalyPredictor, photos, tmp_path: Path) -> None:
+    source, output = photos("a.jpg", "b, c.jpg"), tmp_path / "output"
+    report = predict_to_folder(predictor, str(source), output, batch_size=2)
+    assert {path.name for path in output.iterdir()} == {
+        "a_res.json", "a_res.png", "b, c_res.json", "b, c_res.png", "summary.csv",
+    }  # fmt: skip
+    rows = rows_of(output)
+    assert [(row["input_path"], row["image"], row["json"]) for row in rows] == [
+        (str(source / "a.jpg"), "a_res.png", "a_res.json"),
+        (str(source / "b, c.jpg"), "b, c_res.png", "b, c_res.json"),
+    ]
+    for row in rows:
+        values = json.loads((output / row["json"]).read_text(encoding="utf-8"))
+        assert float(row["score"]) == values["score"]
+        assert float(row["anomalous_area"]) == values["anomalous_area"]
+    assert (report["images"], report["failed_images"]) == (2, 0)
+    assert report["image_threshold"] == predictor.limits.image.threshold
+
+
+def test_sub_folders_are_kept(predictor: AnomalyPredictor, photos, tmp_path: Path) -> None:
+    source = photos("a.jpg", "x/a.jpg", "x/y/a.jpg")
+    predict_to_folder(predictor, str(source), tmp_path / "output", batch_size=1)
+    assert written(tmp_path / "output") == {
+        "a_res.json": str(source / "a.jpg"),
+        "x/a_res.json": str(source / "x/a.jpg"),
+        "x/y/a_res.json": str(source / "x/y/a.jpg"),
+    }
+
+
+def test_equal_names_do_not_overwrite_each_other(predictor: AnomalyPredictor, photos, tmp_path: Path) -> None:
+    """a.jpg and a.png want one name, and the way out, a_2, is wanted by a_2.jpg."""
+    source = photos("a.jpg", "a.png", "a_2.jpg", "a_2.png")
+    predict_to_folder(predictor, str(source), tmp_path / "output", batch_size=1)
+    assert sorted(written(tmp_path / "output").values()) == sorted(str(path) for path in source.iterdir())
+
+
+def test_a_list_of_files_of_the_same_name_does_not_collide(predictor: AnomalyPredictor, photos, tmp_path: Path) -> None:
+    source = photos("x/a.jpg", "y/a.jpg")
+    files = [str(source / "x/a.jpg"), str(source / "y/a.jpg")]
+    predict_to_folder(predictor, files, tmp_path / "output", batch_size=1)
+    assert list(written(tmp_path / "output").values()) == [files[1], files[0]]  # a_2_res.json, a_res.json
+
+
+def test_a_second_run_gives_each_image_its_name_again(predictor: AnomalyPredictor, photos, tmp_path: Path) -> None:
+    source = photos("a.jpg", "a.png", "x/a.jpg")
+    predict_to_folder(predictor, str(source), tmp_path / "output", batch_size=1)
+    first = written(tmp_path / "output")
+    predict_to_folder(predictor, str(source), tmp_path / "output", batch_size=3)
+    assert written(tmp_path / "output") == first
+
+
+def test_a_broken_image_is_logged_counted_and_left_out(
+    predictor: AnomalyPredictor, photos, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = photos("a.jpg", "broken.jpg", "c.jpg")
+    with caplog.at_level("ERROR", logger="paddlex"):
+        report = predict_to_folder(predictor, str(source), tmp_path / "output", batch_size=2)
+    assert (report["images"], report["failed_images"]) == (2, 1)
+    assert [failure["input_path"] for failure in report["failed"]] == [str(source / "broken.jpg")]
+    assert str(source / "broken.jpg") in caplog.text
+    assert len(rows_of(tmp_path / "output")) == 2
+
+
+def test_of_many_broken_images_all_are_counted_and_a_hundred_are_named(
+    predictor: AnomalyPredictor, photos, tmp_path: Path
+) -> None:
+    source = photos("a.jpg", *(f"broken{number}.jpg" for number in range(120)))
+    report = predict_to_folder(predictor, str(source), tmp_path / "output", batch_size=1)
+    assert report["failed_images"] == 120
+    assert len(report["failed"]) == 100
+
+
+def test_without_a_single_good_image_it_fails_and_an_earlier_summary_stays(
+    predictor: AnomalyPredictor, photos, tmp_path: Path
+) -> None:
+    source, output = photos("broken.jpg"), tmp_path / "output"
+    output.mkdir()
+    (output / "summary.csv").write_text("of an earlier run", encoding="utf-8")
+    with pytest.raises(ImageReadError) as caught:
+        predict_to_folder(predictor, str(source), output, batch_size=1)
+    assert str(caught.value) == f"none of the 1 images could be read ({source}). See the log above."
+    assert [path.name for path in output.iterdir()] == ["summary.csv"]
+    assert (output / "summary.csv").read_text(encoding="utf-8") == "of an earlier run"
+
+
+def test_coco_lists_all_images_and_their_regions(predictor: AnomalyPredictor, photos, tmp_path: Path) -> None:
+    source, output = photos("a.jpg", "b.jpg"), tmp_path / "output"
+    predict_to_folder(predictor, str(source), output, batch_size=1, save_coco=True)
+    coco = json.loads((output / "coco.json").read_text(encoding="utf-8"))
+    assert [image["file_name"] for image in coco["images"]] == [str(source / "a.jpg"), str(source / "b.jpg")]
+    regions = json.loads((output / "a_res.json").read_text(encoding="utf-8"))["regions"]
+    assert regions
+    ours = [annotation for annotation in coco["annotations"] if annotation["image_id"] == coco["images"][0]["id"]]
+    assert [annotation["bbox"] for annotation in ours] == [region["bbox"] for region in regions]
+    assert [annotation["area"] for annotation in ours] == [region["area"] for region in regions]
+
+
+def test_a_missing_file_in_a_list_is_counted_and_the_others_are_judged(predictor, images, tmp_path):
+    result = predict_to_folder(predictor, [images[1], str(tmp_path / "missing.png")], tmp_path / "out", 1)
+    assert (result["images"], result["failed_images"]) == (1, 1)
+    assert result["failed"][0]["input_path"].endswith("missing.png")
+
+
+def test_an_output_folder_inside_the_input_is_not_judged_again(predictor, images, tmp_path):
+    shutil.copy(images[1], tmp_path / "part.jpg")
+    first = predict_to_folder(predictor, str(tmp_path), tmp_path / "out", 1)
+    second = predict_to_folder(predictor, str(tmp_path), tmp_path / "out", 1)
+    assert first["images"] == second["images"] == 1

@@ -1,0 +1,141 @@
+"""What is drawn and written of a result, on a result made by hand: 40 x 80 pixels with one defect at the right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from paddlex.inference.pictures import draw_result, heat_map, outline, write_image
+from paddlex.inference.postprocess import Limit
+from paddlex.inference.results import AnomalyResult
+
+LIMIT = Limit(threshold=6, typical=2)
+RED, GREEN = [40, 40, 220], [60, 150, 40]
+
+
+def make_result(**changes: object) -> AnomalyResult:
+    anomaly_map = np.full((40, 80), 2, np.float32)
+    anomaly_map[10:30, 50:70] = 18
+    values = {
+        "input_path": "folder/部件 1.jpg", "is_anomalous": True, "score": 0.875, "raw_score": 18.0, "threshold": 6.0,
+        "pixel_threshold": 6.0, "anomalous_area": 0.125, "regions": [], "anomaly_map": anomaly_map,
+        "pred": (anomaly_map > 6).astype(np.uint8)[None] * 255, "input_img": np.full((40, 80, 3), 128, np.uint8),
+    }  # fmt: skip
+    return AnomalyResult({**values, **changes}, LIMIT)
+
+
+# Pictures
+
+
+def test_the_verdict_stands_in_the_colour_of_the_header() -> None:
+    assert draw_result(make_result(), LIMIT)[2, 2].tolist() == RED
+    assert draw_result(make_result(is_anomalous=False), LIMIT)[2, 2].tolist() == GREEN
+
+
+@pytest.mark.parametrize(
+    ("shape", "panel"), [((40, 80), (256, 512)), ((1200, 600), (512, 256)), ((1, 3), (171, 512)), ((3000, 2), (512, 1))]
+)
+def test_image_and_heat_map_stand_side_by_side_at_one_size(shape: tuple[int, int], panel: tuple[int, int]) -> None:
+    """512 pixels on the longer side; a panel is at least 280 wide, and 16 lie between and around."""
+    result = make_result(
+        input_img=np.full((*shape, 3), 128, np.uint8), anomaly_map=np.full(shape, 2, np.float32),
+        pred=np.zeros((1, *shape), np.uint8),
+    )  # fmt: skip
+    drawn = draw_result(result, LIMIT)
+    assert drawn.dtype == np.uint8
+    assert drawn.shape == (84 + panel[0] + 62, 2 * max(panel[1], 280) + 3 * 16, 3)
+
+
+def test_the_outline_runs_around_the_mask_and_nowhere_else() -> None:
+    image = np.full((40, 80, 3), 128, np.uint8)
+    drawn = outline(image, make_result()["pred"][0])
+    changed = (drawn != image).any(axis=2)
+    border = np.zeros((40, 80), bool)
+    border[10:30, 50:70] = True
+    border[11:29, 51:69] = False
+    assert changed[border].all()
+    assert not changed[14:26, 54:66].any()
+    assert not changed[:, :46].any()
+    assert (image == 128).all()
+
+
+def test_nothing_is_outlined_where_nothing_is_anomalous() -> None:
+    image = np.full((40, 80, 3), 128, np.uint8)
+    assert np.array_equal(outline(image, np.zeros((40, 80), np.uint8)), image)
+
+
+def test_the_heat_map_has_the_same_colours_on_every_image() -> None:
+    """Blue end of the scale at typical and below, its middle at the threshold, and redder the further above."""
+    scale = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], cv2.COLORMAP_TURBO)[0]
+    colours = heat_map(np.array([[-50, 2, 6, 10, 18]], np.float32), LIMIT)[0]
+    expected = [scale[0], scale[0], scale[127], scale[191], scale[223]]  # 255 times 0, 0, 0.5, 0.75, 0.875
+    assert np.array_equal(colours, expected)
+
+
+def test_a_picture_in_a_format_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"the image cannot be encoded as \.xyz"):
+        write_image(tmp_path / "a.xyz", np.zeros((3, 3, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_is_written_under_any_name(tmp_path: Path) -> None:
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    write_image(tmp_path / "图 像.png", image)
+    read = cv2.imdecode(np.fromfile(tmp_path / "图 像.png", np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(read, image)
+
+
+# Files
+
+
+def test_files_are_named_after_the_input(tmp_path: Path) -> None:
+    result = make_result()
+    assert result.save_to_img(tmp_path) == tmp_path / "部件 1_res.png"
+    assert result.save_to_json(tmp_path) == tmp_path / "部件 1_res.json"
+
+
+@pytest.mark.parametrize(
+    ("input_path", "name"),
+    [
+        ("http://host/a/b.jpg?x=1&y=2", "b_res.json"),
+        (None, "image_res.json"),
+        ("archive.tar.png", "archive.tar_res.json"),
+    ],
+)
+def test_files_of_urls_and_arrays_have_names_too(tmp_path: Path, input_path: str | None, name: str) -> None:
+    assert make_result(input_path=input_path).save_to_json(tmp_path).name == name
+
+
+def test_json_has_a_line_for_each_line_of_the_mask(tmp_path: Path) -> None:
+    lines = make_result().save_to_json(tmp_path).read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if line.startswith("[0,0,0,0")]) == 40
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2])
+def test_json_is_json_at_every_indentation(tmp_path: Path, indent: int | None) -> None:
+    result = make_result(input_path='"pred": "PRED".png')
+    written = json.loads(result.save_to_json(tmp_path / "a.json", indent=indent).read_text(encoding="utf-8"))
+    assert written == result.json["res"]
+
+
+def test_json_keeps_letters_unless_ascii_is_asked_for(tmp_path: Path) -> None:
+    assert "部件" in make_result().save_to_json(tmp_path / "a.json").read_text(encoding="utf-8")
+    assert "部件" not in make_result().save_to_json(tmp_path / "b.json", ensure_ascii=True).read_text(encoding="utf-8")
+
+
+def test_saving_again_replaces_the_file(tmp_path: Path) -> None:
+    make_result(score=0.1).save_to_json(tmp_path / "a.json")
+    make_result(score=0.2).save_to_json(tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["score"] == 0.2
+
+
+def test_printing_shortens_the_mask_and_leaves_out_the_polygons(capsys: pytest.CaptureFixture[str]) -> None:
+    region = {"bbox": [50, 10, 20, 20], "polygon": [[50, 10]], "area": 400, "max_score": 0.875, "mean_score": 0.875}
+    make_result(regions=[region]).print(json_format=True)
+    printed = json.loads(capsys.readouterr().out)["res"]
+    assert printed["pred"] == "... uint8 [1, 40, 80]"
+    assert printed["regions"] == [{key: value for key, value in region.items() if key != "polygon"}]

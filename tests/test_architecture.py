@@ -1,0 +1,131 @@
+"""The rules that hold the house up: using a model never needs what makes one, nor Paddle, nor anything heavy."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import paddlex
+
+PACKAGE = Path(paddlex.__file__).parent
+INFERENCE_FILES = sorted((PACKAGE / "inference").rglob("*.py"))
+FORBIDDEN = ("paddlex.modules", "paddlex.engine", "paddlex.cli")
+
+#: Imports every module of paddlex.inference where Paddle cannot be imported, then opens a model folder.
+WITHOUT_PADDLE = """
+import json, pkgutil, sys, traceback
+
+class NoPaddle:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "paddle":
+            raise ImportError("Paddle is not here")
+
+sys.meta_path.insert(0, NoPaddle())
+
+import importlib
+import paddlex.inference
+
+failures = {}
+modules = [module.name for module in pkgutil.walk_packages(paddlex.inference.__path__, "paddlex.inference.")]
+for name in modules:
+    try:
+        importlib.import_module(name)
+    except BaseException:
+        failures[name] = traceback.format_exc()
+heavy = [name for name in ("torch", "sklearn", "matplotlib", "scipy", "pydantic") if name in sys.modules]
+making = [name for name in sys.modules if name.startswith("paddlex.modules")]
+
+from paddlex.errors import ModelError
+from paddlex.inference.model_folder import open_model_folder
+from paddlex.inference.predictor import AnomalyPredictor
+
+folder = open_model_folder(sys.argv[1])
+try:
+    AnomalyPredictor(sys.argv[1], device="cpu", run_mode="paddle")
+    error = None
+except ModelError as caught:
+    error = str(caught)
+print(json.dumps({
+    "modules": modules, "failures": failures, "heavy": heavy, "making": making,
+    "model_name": folder.model_name, "threshold": folder.limits.image.threshold, "error": error,
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def without_paddle(trained: Path) -> dict:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PADDLE, str(trained)],
+        capture_output=True, text=True, timeout=120, cwd=PACKAGE.parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Every module that a file imports anywhere, inside functions too, as an absolute dotted name."""
+    package = path.relative_to(PACKAGE.parent).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", INFERENCE_FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_using_a_model_never_imports_what_makes_one(path: Path) -> None:
+    assert [name for name in imported_names(path) if name.startswith(FORBIDDEN)] == []
+
+
+def test_the_check_above_sees_every_way_of_importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path / "paddlex")
+    path = tmp_path / "paddlex" / "inference" / "file.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "import paddlex.modules.a\nfrom paddlex import modules\ndef f():\n    from ..modules import b\n",
+        encoding="utf-8",
+    )
+    found = list(imported_names(path))
+    assert {"paddlex.modules.a", "paddlex.modules", "paddlex.modules.b"} <= set(found)
+
+
+def test_every_module_of_inference_imports_without_paddle(without_paddle: dict) -> None:
+    assert "paddlex.inference.predictor" in without_paddle["modules"]
+    assert without_paddle["failures"] == {}
+
+
+def test_importing_inference_imports_nothing_heavy(without_paddle: dict) -> None:
+    assert without_paddle["heavy"] == []
+
+
+def test_importing_inference_imports_nothing_of_making_models(without_paddle: dict) -> None:
+    assert without_paddle["making"] == []
+
+
+def test_a_model_folder_opens_without_paddle(without_paddle: dict) -> None:
+    assert without_paddle["model_name"] == "STFPM"
+    assert without_paddle["threshold"] > 0
+
+
+def test_running_a_model_without_paddle_says_what_to_install(without_paddle: dict) -> None:
+    assert without_paddle["error"] == "PaddlePaddle is not installed. pip install paddlepaddle==3.2.2."
+
+
+def test_the_networks_and_the_metrics_know_no_files_and_no_config() -> None:
+    making = PACKAGE / "modules" / "image_anomaly_detection"
+    files = [*(making / "networks").glob("*.py"), *(making / "metrics").glob("*.py")]
+    assert len(files) > 4
+    imports = {(path.name, name) for path in files for name in imported_names(path)}
+    impure = ("paddlex.config", "paddlex.engine", "paddlex.utils", "pathlib", "os", "yaml", "json")
+    assert [
+        pair for pair in imports if pair[1] in impure or pair[1].startswith(("paddlex.config", "paddlex.utils"))
+    ] == []

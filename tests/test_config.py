@@ -1,0 +1,322 @@
+"""The config is strict: what is wrong is named, with where it stands and what was probably meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from paddlex.config import Config, load_config, read_loosely
+from paddlex.errors import ConfigError
+
+SHIPPED = Path(__file__).parent.parent / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(text: str | bytes) -> Path:
+        path = tmp_path / "config.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def message_of(path: Path, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.replace(str(path), "FILE")
+
+
+# What stands in a file
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    message = message_of(tmp_path / "nothing.yaml")
+    assert message == "the config file does not exist (FILE). Check the path after -c."
+
+
+def test_a_folder_is_not_a_config(tmp_path: Path) -> None:
+    assert message_of(tmp_path).startswith("the config file cannot be read: ")
+
+
+def test_text_in_another_encoding_is_refused_with_the_remedy(write) -> None:
+    assert message_of(write("Global: {output: 输出}".encode("gbk"))).endswith("(FILE). Save it as UTF-8.")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "line"),
+    [
+        ("Global:\n\tmode: train\n", "found character '\\t' that cannot start any token", 2),
+        ("Global: {mode: train\n", "expected ',' or '}', but got '<stream end>'", 2),
+        ("Global:\n  mode: a: b\n", "mapping values are not allowed here", 2),
+        ("Global: {}\n---\nTrain: {}\n", "but found another document", 2),
+    ],
+)
+def test_yaml_that_cannot_be_read_is_an_error_with_its_line(write, text: str, problem: str, line: int) -> None:
+    assert message_of(write(text)) == f"the config is not valid YAML: {problem} (FILE line {line}). Mend it."
+
+
+def test_a_list_is_not_a_config(write) -> None:
+    assert message_of(write("- Global\n")) == (
+        "the config is not a mapping of sections (FILE). Start from a shipped config."
+    )
+
+
+def test_a_key_that_stands_twice_is_an_error_with_the_line_of_the_second(write) -> None:
+    message = message_of(write("Train:\n  seed: 1\n  batch_size: 4\n  seed: 2\n"))
+    assert message == "the key Train.seed stands twice (FILE line 4). Keep one of the two."
+
+
+def test_a_section_given_as_a_scalar_is_an_error(write) -> None:
+    assert message_of(write("Global: {}\nTrain: 5\n")) == (
+        "Train must be a section of keys, not 5 (FILE line 2). Mend the value."
+    )
+
+
+def test_an_inner_section_given_as_a_list_is_an_error(write) -> None:
+    assert message_of(write("CheckDataset:\n  split: [80, 20]\n")) == (
+        "CheckDataset.split must be a section of keys, not [80, 20] (FILE line 2). Mend the value."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line", "nearest"),
+    [
+        ("Train:\n  seed: 1\n  epoch_iters: 3\n", "Train.epoch_iters", 3, "Did you mean Train.epochs_iters?"),
+        ("Global:\n  batch_size: 3\n", "Global.batch_size", 2, "Did you mean Train.batch_size?"),
+        ("Train:\n  strength: 3\n", "Train.strength", 2, "Did you mean Train.seed?"),
+        (
+            "Train:\n  calibration:\n    target_frp: 0.1\n",
+            "Train.calibration.target_frp",
+            3,
+            "Did you mean Train.calibration.target_fpr?",
+        ),
+        ("Colours: 3\n", "Colours", 1, "The sections are Global, CheckDataset, Train, Evaluate, Export, Predict."),
+    ],
+)
+def test_an_unknown_key_is_named_with_its_line_and_the_nearest_key(
+    write, text: str, key: str, line: int, nearest: str
+) -> None:
+    assert message_of(write(text)) == f"unknown key {key} (FILE line {line}). {nearest}"
+
+
+def test_of_several_problems_the_first_is_told_and_the_others_counted(write) -> None:
+    message = message_of(write("Train:\n  sede: 1\n  batch_size: no\nPredict:\n  batch_size: 0\n"))
+    assert re.search(r"\(and 2 more problems\)", message)
+
+
+def test_a_key_that_is_no_name_is_an_error(write) -> None:
+    assert message_of(write("Train:\n  ? [seed]\n  : 3\n")) == "a key must be a name (FILE line 2). Mend it."
+
+
+def test_an_alias_that_refers_to_itself_is_an_error(write) -> None:
+    assert message_of(write("Train: &all\n  seed: *all\n")).startswith("an alias in the config refers to itself")
+
+
+def test_a_tag_that_would_make_an_object_is_an_error(write) -> None:
+    message = message_of(write("Train:\n  seed: !!python/object/apply:os.getpid []\n"))
+    assert message.startswith("Train.seed must be a valid integer")
+    message = message_of(write("Train:\n  seed: !!python/name:os.getpid\n"))
+    assert message == "Train.seed cannot be read (FILE line 2). Mend the value, or quote it."
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        (
+            "Global.mode", "fly",
+            "must be 'check_dataset', 'train', 'evaluate', 'export' or 'predict', not 'fly'",
+        ),
+        ("Train.batch_size", "many", "must be a valid integer, not 'many'"),
+        ("Train.seed", "1.5", "must be a valid integer, not 1.5"),
+        ("Train.batch_size", "0", "must be greater than or equal to 1, not 0"),
+        ("Train.image_size", "16", "must be greater than or equal to 32, not 16"),
+        ("Train.image_size", "8192", "must be less than or equal to 4096, not 8192"),
+        ("Train.learning_rate", "0", "must be greater than 0, not 0"),
+        ("Train.learning_rate", ".nan", "must be a finite number, not nan"),
+        ("Train.weight_decay", ".inf", "must be a finite number, not inf"),
+        ("Train.warmup_steps", "-1", "must be greater than or equal to 0, not -1"),
+        ("Train.momentum", "1", "must be less than 1, not 1"),
+        ("Train.num_classes", "2", "must be 1, not 2"),
+        ("Train.nesterov", "maybe", "must be a valid boolean, unable to interpret input, not 'maybe'"),
+        ("Train.backbone", "resnet999", "must be 'resnet18', 'resnet34' or 'resnet50', not 'resnet999'"),
+        ("Train.layers", "layer1", "must be a valid list, not 'layer1'"),
+        ("Train.layers", "[layer1, layer4]", "must be 'layer1', 'layer2' or 'layer3', not 'layer4'"),
+        ("Train.layers", "[]", "must have at least 1 item, not []"),
+        ("Train.calibration.holdout_percent", "80", "must be less than or equal to 50, not 80"),
+        ("Train.calibration.target_fpr", "0", "must be greater than 0, not 0"),
+        ("CheckDataset.split.train_percent", "120", "must be less than or equal to 100, not 120"),
+        ("Global.output", "", "must be a valid string, not None"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_an_error_that_names_key_value_and_override(
+    write, key: str, value: str, complaint: str
+) -> None:
+    assert message_of(write(""), f"{key}={value}") == f"{key} {complaint} (-o {key}={value}). Mend the value."
+
+
+def test_a_value_from_the_file_is_reported_with_its_line(write) -> None:
+    message = message_of(write("Train:\n  seed: 3\n  batch_size: -2\n"))
+    assert message == "Train.batch_size must be greater than or equal to 1, not -2 (FILE line 3). Mend the value."
+
+
+@pytest.mark.parametrize("value", ["2026-13-01", "!colour 3", "="])
+def test_a_value_that_yaml_cannot_construct_is_an_error(write, value: str) -> None:
+    assert message_of(write(""), f"Train.seed={value}") == (
+        f"Train.seed cannot be read (-o Train.seed={value}). Mend the value, or quote it."
+    )
+
+
+@pytest.mark.parametrize("text", ["007", "1e3", "2026-01-31", "no", "1_000", "0x10", "12:30", "3.10"])
+def test_text_is_kept_as_written_in_a_file(write, text: str) -> None:
+    assert load_config(write(f"Global:\n  dataset_dir: {text}\n")).Global.dataset_dir == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "007", "1e3", "2026-01-31", "no", "*.png", "[1].png", "a: b.png", "part #2.png", "!new.png", "&co.png", "@2x.png",
+        "%TEMP%", "C:\\images", "~/images", "图 像/a b.png", "http://host/a.png?x=1&y=2#z", "{a}.png", "a=b",
+    ],
+)  # fmt: skip
+def test_text_is_kept_as_written_in_an_override(write, text: str) -> None:
+    assert load_config(write(""), [f"Predict.input={text}"]).Predict.input == text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("null", None), ("~", None), ("", None), ("'null'", "null"), ('"007"', "007")]
+)
+def test_null_and_quotes_mean_in_an_override_what_they_mean_in_yaml(write, text: str, value: str | None) -> None:
+    assert load_config(write("Predict: {input: x}"), [f"Predict.input={text}"]).Predict.input == value
+
+
+@pytest.mark.parametrize("text", ["1e-4", "0.0001", "1.0e-4"])
+def test_scientific_notation_is_a_number(write, text: str) -> None:
+    path = write(f"Train:\n  weight_decay: {text}\n")
+    assert load_config(path).Train.weight_decay == 0.0001
+    assert load_config(path, [f"Train.learning_rate={text}"]).Train.learning_rate == 0.0001
+
+
+def test_lists_can_be_given_by_an_override(write) -> None:
+    config = load_config(write(""), ["Train.layers=[layer1, layer2]", "Predict.input=[a b.png, 007]"])
+    assert config.Train.layers == ["layer1", "layer2"]
+    assert config.Predict.input == ["a b.png", "007"]
+
+
+def test_a_file_with_a_byte_order_mark_is_read(write) -> None:
+    assert load_config(write("\ufeffGlobal: {output: x}")).Global.output == "x"
+
+
+# Overrides
+
+
+@pytest.mark.parametrize("override", ["Global.mode", "=train", "", " =train"])
+def test_an_override_without_key_or_equals_is_an_error(write, override: str) -> None:
+    message = message_of(write(""), override)
+    assert message == f"an override must read KEY=VALUE (-o {override}). For example -o Global.mode=train."
+
+
+def test_an_unknown_key_in_an_override_is_named_with_the_override(write) -> None:
+    message = message_of(write(""), "Global.modle=train")
+    assert message == "unknown key Global.modle (-o Global.modle=train). Did you mean Global.mode?"
+
+
+def test_a_key_below_a_value_is_an_error(write) -> None:
+    path = write("Train: {seed: 3}")
+    assert message_of(path, "Train.seed.x=1") == (
+        "Train.seed is not a section (-o Train.seed.x=1). Did you mean Train.seed?"
+    )
+
+
+def test_a_section_cannot_be_overridden_whole(write) -> None:
+    assert message_of(write(""), "Train=5") == "Train must be a section of keys, not 5 (-o Train=5). Mend the value."
+
+
+def test_overrides_win_over_the_file_and_the_last_over_the_first(write) -> None:
+    config = load_config(write("Train: {seed: 1}"), ["Train.seed=2", "Train.seed=3"])
+    assert config.Train.seed == 3
+
+
+def test_spaces_around_key_and_value_do_not_count(write) -> None:
+    assert load_config(write(""), [" Train.seed = 4 "]).Train.seed == 4
+
+
+# The whole
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "Train:\nGlobal:\n", "Train:\n  calibration:\n", "Predict: {}\n"])
+def test_empty_files_and_sections_mean_the_defaults(write, text: str) -> None:
+    assert load_config(write(text)) == Config()
+
+
+def test_two_configs_do_not_share_their_lists(write) -> None:
+    first, second = load_config(write("")), load_config(write(""))
+    first.Train.layers.append("layer9")
+    first.Global.output = "elsewhere"
+    assert second == Config()
+
+
+def test_to_yaml_loads_to_the_same_config(write) -> None:
+    config = load_config(
+        write(""),
+        ["Global.output=007", "Global.dataset_dir=数据 集", "Train.weight_decay=1e-5", "Train.layers=[layer2]",
+         "Predict.input=[1e3, '*.png', 'null']", "CheckDataset.split.train_percent=80", "Train.warmup_steps=0"],
+    )  # fmt: skip
+    assert load_config(write(config.to_yaml())) == config
+
+
+def test_the_shipped_config_lists_every_key_with_the_default_of_the_schema() -> None:
+    shipped = dict(_leaves(yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))))
+    defaults = dict(_leaves(Config().model_dump()))
+    assert shipped.pop("Global.dataset_dir") == "./dataset/metal_grid"
+    assert defaults.pop("Global.dataset_dir") is None
+    assert shipped == defaults
+
+
+def test_the_shipped_config_loads_to_the_defaults() -> None:
+    assert load_config(SHIPPED, ["Global.dataset_dir=null"]) == Config()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "Global.model=STFPM", "Global.mode=train", "Global.dataset_dir=x", "Global.device=gpu:0,1", "Global.output=x",
+        "CheckDataset.convert.enable=True", "CheckDataset.convert.src_dataset_type=MVTec_AD",
+        "CheckDataset.split.enable=True", "CheckDataset.split.train_percent=80", "CheckDataset.split.val_percent=20",
+        "Train.num_classes=1", "Train.epochs_iters=20", "Train.batch_size=4", "Train.learning_rate=0.01",
+        "Train.pretrain_weight_path=x.pdparams", "Train.warmup_steps=10", "Train.resume_path=x", "Train.log_interval=10",
+        "Train.eval_interval=10", "Evaluate.weight_path=x", "Evaluate.log_interval=10", "Export.weight_path=x",
+        "Predict.batch_size=4", "Predict.model_dir=x", "Predict.input=x.png", "Predict.kernel_option.run_mode=paddle",
+    ],
+)  # fmt: skip
+def test_a_key_that_users_of_paddlex_know_works(override: str) -> None:
+    key, _, text = override.partition("=")
+    values = dict(_leaves(load_config(SHIPPED, [override]).model_dump()))
+    assert values[key] == yaml.safe_load(text)
+
+
+def test_a_broken_config_can_still_be_read_loosely(write) -> None:
+    path = write("Global: {mode: train, output: 007}\nTrain: {sede: 1}\n")
+    assert read_loosely(path, ["nonsense", "Global.mode=export"])["Global"] == {"mode": "export", "output": "007"}
+
+
+@pytest.mark.parametrize("text", ["Global: [", "- a", "Train: {seed: 2026-13-01}", "Train: &a {seed: *a}", "5"])
+def test_reading_loosely_never_raises(write, text: str) -> None:
+    assert read_loosely(write(text), ["Global.mode=train", "Global.mode.x=1"]) == {"Global": {"mode": "train"}}
+
+
+def _leaves(values: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

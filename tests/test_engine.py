@@ -1,0 +1,379 @@
+"""``main.py`` from outside, as its users see it: exit status, one clear line, and what lies in the output folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from paddlex.config import Config, load_config
+from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_mask, read_samples
+
+ROOT = Path(__file__).parent.parent
+MODEL_FILES = {
+    "pdparams", "pdema", "pdopt", "pdstates", "inference_config", "pdmodel", "pdiparams", "pdiparams.info",
+}  # fmt: skip
+
+
+def result_of(output: Path, mode: str) -> dict[str, Any]:
+    return json.loads((output / f"{mode}_result.json").read_text(encoding="utf-8"))
+
+
+def assert_failed(done: subprocess.CompletedProcess[str], output: Path, mode: str, err_type: str) -> dict[str, Any]:
+    """It ended with 1 and one line of log, which the result repeats; nothing else was written. Returns the result."""
+    result = result_of(output, mode)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if " ERROR " in line]
+    assert [line.split(" ERROR ")[1].strip() for line in errors] == [result["err_msg"]]
+    assert result["done_flag"] is False
+    assert result["err_type"] == err_type
+    return result
+
+
+# Failures
+
+
+def test_a_mode_that_does_not_exist_is_one_clear_line_and_a_result(main_runner, tmp_path: Path) -> None:
+    done = main_runner("Global.mode=fly", f"Global.output={tmp_path}")
+    result = assert_failed(done, tmp_path, "fly", "ConfigError")
+    assert result["err_msg"] == (
+        "Global.mode must be 'check_dataset', 'train', 'evaluate', 'export' or 'predict', not 'fly' "
+        "(-o Global.mode=fly). Mend the value."
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["fly_result.json"]
+
+
+def test_a_mode_that_could_not_be_a_file_name_still_gets_a_result(main_runner, tmp_path: Path) -> None:
+    done = main_runner("Global.mode=../../fly", f"Global.output={tmp_path}")
+    assert_failed(done, tmp_path, "unknown_mode", "ConfigError")
+
+
+def test_a_missing_config_file_is_one_clear_line_and_a_result(main_runner, tmp_path: Path) -> None:
+    done = main_runner("Global.mode=train", f"Global.output={tmp_path}", config=tmp_path / "nothing.yaml")
+    result = assert_failed(done, tmp_path, "train", "ConfigError")
+    assert result["err_msg"] == (
+        f"the config file does not exist ({tmp_path / 'nothing.yaml'}). Check the path after -c."
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["-c"], ["-c", "x.yaml", "--no-such-option"]])
+def test_a_wrong_command_line_ends_with_2_and_the_usage(arguments: list[str]) -> None:
+    command = [sys.executable, str(ROOT / "main.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["check_dataset", "train"])
+def test_a_missing_data_set_is_one_clear_line_and_a_result(main_runner, tmp_path: Path, mode: str) -> None:
+    output = tmp_path / "output"
+    missing = tmp_path / "no data"
+    done = main_runner(f"Global.mode={mode}", f"Global.dataset_dir={missing}", f"Global.output={output}")
+    result = assert_failed(done, output, mode, "DatasetError")
+    assert result["err_msg"] == f"the data set folder does not exist ({missing}). Set Global.dataset_dir to it."
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["Global.mode=predict"], "no images to predict (Predict.input). Set it to a file, folder, glob or URL."),
+        (
+            ["Global.mode=predict", "Predict.input=[]"],
+            "no images to predict (Predict.input). Set it to a file, folder, glob or URL.",
+        ),
+        (
+            ["Global.mode=check_dataset", "Global.dataset_dir=null"],
+            "the data set is not named (Global.dataset_dir). Set it to a folder.",
+        ),
+    ],
+)
+def test_a_mode_says_which_key_it_needs(main_runner, tmp_path: Path, overrides: list[str], message: str) -> None:
+    done = main_runner(*overrides, f"Global.output={tmp_path}")
+    mode = overrides[0].partition("=")[2]
+    assert assert_failed(done, tmp_path, mode, "ConfigError")["err_msg"] == message
+
+
+def test_exporting_without_a_model_says_what_to_do(main_runner, tmp_path: Path) -> None:
+    done = main_runner("Global.mode=export", f"Global.output={tmp_path}")
+    result = assert_failed(done, tmp_path, "export", "ConfigError")
+    expected = tmp_path / "best_model" / "model.pdparams"
+    assert result["err_msg"] == (
+        f"there is no trained model in Global.output ({expected}). Train first, or set Export.weight_path."
+    )
+
+
+def test_predicting_only_broken_images_fails_and_leaves_no_summary(main_runner, trained: Path, tmp_path: Path) -> None:
+    images, output = tmp_path / "images", tmp_path / "output"
+    images.mkdir()
+    for name in ("a.png", "b.jpg"):
+        (images / name).write_bytes(b"no image")
+    done = main_runner(
+        "Global.mode=predict", f"Predict.input={images}", f"Predict.model_dir={trained}", f"Global.output={output}",
+        "Global.device=cpu",
+    )  # fmt: skip
+    result = result_of(output, "predict")
+    assert done.returncode == 1
+    assert result["done_flag"] is False
+    assert result["err_type"] == "ImageReadError"
+    assert result["err_msg"] == f"none of the 2 images could be read ({images}). See the log above."
+    assert [path for path in output.rglob("*") if path.is_file()] == [output / "predict_result.json"]
+
+
+def test_a_result_that_cannot_be_written_is_said(main_runner, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    done = main_runner("Global.mode=fly", f"Global.output={tmp_path / 'file'}")
+    assert done.returncode == 1
+    assert "fly_result.json cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# check_dataset
+
+
+def test_check_dataset_describes_a_good_data_set(main_runner, demo_dataset: Path, tmp_path: Path) -> None:
+    done = main_runner(f"Global.dataset_dir={demo_dataset}", f"Global.output={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "Check dataset passed !" in done.stderr
+    result = result_of(tmp_path, "check_dataset")
+    attributes = result["attributes"]
+    assert result["done_flag"] is True
+    assert result["check_pass"] is True
+    assert result["dataset_path"] == str(demo_dataset)
+    assert result["show_type"] == "image"
+    assert result["dataset_type"] == "SegDataset"
+    assert (attributes["train_samples"], attributes["val_samples"], attributes["num_classes"]) == (24, 14, 1)
+    pictures = [*attributes["train_sample_paths"], *attributes["val_sample_paths"], result["analysis"]["histogram"]]
+    assert all(cv2.imread(str(tmp_path / picture)) is not None for picture in pictures)
+
+
+def test_a_data_set_that_fails_the_check_gets_a_result_with_all_problems(
+    main_runner, demo_dataset: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(demo_dataset, tmp_path / "data")
+    first, second = read_samples(data, VAL_LIST)[:2]
+    first.image_path.write_bytes(b"no image")
+    second.image_path.unlink()
+    done = main_runner(f"Global.dataset_dir={data}", f"Global.output={tmp_path / 'output'}")
+    result = result_of(tmp_path / "output", "check_dataset")
+    assert done.returncode == 1
+    assert "Check dataset passed" not in done.stderr
+    assert result["done_flag"] is False
+    assert result["check_pass"] is False
+    assert result["err_type"] == "DatasetCheckError"
+    errors = [problem for problem in result["problems"] if problem["severity"] == "error"]
+    assert len(errors) == 2
+    assert {first.where, second.where} == {problem["where"] for problem in errors}
+
+
+# train
+
+
+def test_train_writes_what_it_promises(trained: Path) -> None:
+    result = result_of(trained, "train")
+    assert result["done_flag"] is True
+    assert result["model_name"] == "STFPM"
+    assert result["visualdl_log"] == ""  # there is none: the log is train_log
+    assert (trained / result["config"]).name == "config.yaml"
+    assert (trained / result["train_log"]).name == "train.log"
+    assert (trained / result["label_dict"]).read_text(encoding="utf-8").splitlines() == ["0 normal", "1 anomalous"]
+
+
+@pytest.mark.parametrize("which", ["best", "last_1"])
+def test_every_file_of_a_trained_model_exists(trained: Path, which: str) -> None:
+    model = result_of(trained, "train")["models"][which]
+    assert set(model) == MODEL_FILES | {"score"}
+    assert [key for key in MODEL_FILES if not (trained / model[key]).stat().st_size] == []
+    assert isinstance(model["score"], float)
+
+
+def test_the_best_model_lies_where_users_look_for_it(trained: Path) -> None:
+    best = result_of(trained, "train")["models"]["best"]
+    assert best["pdparams"] == "best_model/model.pdparams"
+    assert best["pdmodel"] == "best_model/inference/inference.pdmodel"
+    assert best["pdiparams"] == "best_model/inference/inference.pdiparams"
+    assert best["inference_config"] == "best_model/inference/inference.yml"
+
+
+def test_the_best_model_is_that_of_the_lowest_loss_on_held_out_images(trained: Path) -> None:
+    result = result_of(trained, "train")
+    lowest = min(result["history"], key=lambda entry: entry["held_out_loss"])
+    assert result["best_epoch"] == lowest["epoch"]
+    assert result["models"]["best"]["score"] == lowest["held_out_loss"]
+
+
+def test_the_log_has_loss_learning_rate_speed_and_time_left_of_every_step(trained: Path) -> None:
+    log = (trained / "train.log").read_text(encoding="utf-8")
+    steps = re.findall(r"epoch (\d)/3 step (\d+)/\d+ loss [\d.]+ lr [\d.e-]+ [\d.]+ images/s, \d+:\d\d left", log)
+    assert [int(step) for _, step in steps] == list(range(1, len(steps) + 1))
+    assert [epoch for epoch, _ in steps] == sorted("123" * (len(steps) // 3))
+
+
+def test_the_config_that_train_writes_is_complete_and_says_what_was_run(trained: Path, demo_dataset: Path) -> None:
+    config = load_config(trained / "config.yaml")
+    assert _keys(yaml.safe_load((trained / "config.yaml").read_text(encoding="utf-8"))) == _keys(Config().model_dump())
+    assert (config.Train.image_size, config.Train.epochs_iters, config.Train.batch_size) == (128, 3, 4)
+    assert config.Global.device == "cpu"
+    assert config.Global.dataset_dir == str(demo_dataset)
+
+
+def test_no_temporary_file_is_left(trained: Path) -> None:
+    assert list(trained.rglob(".*")) == []
+
+
+# evaluate, export, predict
+
+
+@pytest.fixture(scope="module")
+def used(trained: Path, demo_dataset: Path, main_runner, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a model that was evaluated, exported and given the validation images to predict."""
+    output = shutil.copytree(trained, tmp_path_factory.mktemp("used") / "输出 folder")
+    images = demo_dataset / "images" / "val"
+    for mode, *more in (["evaluate"], ["export"], ["predict", f"Predict.input={images}", "Predict.batch_size=3"]):
+        done = main_runner(
+            f"Global.mode={mode}", f"Global.dataset_dir={demo_dataset}", f"Global.output={output}", "Global.device=cpu",
+            *more,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    return output
+
+
+@pytest.fixture(scope="module")
+def rows(used: Path) -> list[dict[str, str]]:
+    with (used / "predict" / "summary.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_evaluate_gives_the_promised_metrics(used: Path) -> None:
+    result = result_of(used, "evaluate")
+    assert result["done_flag"] is True
+    for name in ("image_auroc", "pixel_auroc", "IoU", "Precision", "Recall"):
+        assert 0 <= result["metrics"][name] <= 1
+    assert result["teacher_weights"]["source"] == "bundled"
+
+
+def test_the_metrics_agree_with_the_predictions(used: Path, demo_dataset: Path) -> None:
+    """IoU, precision and recall once more, by counting the pixels that predict marks in its JSON files."""
+    metrics = result_of(used, "evaluate")["metrics"]
+    marked, true = [], []
+    for sample in read_samples(demo_dataset, VAL_LIST):
+        prediction = json.loads(_json_of(used, demo_dataset, sample.image).read_text(encoding="utf-8"))
+        marked.append(np.array(prediction["pred"][0]).ravel() > 0)
+        true.append(np.zeros(marked[-1].shape, bool) if sample.mask is None else read_mask(sample.mask_path).ravel())
+    marked, true = np.concatenate(marked), np.concatenate(true)
+    both = (marked & true).sum()
+    assert both > 0
+    assert metrics["IoU"] == pytest.approx(both / (marked | true).sum(), abs=1e-9)
+    assert metrics["Precision"] == pytest.approx(both / marked.sum(), abs=1e-9)
+    assert metrics["Recall"] == pytest.approx(both / true.sum(), abs=1e-9)
+
+
+def test_the_image_auroc_agrees_with_the_predicted_scores(used: Path, demo_dataset: Path) -> None:
+    """The share of (normal, anomalous) pairs in the right order, ties counted half (Hanley, McNeil, 1982)."""
+    normal, anomalous = [], []
+    for sample in read_samples(demo_dataset, VAL_LIST):
+        score = json.loads(_json_of(used, demo_dataset, sample.image).read_text(encoding="utf-8"))["score"]
+        (anomalous if sample.defect_type != "good" else normal).append(score)
+    assert (len(normal), len(anomalous)) == (4, 10)
+    order = np.array(anomalous)[:, None] - np.array(normal)
+    auroc = (order > 0).mean() + (order == 0).mean() / 2
+    assert result_of(used, "evaluate")["metrics"]["image_auroc"] == pytest.approx(auroc, abs=1e-9)
+
+
+def test_export_writes_the_inference_folder(used: Path) -> None:
+    result = result_of(used, "export")
+    folder = used / result["export_path"]
+    assert result["done_flag"] is True
+    assert sorted(path.name for path in folder.iterdir()) == result["files"]
+    assert {"inference.pdmodel", "inference.pdiparams", "inference.yml"} <= set(result["files"])
+
+
+def test_what_is_exported_is_what_training_exported(used: Path) -> None:
+    exported, trained = (
+        (used / folder / "inference.yml").read_text() for folder in ("inference", "best_model/inference")
+    )
+    assert exported == trained
+
+
+def test_inference_yml_reads_as_upstream_paddlex_expects(used: Path) -> None:
+    content = yaml.safe_load((used / "inference" / "inference.yml").read_text(encoding="utf-8"))
+    assert content["Global"]["model_name"] == "STFPM"
+    assert content["Deploy"]["model"] == "inference.pdmodel"
+    assert content["Deploy"]["params"] == "inference.pdiparams"
+    assert content["Deploy"]["input_shape"] == [-1, 3, 128, 128]
+    assert content["Deploy"]["transforms"] == [
+        {"type": "Resize", "target_size": [128, 128]},
+        {"type": "Normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+    ]
+
+
+def test_predict_writes_a_picture_and_a_json_for_each_image(used: Path, rows: list[dict[str, str]]) -> None:
+    assert len(rows) == 14
+    for row in rows:
+        assert cv2.imdecode(np.fromfile(used / "predict" / row["image"], np.uint8), cv2.IMREAD_COLOR) is not None
+        prediction = json.loads((used / "predict" / row["json"]).read_text(encoding="utf-8"))
+        assert prediction["input_path"] == row["input_path"]
+        assert str(prediction["is_anomalous"]) == row["is_anomalous"]
+
+
+def test_images_of_the_same_name_in_several_folders_keep_their_folders(rows: list[dict[str, str]]) -> None:
+    assert len({row["json"] for row in rows}) == 14
+    assert {"bent/000_res.json", "good/000_res.json"} <= {row["json"] for row in rows}
+
+
+def test_the_result_of_predict_sums_up(used: Path, rows: list[dict[str, str]]) -> None:
+    result = result_of(used, "predict")
+    assert result["done_flag"] is True
+    assert (result["images"], result["failed_images"], result["failed"]) == (14, 0, [])
+    assert result["anomalous"] == [row["is_anomalous"] for row in rows].count("True")
+    assert (used / result["summary"]).is_file()
+
+
+def test_a_broken_image_is_counted_and_left_out_and_equal_names_do_not_collide(
+    main_runner, trained: Path, demo_dataset: Path, tmp_path: Path
+) -> None:
+    images, output = tmp_path / "新 照片 #1", tmp_path / "结果 1"
+    images.mkdir()
+    image = cv2.imread(str(demo_dataset / read_samples(demo_dataset, VAL_LIST)[0].image))
+    for name in ("部件 一.png", "部件 一.jpg", "部件 一_2.png"):
+        (images / name).write_bytes(cv2.imencode(name[-4:], image)[1].tobytes())
+    (images / "坏.png").write_bytes((images / "部件 一.png").read_bytes()[:500])
+    done = main_runner(
+        "Global.mode=predict", f"Predict.input={images}", f"Predict.model_dir={trained}", f"Global.output={output}",
+        "Global.device=cpu", "Predict.batch_size=2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = result_of(output, "predict")
+    assert (result["images"], result["failed_images"]) == (3, 1)
+    assert result["failed"][0]["input_path"] == str(images / "坏.png")
+    assert "truncated" in result["failed"][0]["error"]
+    written = [json.loads(path.read_text(encoding="utf-8"))["input_path"] for path in output.rglob("*_res.json")]
+    assert sorted(written) == sorted(str(path) for path in images.iterdir() if path.name != "坏.png")
+    assert len(list(output.rglob("*_res.png"))) == 3
+
+
+def _json_of(output: Path, dataset: Path, image: str) -> Path:
+    below = (dataset / image).relative_to(dataset / "images" / "val")
+    return output / "predict" / below.parent / f"{below.stem}_res.json"
+
+
+def _keys(values: dict, prefix: str = "") -> set[str]:
+    def walk(node: dict, path: str) -> Iterator[str]:
+        for key, value in node.items():
+            yield f"{path}{key}"
+            if isinstance(value, dict):
+                yield from walk(value, f"{path}{key}.")
+
+    return set(walk(values, prefix))
