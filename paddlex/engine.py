@@ -44,8 +44,10 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
     log_to_console()
     try:
         config = load_config(path, overrides)
+        result_path = config.output / f"{config.Global.mode}_result.json"
+        result_path.unlink(missing_ok=True)  # should this run be killed, no earlier one must speak for it
         result = MODES[config.Global.mode](config)
-        write_json(config.output / f"{config.Global.mode}_result.json", {"done_flag": True, **result})
+        write_json(result_path, {"done_flag": True, **result})
         return 0
     except TrainingInterrupted as error:
         _report(error, path, overrides)
@@ -79,21 +81,19 @@ def check_dataset(config: Config) -> Result:
 
 def train(config: Config) -> Result:
     """Train a student; choose, calibrate and export the best model."""
-    from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST
     from paddlex.modules.image_anomaly_detection.train_result import LABELS, describe_training
     from paddlex.modules.image_anomaly_detection.trainer import Trainer
 
     dataset_dir, device = _dataset_dir(config), _device(config)
-    if not (Path(dataset_dir) / TRAIN_LIST).is_file():
-        logger.info("The data set %s was not checked yet, or is not one.", dataset_dir)
     config.output.mkdir(parents=True, exist_ok=True)
     resolved = config.model_copy(deep=True)
     resolved.Global.device, resolved.Global.dataset_dir = device, os.path.abspath(dataset_dir)
+    resolved.Train.resume_path = None  # whoever trains again from this file starts at the beginning
     write_text(config.output / "config.yaml", resolved.to_yaml())
     write_text(config.output / "label_dict.txt", LABELS)
     with log_to_file(config.output / "train.log", append=bool(config.Train.resume_path)):
         start = time.monotonic()
-        trainer = Trainer(resolved, device)
+        trainer = Trainer(config, device)
         folders = trainer.train()
         minutes = (time.monotonic() - start) / 60
         logger.info("Training took %.1f minutes.", minutes)

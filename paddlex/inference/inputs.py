@@ -54,9 +54,8 @@ def expand(source: Source | Iterable[Source]) -> Iterator[Source]:
         yield from _expand_path(os.fspath(source))
     elif isinstance(source, Iterable):
         for single in source:
-            is_missing = isinstance(single, (str, os.PathLike)) and not is_url(single) and not os.path.exists(single)
-            if is_missing and not glob.has_magic(os.fspath(single)):
-                yield os.fspath(single)  # one missing file among many is found out, and told of, when it is read
+            if _is_missing_file(single):
+                yield single  # one missing file among many is found out, and told of, when it is read
             else:
                 yield from expand(single)
     else:
@@ -64,6 +63,12 @@ def expand(source: Source | Iterable[Source]) -> Iterator[Source]:
             f"a {type(source).__name__} is not an image source",
             remedy="Give a file, a folder, a glob, a URL, encoded bytes, a NumPy array, or a list of these",
         )
+
+
+def _is_missing_file(source: Source) -> bool:
+    if not isinstance(source, (str, os.PathLike)) or is_url(source):
+        return False
+    return not os.path.exists(source) and not glob.has_magic(os.fspath(source))
 
 
 def _expand_path(path: str) -> Iterator[str]:

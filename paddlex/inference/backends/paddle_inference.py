@@ -7,7 +7,7 @@ import numpy as np
 from paddlex.errors import ModelError
 from paddlex.inference.model_folder import ModelFolder
 from paddlex.utils.devices import Device
-from paddlex.utils.paddle_environment import import_paddle, usable_cores
+from paddlex.utils.paddle_environment import import_paddle, restore_threads, usable_cores
 
 _GPU_MEMORY_POOL_MB = 256
 
@@ -70,6 +70,8 @@ class PaddleInference:
                 where=self._graph,
                 remedy="Check Deploy.transforms in inference.yml, or export the model again",
             ) from error
+        finally:
+            restore_threads()
         return [output.copy_to_cpu() for output in self._outputs]
 
 

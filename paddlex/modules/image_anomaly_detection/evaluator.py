@@ -73,21 +73,21 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The metrics as they stand in evaluate_result.json; see docs/outputs.md."""
-        image, pixels = self.image.confusion, self.pixel_confusion
+        image, pixels = _rates(self.image.confusion), _rates(self.pixel_confusion)
         normal_images = sum(not row.is_anomalous for row in self.rows)
         return {
             "image_auroc": self.image.auroc,
             "pixel_auroc": self.pixel.auroc,
             "aupro": self.pixel.aupro_30,
-            "IoU": pixels.iou,
-            "Precision": pixels.precision,
-            "Recall": pixels.recall,
-            "F1": pixels.f1,
-            "pixel_false_positive_rate": pixels.false_positive_rate,
-            "image_precision": image.precision,
-            "image_recall": image.recall,
-            "image_f1": image.f1,
-            "image_false_positive_rate": image.false_positive_rate,
+            "IoU": pixels["iou"],
+            "Precision": pixels["precision"],
+            "Recall": pixels["recall"],
+            "F1": pixels["f1"],
+            "pixel_false_positive_rate": pixels["false_positive_rate"],
+            "image_precision": image["precision"],
+            "image_recall": image["recall"],
+            "image_f1": image["f1"],
+            "image_false_positive_rate": image["false_positive_rate"],
             "image_threshold": self.limits.image.threshold,
             "pixel_threshold": self.limits.pixel.threshold,
             "threshold_source": self.limits.source,
@@ -95,7 +95,7 @@ class Evaluation:
             "anomalous_images": len(self.rows) - normal_images,
             "notes": self.notes,
             "image_level": _image_figures(self.image),
-            "pixel_level": {**_pixel_figures(self.pixel), **pixels.rates()},
+            "pixel_level": {**_pixel_figures(self.pixel), **pixels},
             "by_defect_type": {
                 name: {
                     "images": sum(row.is_anomalous and row.sample.defect_type == name for row in self.rows),
@@ -181,7 +181,14 @@ def _image_figures(metrics: ImageMetrics) -> dict[str, Any]:
     values = {name: value for name, value in vars(metrics).items() if name not in _CURVES}
     decisions: Confusion = values.pop("confusion")
     intervals = values.pop("intervals")
-    return {**values, **decisions.rates(), **vars(decisions), "intervals_95": intervals}
+    return {**values, **_rates(decisions), **vars(decisions), "intervals_95": intervals}
+
+
+def _rates(decisions: Confusion) -> dict[str, float | None]:
+    """All rates by name; those that need both kinds are None where one is missing, and not a perfect or a zero."""
+    rates = decisions.rates()
+    has_both = decisions.true_positive + decisions.false_negative and decisions.false_positive + decisions.true_negative
+    return rates if has_both else {**rates, "precision": None, "iou": None, "f1": None}
 
 
 def _pixel_figures(metrics: PixelMetrics) -> dict[str, Any]:

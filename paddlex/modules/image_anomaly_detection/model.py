@@ -42,7 +42,9 @@ def build_network(card: ModelCard) -> nn.Layer:
 
 
 def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[nn.Layer, ModelCard]:
-    """A network with a pretrained teacher and a student from random weights, and its card that says which teacher.
+    """A network with a pretrained teacher, and its card that says which.
+
+    The student starts from random weights, or from its own where the file holds a whole model.
 
     Raises:
         WeightsError: the teacher's weights cannot be had or do not fit.
@@ -52,6 +54,9 @@ def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[nn.L
     weights = load_teacher_weights(pretrain_weight_path, card.backbone, expected)
     _assign(network.teacher, weights.arrays, weights.source)
     logger.info("Teacher: %s from %s.", card.backbone, weights.source)
+    if weights.student is not None:
+        _assign(network.student, weights.student, weights.source)
+        logger.info("The student starts from the same file.")
     origin = {"source": weights.source, "sha256": weights.sha256}
     return network, replace(card, teacher_weights=origin)
 

@@ -7,31 +7,24 @@ import math
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import paddle
 
 from paddlex.config import Config, TrainSection
-from paddlex.errors import PaddleXError, TrainingError, TrainingInterrupted
-from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.errors import TrainingError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive, shuffled
-from paddlex.modules.image_anomaly_detection.calibration import Calibration
-from paddlex.modules.image_anomaly_detection.calibrator import calibrate
 from paddlex.modules.image_anomaly_detection.checkpoint import (
     WEIGHTS,
     Run,
     find_checkpoint,
     keep_newest,
-    read_tensors,
 )
-from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
-from paddlex.modules.image_anomaly_detection.evaluator import evaluate
-from paddlex.modules.image_anomaly_detection.exporter import export, write_inference_config
-from paddlex.modules.image_anomaly_detection.model import new_network, save_arrays
+from paddlex.modules.image_anomaly_detection.completion import Completion
+from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, Sample, read_samples
+from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
@@ -43,7 +36,6 @@ from paddlex.utils.signals import StopRequest
 
 BEST_MODEL = "best_model"
 CHECKPOINTS = "checkpoints"
-INFERENCE = "inference"
 
 #: What may change between the parts of one run without changing its result.
 _FREE_SETTINGS = {"resume_path", "pretrain_weight_path", "log_interval", "keep_checkpoints", "calibration"}
@@ -73,6 +65,7 @@ class Trainer:
         self.fit = ImageBatches(self.fit_samples, self.run.card.transform)
         self.held_out = ImageBatches(self.held_out_samples, self.run.card.transform)
         self.teacher_features = TeacherFeatures(self.run.network)
+        self.completion = Completion(config, device, self.held_out)
 
     def train(self) -> dict[str, Path]:
         """Train, choose the best model on held-out normal images, calibrate it and export it.
@@ -108,7 +101,7 @@ class Trainer:
                 self._finish_epoch()
                 if stop.signal_number is not None:
                     self._interrupt(stop.signal_number)
-        return self._finish()
+            return self._finish()  # a signal that comes now is too late to stop what takes seconds
 
     def _batches(self, epoch: int) -> list[list[int]]:
         return shuffled(len(self.fit_samples), self.options.batch_size, self.options.seed, epoch)
@@ -147,7 +140,7 @@ class Trainer:
         entry["held_out_loss"] = self._held_out_loss()
         score = -entry["held_out_loss"]
         if options.best_by == "auroc":
-            score = entry["image_auroc"] = self._validation_auroc()
+            score = entry["image_auroc"] = self.completion.validate(self.run.network, self.run.card).auroc or 0.0
         progress.history.append(entry)
         figures = ", ".join(f"{key} {value:.4f}" for key, value in entry.items() if isinstance(value, float))
         logger.info("Epoch %d/%d: %s.", progress.epoch, options.epochs_iters, figures)
@@ -160,87 +153,40 @@ class Trainer:
         """The mean loss over the held-out images, with the batch statistics frozen."""
         self.run.network.eval()
         batches = consecutive(len(self.held_out_samples), self.options.batch_size)
-        total = 0.0
+        total, peaks = 0.0, np.zeros(len(self.run.card.layers))
         with paddle.no_grad():
             for numbers, images in zip(batches, self.held_out(batches), strict=True):
                 x = paddle.to_tensor(images)
                 teacher = self.teacher_features([("held out", n) for n in numbers], x)
-                total += float(feature_matching_loss(teacher, self.run.network.student(x))) * len(numbers)
+                student = self.run.network.student(x)
+                total += float(feature_matching_loss(teacher, student)) * len(numbers)
+                peaks = np.maximum(peaks, [features.numpy().max() for features in student])
         self.run.network.train()
         loss = total / len(self.held_out_samples)
         _check_finite(loss, f"on held-out images after step {self.run.progress.step}")
-        return loss
-
-    def _validation_auroc(self) -> float:
-        """Image AUROC on val.txt, through the same path as mode evaluate."""
-        samples = read_samples(self.config.Global.dataset_dir or "", VAL_LIST)
-        with TemporaryDirectory() as folder:
-            export(self.run.network, self.run.card, Path(folder) / INFERENCE)
-            value = evaluate(self._predictor(Path(folder)), samples).image.auroc
-        if value is None:
+        if not peaks.all():
             raise TrainingError(
-                "the best model cannot be chosen by AUROC: val.txt has no normal or no anomalous images",
-                remedy="Set Train.best_by=loss",
+                f"the student is dead after step {self.run.progress.step}: its features are all zero",
+                remedy="Lower Train.learning_rate",
             )
-        return float(value)
+        return loss
 
     def _finish(self) -> dict[str, Path]:
         """Calibrate and export the best and the last model."""
         progress = self.run.progress
         best, last = self.output / BEST_MODEL, self._checkpoint_folder()
-        calibration = self._complete(best)
+        calibration = self.completion.complete(self.run.network, best)
         if progress.best_epoch == progress.epoch:
             with atomic_directory(last) as temporary:
                 shutil.copytree(best, temporary, dirs_exist_ok=True)
         else:
-            self._complete(last)
+            self.completion.complete(self.run.network, last)
         logger.info("Best model: epoch %d of %d, in %s.", progress.best_epoch, progress.epoch, best)
         logger.info(
             "Thresholds: image %.4g (%s), pixel %.4g.",
             calibration.image_threshold, calibration.method, calibration.pixel_threshold,
         )  # fmt: skip
         return {"best": best, "last_1": last}
-
-    def _complete(self, folder: Path) -> Calibration:
-        """Calibrate the model in a folder and give it its inference folder."""
-        network, size = self.run.network, self.run.card.image_size
-        network.eval()
-        network.set_state_dict(read_tensors(folder / WEIGHTS))
-        card = ModelCard.load(folder / WEIGHTS) or self.run.card
-        batches = consecutive(len(self.held_out_samples), self.options.batch_size)
-        calibration = calibrate(network, self.held_out(batches), self.options.calibration, (size, size))
-        card = replace(card, calibration=calibration.to_dict())
-        export(network, card, folder / INFERENCE)
-        calibration = self._consider_best_f1(calibration, folder)
-        card = replace(card, calibration=calibration.to_dict())
-        save_arrays(network.state_dict(), folder / WEIGHTS)
-        card.save(folder / WEIGHTS)
-        write_inference_config(card, folder / INFERENCE)
-        return calibration
-
-    def _consider_best_f1(self, calibration: Calibration, folder: Path) -> Calibration:
-        """Add the image threshold with the highest F1 on val.txt, if that has anomalous images; let it rule if it is to."""
-        wanted = self.options.calibration.rule == "best_f1"
-        try:
-            samples = read_samples(self.config.Global.dataset_dir or "", VAL_LIST)
-            best = evaluate(self._predictor(folder), samples).image.best_f1_threshold
-        except PaddleXError as error:
-            if wanted:
-                raise
-            logger.warning("The threshold of the highest F1 is not known: %s", error)
-            return calibration
-        if not wanted:
-            return replace(calibration, best_f1_threshold=best)
-        if best is None:
-            raise TrainingError(
-                "the threshold cannot be set by F1: val.txt has no normal or no anomalous images",
-                remedy="Set Train.calibration.rule=target_fpr",
-            )
-        method = "highest F1 on the validation images; figures measured on the same images flatter it"
-        return replace(calibration, best_f1_threshold=best, image_threshold=best, method=method)
-
-    def _predictor(self, folder: Path) -> AnomalyPredictor:
-        return AnomalyPredictor(folder / INFERENCE, device=self.device, quiet=True)
 
     def _resume(self, folder: Path) -> None:
         self.run.restore(folder)
@@ -256,6 +202,7 @@ class Trainer:
         if progress.best_epoch and best.resolve() != own_best.resolve():  # the run goes on in another output folder
             with atomic_directory(own_best) as temporary:
                 shutil.copytree(best, temporary, dirs_exist_ok=True)
+            self._save_checkpoint()
 
     def _interrupt(self, signal_number: int) -> None:
         folder = self._save_checkpoint()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +48,13 @@ class Weights:
         arrays: float32 by name, finite.
         source: ``bundled``, ``imagenet``, the path or the URL.
         sha256: of the file, in hexadecimal.
+        student: where teacher weights are asked for and the file holds a whole STFPM, its student's, named likewise.
     """
 
     arrays: dict[str, np.ndarray]
     source: str
     sha256: str
+    student: dict[str, np.ndarray] | None = None
 
 
 def load_teacher_weights(source: str | None, backbone: str, expected: Mapping[str, tuple[int, ...]]) -> Weights:
@@ -74,9 +76,15 @@ def load_teacher_weights(source: str | None, backbone: str, expected: Mapping[st
     """
     source = "bundled" if source is None else source
     data = _read(source, backbone)
-    arrays = _down_to_deepest(_teacher_part(_renamed(decode_arrays(data, source), source)), expected)
-    _check_architecture(arrays, expected, backbone, source)
-    return _weights({name: arrays[name] for name in expected}, source, data)
+    everything = _renamed(decode_arrays(data, source), source)
+    teacher, student = _part(everything, "teacher."), _part(everything, "student.")
+    weights = _weights(_fitting(teacher or everything, expected, backbone, source), source, data)
+    if teacher and student:
+        student = {
+            name: _float32(name, array, source) for name, array in _fitting(student, expected, backbone, source).items()
+        }
+        return replace(weights, student=student)
+    return weights
 
 
 def load_checkpoint(path_or_url: str) -> Weights:
@@ -175,9 +183,21 @@ def _is_used(name: str) -> bool:
     return layer not in _UNUSED_LAYERS and parts[-1] != "num_batches_tracked"
 
 
-def _teacher_part(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    teacher = {name.removeprefix("teacher."): array for name, array in arrays.items() if name.startswith("teacher.")}
-    return teacher or arrays
+def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _fitting(
+    arrays: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]], backbone: str, source: str
+) -> dict[str, np.ndarray]:
+    """Those of a ResNet's arrays that the network has, in its order.
+
+    Raises:
+        WeightsError: the ResNet is another.
+    """
+    arrays = _down_to_deepest(arrays, expected)
+    _check_architecture(arrays, expected, backbone, source)
+    return {name: arrays[name] for name in expected}
 
 
 def _down_to_deepest(arrays: Mapping[str, np.ndarray], expected: Iterable[str]) -> dict[str, np.ndarray]:

@@ -1,0 +1,113 @@
+"""From trained weights to a model that can be used: calibrated on held-out images, exported, held against val.txt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from paddle import nn
+
+from paddlex.config import Config
+from paddlex.errors import PaddleXError, TrainingError
+from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive
+from paddlex.modules.image_anomaly_detection.calibration import Calibration
+from paddlex.modules.image_anomaly_detection.calibrator import calibrate
+from paddlex.modules.image_anomaly_detection.checkpoint import WEIGHTS, read_tensors
+from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
+from paddlex.modules.image_anomaly_detection.evaluator import evaluate
+from paddlex.modules.image_anomaly_detection.exporter import export, write_inference_config
+from paddlex.modules.image_anomaly_detection.metrics import ImageMetrics
+from paddlex.modules.image_anomaly_detection.model import save_arrays
+from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.utils.logging import logger
+
+INFERENCE = "inference"
+
+
+class Completion:
+    """Makes models complete.
+
+    Args:
+        config: the whole config; Train and Global are read.
+        device: the resolved device's name.
+        held_out: normal images that the student is not trained on.
+
+    Raises:
+        DatasetError, TrainingError: val.txt is asked for, by ``best_by`` or ``calibration.rule``, and cannot serve.
+    """
+
+    def __init__(self, config: Config, device: str, held_out: ImageBatches) -> None:
+        self._options, self._device, self._held_out = config.Train, device, held_out
+        self._dataset_dir = config.Global.dataset_dir or ""
+        for key, wants_validation in (
+            ("Train.best_by=loss", self._options.best_by == "auroc"),
+            ("Train.calibration.rule=target_fpr", self._options.calibration.rule == "best_f1"),
+        ):
+            if wants_validation:
+                self._check_validation_list(remedy=f"Set {key}, or list normal images and defective ones with masks")
+
+    def complete(self, network: nn.Layer, folder: Path) -> Calibration:
+        """Calibrate the weights in a folder, put them back with the statistics, and write the inference folder beside them.
+
+        Args:
+            network: takes the weights; it is left in evaluation mode.
+            folder: has model.pdparams and model.pdstates.
+        """
+        network.eval()
+        network.set_state_dict(read_tensors(folder / WEIGHTS))
+        card = ModelCard.load(folder / WEIGHTS)
+        if card is None:
+            raise TrainingError("the model's card is missing", where=folder, remedy="Train again")
+        calibration = self._calibrate(network, card)
+        export(network, replace(card, calibration=calibration.to_dict()), folder / INFERENCE)
+        calibration = self._consider_best_f1(calibration, folder / INFERENCE)
+        card = replace(card, calibration=calibration.to_dict())
+        save_arrays(network.state_dict(), folder / WEIGHTS)
+        card.save(folder / WEIGHTS)
+        write_inference_config(card, folder / INFERENCE)
+        return calibration
+
+    def validate(self, network: nn.Layer, card: ModelCard) -> ImageMetrics:
+        """Image-level figures on val.txt of a network as it would be exported now; it is left in the mode it was in."""
+        was_training = network.training
+        network.eval()
+        card = replace(card, calibration=self._calibrate(network, card).to_dict())
+        with TemporaryDirectory() as folder:
+            export(network, card, Path(folder) / INFERENCE)
+            metrics = self._evaluate(Path(folder) / INFERENCE)
+        if was_training:
+            network.train()
+        return metrics
+
+    def _calibrate(self, network: nn.Layer, card: ModelCard) -> Calibration:
+        batches = consecutive(len(self._held_out), self._options.batch_size)
+        size = (card.image_size, card.image_size)
+        return calibrate(network, self._held_out(batches), self._options.calibration, size)
+
+    def _consider_best_f1(self, calibration: Calibration, inference: Path) -> Calibration:
+        """Add the image threshold with the highest F1 on val.txt, if that has anomalous images; let it rule if it is to."""
+        rules = self._options.calibration.rule == "best_f1"
+        try:
+            best = self._evaluate(inference).best_f1_threshold
+        except PaddleXError as error:
+            if rules:
+                raise
+            logger.warning("The threshold of the highest F1 is not known: %s", error)
+            return calibration
+        if not rules or best is None:
+            return replace(calibration, best_f1_threshold=best)
+        method = "highest F1 on the validation images; figures measured on the same images flatter it"
+        return replace(calibration, best_f1_threshold=best, image_threshold=best, method=method)
+
+    def _evaluate(self, inference: Path) -> ImageMetrics:
+        predictor = AnomalyPredictor(inference, device=self._device, quiet=True)
+        return evaluate(predictor, read_samples(self._dataset_dir, VAL_LIST)).image
+
+    def _check_validation_list(self, remedy: str) -> None:
+        with_mask = [sample.mask is not None for sample in read_samples(self._dataset_dir, VAL_LIST)]
+        if all(with_mask) or not any(with_mask):
+            missing = "normal" if all(with_mask) else "anomalous"
+            where = Path(self._dataset_dir) / VAL_LIST
+            raise TrainingError(f"the list has no {missing} images to choose by", where=where, remedy=remedy)
