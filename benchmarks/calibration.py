@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from paddlex.config import CalibrationSection, TrainSection
+from paddlex.config_schema import CalibrationSection, TrainSection
 from paddlex.inference.postprocess import anomaly_score
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive
 from paddlex.modules.image_anomaly_detection.calibrator import calibrate_distances, fused_maps, layer_distances

@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from paddlex.config import CalibrationSection, TrainSection
+from paddlex.config_schema import CalibrationSection, TrainSection
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive
 from paddlex.modules.image_anomaly_detection.calibrator import calibrate

@@ -11,7 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from paddlex.config import DEFAULT_OUTPUT, Config, load_config, read_loosely
+from paddlex.config import load_config, read_loosely
+from paddlex.config_schema import DEFAULT_OUTPUT, Config
 from paddlex.errors import ConfigError, PaddleXError, TrainingInterrupted
 from paddlex.utils.files import write_json, write_text
 from paddlex.utils.logging import log_to_console, log_to_file, logger

@@ -11,7 +11,7 @@ import paddle
 import pytest
 
 from paddlex import create_model
-from paddlex.config import TrainSection
+from paddlex.config_schema import TrainSection
 from paddlex.inference.inputs import read_image
 from paddlex.modules.image_anomaly_detection.dataset import read_samples
 from paddlex.modules.image_anomaly_detection.model import load_network

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from paddlex.config import Config, load_config, read_loosely
+from paddlex.config import load_config, read_loosely
+from paddlex.config_schema import Config
 from paddlex.errors import ConfigError
 
 SHIPPED = Path(__file__).parent.parent / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"

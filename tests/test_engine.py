@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import yaml
 
-from paddlex.config import Config, load_config
+from paddlex.config import load_config
+from paddlex.config_schema import Config
 from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_mask, read_samples
 
 ROOT = Path(__file__).parent.parent

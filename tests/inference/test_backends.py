@@ -23,7 +23,7 @@ CPU = Device("cpu")
 EXPORT_AS_JSON = """
 import sys
 import paddle
-from paddlex.config import TrainSection
+from paddlex.config_schema import TrainSection
 from paddlex.modules.image_anomaly_detection.model import load_network
 network, card = load_network(sys.argv[1], "STFPM", TrainSection())
 spec = paddle.static.InputSpec([None, 3, card.image_size, card.image_size], "float32", name="x")
@@ -68,7 +68,7 @@ def test_the_static_graph_agrees_with_the_network(
 ) -> None:
     import paddle
 
-    from paddlex.config import TrainSection
+    from paddlex.config_schema import TrainSection
     from paddlex.modules.image_anomaly_detection.model import load_network
 
     network, _ = load_network(str(trained / "best_model" / "model.pdparams"), "STFPM", TrainSection())

@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from paddlex.config import CalibrationSection
+from paddlex.config_schema import CalibrationSection
 from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.thresholds import image_threshold
 from paddlex.modules.image_anomaly_detection.calibration import Calibration, PixelQuantile

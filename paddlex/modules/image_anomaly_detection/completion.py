@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from paddle import nn
 
-from paddlex.config import Config
+from paddlex.config_schema import Config
 from paddlex.errors import PaddleXError, TrainingError
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive

@@ -11,7 +11,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from paddlex.config import TrainSection
+from paddlex.config_schema import TrainSection
 from paddlex.errors import ConfigError, WeightsError
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.networks import NETWORKS

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from paddlex.config import TrainSection
+from paddlex.config_schema import TrainSection
 from paddlex.errors import WeightsError
 from paddlex.inference.transforms import Transform
 from paddlex.utils.files import write_json

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-from paddlex.config import Config, TrainSection
+from paddlex.config_schema import Config, TrainSection
 from paddlex.errors import TrainingError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive, shuffled
 from paddlex.modules.image_anomaly_detection.checkpoint import (

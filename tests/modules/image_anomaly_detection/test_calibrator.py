@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from paddlex.config import CalibrationSection
+from paddlex.config_schema import CalibrationSection
 from paddlex.modules.image_anomaly_detection.calibrator import calibrate
 from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
 

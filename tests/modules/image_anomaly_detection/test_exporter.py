@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from paddlex.config import TrainSection
+from paddlex.config_schema import TrainSection
 from paddlex.inference.backends import open_backend
 from paddlex.inference.inputs import read_image
 from paddlex.inference.model_folder import open_model_folder

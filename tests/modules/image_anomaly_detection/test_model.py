@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddlex.config import TrainSection
+from paddlex.config_schema import TrainSection
 from paddlex.errors import ConfigError, WeightsError
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.modules.image_anomaly_detection.dataset import read_samples

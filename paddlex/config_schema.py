@@ -1,0 +1,150 @@
+"""The schema of the config: its sections, their keys, types and defaults. Every key is explained in the shipped YAML."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+Mode = Literal["check_dataset", "train", "evaluate", "export", "predict"]
+MODES: tuple[str, ...] = typing.get_args(Mode)
+DEFAULT_OUTPUT = "output"
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
+
+
+class Section(BaseModel):
+    """A part of the config; keys that it does not declare are errors."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+
+class GlobalSection(Section):
+    """What every mode needs."""
+
+    model: str = "STFPM"
+    mode: Mode = "check_dataset"
+    dataset_dir: str | None = None
+    device: str = "auto"
+    output: str = DEFAULT_OUTPUT
+
+
+class ConvertSection(Section):
+    """Turning another layout into a SegDataset, before the check."""
+
+    enable: bool = False
+    src_dataset_type: str | None = None
+
+
+class SplitSection(Section):
+    """Dividing the normal images anew between train and val, before the check."""
+
+    enable: bool = False
+    train_percent: Percent | None = None
+    val_percent: Percent | None = None
+    seed: Seed = 0
+
+
+class CheckDatasetSection(Section):
+    """Mode check_dataset."""
+
+    convert: ConvertSection = ConvertSection()
+    split: SplitSection = SplitSection()
+
+
+class CalibrationSection(Section):
+    """Where the thresholds come from: normal images of the training list that the student is not trained on."""
+
+    holdout_percent: Annotated[float, Field(gt=0, le=50)] = 20
+    fusion: Literal["calibrated", "product"] = "calibrated"
+    target_fpr: Rate = 0.05
+    target_pixel_fpr: Rate = 0.001
+    rule: Literal["target_fpr", "best_f1"] = "target_fpr"
+    min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0001
+
+
+class TrainSection(Section):
+    """Mode train. ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps."""
+
+    num_classes: Literal[1] = 1
+    backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
+    layers: Annotated[list[Literal["layer1", "layer2", "layer3"]], Field(min_length=1)] = [
+        "layer1",
+        "layer2",
+        "layer3",
+    ]
+    image_size: Annotated[int, Field(ge=32, le=4096, strict=True)] = 256
+    epochs_iters: PositiveInt = 8
+    batch_size: PositiveInt = 8
+    learning_rate: Annotated[float, Field(gt=0)] = 0.4
+    lr_schedule: Literal["one_cycle", "constant"] = "one_cycle"
+    warmup_steps: Annotated[int, Field(ge=0, strict=True)] | None = None
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = True
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    pretrain_weight_path: str | None = None
+    resume_path: str | None = None
+    seed: Seed = 0
+    log_interval: PositiveInt = 10
+    eval_interval: PositiveInt = 1
+    best_by: Literal["loss", "auroc"] = "loss"
+    keep_checkpoints: PositiveInt = 1
+    calibration: CalibrationSection = CalibrationSection()
+
+
+class EvaluateSection(Section):
+    """Mode evaluate."""
+
+    weight_path: str | None = None
+    log_interval: PositiveInt = 10
+
+
+class ExportSection(Section):
+    """Mode export."""
+
+    weight_path: str | None = None
+
+
+class KernelOptionSection(Section):
+    """How the network is run."""
+
+    run_mode: str = "auto"
+
+
+class PredictSection(Section):
+    """Mode predict."""
+
+    batch_size: PositiveInt = 1
+    model_dir: str | None = None
+    input: str | list[str] | None = None
+    threshold: float | None = None
+    target_fpr: Rate | None = None
+    min_area: Annotated[float, Field(ge=0, lt=1)] | None = None
+    save_coco: bool = False
+    kernel_option: KernelOptionSection = KernelOptionSection()
+
+
+class Config(Section):
+    """The whole config, complete: every key that a file leaves out has its default."""
+
+    Global: GlobalSection = GlobalSection()
+    CheckDataset: CheckDatasetSection = CheckDatasetSection()
+    Train: TrainSection = TrainSection()
+    Evaluate: EvaluateSection = EvaluateSection()
+    Export: ExportSection = ExportSection()
+    Predict: PredictSection = PredictSection()
+
+    @property
+    def output(self) -> Path:
+        return Path(self.Global.output)
+
+    def to_yaml(self) -> str:
+        """The config as a YAML file that loads to the same config."""
+        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
