@@ -14,7 +14,14 @@ def summarise(output: Path) -> str:
     """Text about the results of all five modes below ``output``."""
     train, evaluation, prediction = (_result(output, mode) for mode in ("train", "evaluate", "predict"))
     metrics = evaluation["metrics"]
-    pictures = [output / "predict" / f"{name}_res.png" for name in EXAMPLES]
+    files = {
+        **{f"predict/{name}_res.png": "verdict, outlined regions, heat map" for name in EXAMPLES},
+        "evaluate/report.html": "all figures, curves, and the worst mistakes, as a page",
+        "predict/summary.csv": "one line for each image",
+        f"predict/{EXAMPLES[0]}_res.json": "a result for a program",
+        "check_dataset/histogram.png": "what is in the data set",
+    }
+    width = max(len(str(output / name)) for name in files)
     lines = [
         "",
         f"Trained in {train['minutes']:.1f} minutes on normal images alone. On the validation images, "
@@ -25,11 +32,7 @@ def summarise(output: Path) -> str:
         f"  of the pixels: IoU {metrics['IoU']:.3f}, Precision {metrics['Precision']:.3f}, Recall {metrics['Recall']:.3f}",
         "",
         f"{prediction['images']} images were predicted. Look at",
-        *(f"  {path}" for path in pictures if path.is_file()),
-        f"  {output / 'predict' / 'summary.csv'}            one line for each image",
-        f"  {output / 'predict' / EXAMPLES[0]}_res.json   the result for a program",
-        f"  {output / 'check_dataset' / 'histogram.png'}       what is in the data set",
-        f"  {output / 'evaluate_result.json'}              all figures",
+        *(f"  {output / name!s:{width}}   {meaning}" for name, meaning in files.items()),
         f"The model to carry away is {output / 'best_model' / 'inference'}.",
     ]
     return "\n".join(lines)
