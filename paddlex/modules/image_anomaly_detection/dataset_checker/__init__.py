@@ -18,16 +18,14 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.check import (
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.convert import convert
 from paddlex.modules.image_anomaly_detection.dataset_checker.demo import choose_demos, demo_name
+from paddlex.modules.image_anomaly_detection.dataset_checker.layout import DEMO_FOLDER, HISTOGRAM
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import ProblemCollector
+from paddlex.modules.image_anomaly_detection.dataset_checker.review import review
 from paddlex.modules.image_anomaly_detection.dataset_checker.split import check_percentages, split
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.logging import logger
 
 __all__ = ["check_dataset"]
-
-_FOLDER = "check_dataset"
-_DEMO_FOLDER = f"{_FOLDER}/demo_img"
-_HISTOGRAM = f"{_FOLDER}/histogram.png"
 
 
 def check_dataset(
@@ -40,11 +38,12 @@ def check_dataset(
     seed: int = 0,
     num_samples: int = 10,
 ) -> dict[str, Any]:
-    """Convert and split a data set where asked to, check it, and write demo pictures and a histogram.
+    """Convert and split a data set where asked to, check it, and write pictures of it and of what looks wrong in it.
 
     Args:
         dataset_dir: the data set; ``train.txt`` and ``val.txt`` are written there by a conversion or a split.
-        output_dir: gets ``check_dataset/demo_img/*.png`` and ``check_dataset/histogram.png``.
+        output_dir: gets ``check_dataset/demo_img/*.png``, ``check_dataset/histogram.png`` and, if there is anything to
+            show, ``check_dataset/suspects.png``.
         convert_from: ``MVTec_AD``, ``LabelMe`` or ``Folder``; None to take the lists as they are.
         train_percent: the share of the normal images that train; None, like ``val_percent``, for no split.
         val_percent: the share of the normal images that validate; both make 100.
@@ -53,7 +52,7 @@ def check_dataset(
 
     Returns:
         what ``check_dataset_result.json`` holds. Paths of pictures are relative to ``output_dir``. Warnings are dicts
-        with the keys severity, what, where and remedy.
+        with the keys severity, what, where and remedy. ``analysis`` holds the histogram and what `review` found.
 
     Raises:
         DatasetCheckError: the check or the conversion found errors; all of them were looked for.
@@ -75,14 +74,15 @@ def check_dataset(
     val = read_list(root, VAL_LIST, problems)
     samples = check_lines([*train, *val], problems)
     demo_names = _name_demos(samples, num_samples)
-    with atomic_directory(output / _DEMO_FOLDER) as demo_folder:
+    with atomic_directory(output / DEMO_FOLDER) as demo_folder:
         demo_paths = {sample: demo_folder / name for sample, name in demo_names.items()}
         inspections = inspect_samples(samples, demo_paths, problems)
         check_contents(inspections, problems)
         check_whole(root, inspections, problems)
         problems.raise_if_errors()
+    findings = review(root, output, inspections, problems)
     counts = count_kinds(inspections)
-    write_histogram(output / _HISTOGRAM, counts)
+    write_histogram(output / HISTOGRAM, counts)
     logger.info("Check dataset passed !")
     return {
         "done_flag": True,
@@ -97,7 +97,7 @@ def check_dataset(
             "val_anomalous_samples": counts.val_anomalous,
             "val_defect_types": counts.val_defects,
         },
-        "analysis": {"histogram": _HISTOGRAM},
+        "analysis": {"histogram": HISTOGRAM, **findings},
         "warnings": problems.warnings,
         "warning_count": problems.warning_count,
         "dataset_path": os.fspath(dataset_dir),
@@ -115,4 +115,4 @@ def _name_demos(samples: list[Sample], count: int) -> dict[Sample, str]:
 
 
 def _demo_paths(demo_names: dict[Sample, str], list_name: str) -> list[str]:
-    return [f"{_DEMO_FOLDER}/{name}" for sample, name in demo_names.items() if sample.list_name == list_name]
+    return [f"{DEMO_FOLDER}/{name}" for sample, name in demo_names.items() if sample.list_name == list_name]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST
 from paddlex.modules.image_anomaly_detection.dataset_checker.check import Inspection
+from paddlex.modules.image_anomaly_detection.dataset_checker.fonts import fonts_for_any_name, shorten
 from paddlex.utils.files import atomic_path
 
 if TYPE_CHECKING:
@@ -20,19 +19,6 @@ if TYPE_CHECKING:
 _MOST_BARS = 30
 _LONGEST_LABEL = 40
 _BLUE, _GREEN, _RED = "#4c72b0", "#55a868", "#c44e52"
-
-# matplotlib's own font has no Chinese, Japanese or Korean. The usual families that do, of Linux, macOS and Windows.
-_FALLBACK_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "WenQuanYi Zen Hei",
-    "PingFang SC",
-    "Hiragino Sans",
-    "Microsoft YaHei",
-    "SimHei",
-    "Malgun Gothic",
-    "Arial Unicode MS",
-)
 
 
 @dataclass(frozen=True)
@@ -64,7 +50,6 @@ def count_kinds(inspections: Sequence[Inspection]) -> Counts:
 
 def write_histogram(path: str | os.PathLike[str], counts: Counts) -> None:
     """Draw the counts as horizontal bars into a PNG file; past 30 defect types, the rarest share a bar."""
-    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -72,8 +57,7 @@ def write_histogram(path: str | os.PathLike[str], counts: Counts) -> None:
     labels = ["train: normal", "val: normal", *(f"val: {_short(name)}" for name in defects)]
     widths = [counts.train_normal, counts.val_normal, *defects.values()]
     colours = [_BLUE, _GREEN, *[_RED] * len(defects)]
-    with rc_context({"font.family": _font_families()}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)  # drawn as a box: no reason to fail
+    with fonts_for_any_name():
         figure = Figure(figsize=(8, 1.6 + 0.34 * len(labels)), layout="constrained")
         FigureCanvasAgg(figure)
         _draw_bars(figure.add_subplot(), labels, widths, colours)
@@ -105,14 +89,4 @@ def _merge_rarest(defects: dict[str, int]) -> dict[str, int]:
 
 
 def _short(name: str) -> str:
-    printable = "".join("?" if unicodedata.category(character).startswith("C") else character for character in name)
-    if len(printable) > _LONGEST_LABEL:
-        printable = printable[: _LONGEST_LABEL - 1] + "…"
-    return printable or "anomalous"
-
-
-def _font_families() -> list[str]:
-    from matplotlib.font_manager import fontManager
-
-    installed = set(fontManager.get_font_names())
-    return ["DejaVu Sans", *(family for family in _FALLBACK_FONTS if family in installed)]
+    return shorten(name, _LONGEST_LABEL) or "anomalous"

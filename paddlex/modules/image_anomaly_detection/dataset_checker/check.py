@@ -15,6 +15,7 @@ from paddlex.errors import DatasetError, ImageReadError
 from paddlex.inference.inputs import read_bytes, read_image
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_mask, read_samples
 from paddlex.modules.image_anomaly_detection.dataset_checker.demo import save_demo
+from paddlex.modules.image_anomaly_detection.dataset_checker.descriptors import Descriptor, describe
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
 
@@ -31,6 +32,7 @@ class Inspection:
         anomalous: whether the mask has anomalous pixels; where it cannot be read, whether there should be one.
         fills_frame: whether all pixels are anomalous.
         digest: a hash of the image file's bytes; empty where it cannot be read.
+        descriptor: what the image looks like; None where it cannot be read.
         problems: what is wrong with this line.
     """
 
@@ -38,6 +40,7 @@ class Inspection:
     anomalous: bool
     fills_frame: bool
     digest: bytes
+    descriptor: Descriptor | None
     problems: tuple[Problem, ...]
 
 
@@ -108,7 +111,9 @@ def inspect_sample(sample: Sample, demo_path: Path | None = None) -> Inspection:
     anomalous = has_anomalies or sample.is_defective_by_name or (mask is None and sample.mask is not None)
     if demo_path is not None and image is not None and not any(problem.severity == "error" for problem in problems):
         save_demo(demo_path, image, mask)
-    return Inspection(sample, anomalous, mask is not None and bool(mask.all()), digest, tuple(problems))
+    fills_frame = mask is not None and bool(mask.all())
+    descriptor = None if image is None else describe(image)
+    return Inspection(sample, anomalous, fills_frame, digest, descriptor, tuple(problems))
 
 
 def check_contents(inspections: Sequence[Inspection], problems: ProblemCollector) -> None:

@@ -15,6 +15,11 @@ from paddlex.errors import DatasetError
 from paddlex.inference.inputs import IMAGE_SUFFIXES, list_images
 from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
 
+#: The pictures that a check writes, below its output folder.
+DEMO_FOLDER = "check_dataset/demo_img"
+HISTOGRAM = "check_dataset/histogram.png"
+SUSPECTS = "check_dataset/suspects.png"
+
 #: Where masks that a conversion makes are written, below the data set.
 MASK_FOLDER = "masks"
 
@@ -55,14 +60,24 @@ class MaskIndex:
 def relative_images(root: Path) -> list[str]:
     """All images below ``root``, sorted folder by folder, as paths relative to it.
 
+    The pictures of an earlier check are left out: the output folder may lie inside the data set.
+
     Raises:
         DatasetError: there are none.
     """
-    images = [Path(path).relative_to(root).as_posix() for path in list_images(root)]
+    paths = (Path(path).relative_to(root) for path in list_images(root))
+    images = [path.as_posix() for path in paths if not _is_from_a_check(path)]
     if not images:
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DatasetError("the data set folder holds no images", where=root, remedy=f"Images end in {suffixes}")
     return images
+
+
+def _is_from_a_check(path: Path) -> bool:
+    folder, picture = path.parts[:-1], path.as_posix()
+    return folder[-2:] == tuple(DEMO_FOLDER.split("/")) or any(
+        f"/{picture}".endswith(f"/{name}") for name in (HISTOGRAM, SUSPECTS)
+    )
 
 
 def without_suffix(path: str) -> str:

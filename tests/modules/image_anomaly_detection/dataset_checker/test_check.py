@@ -88,7 +88,7 @@ def test_the_result_has_the_keys_that_users_of_paddlex_know(root):
     assert (attributes["train_samples"], attributes["val_samples"], attributes["num_classes"]) == (12, 4, 1)
     assert len(attributes["train_sample_paths"]) == 10
     assert len(attributes["val_sample_paths"]) == 4
-    assert result["analysis"] == {"histogram": "check_dataset/histogram.png"}
+    assert result["analysis"]["histogram"] == "check_dataset/histogram.png"
     assert (result["show_type"], result["dataset_type"]) == ("image", "SegDataset")
     assert result["dataset_path"] == os.fspath(root)
 

@@ -271,3 +271,24 @@ def test_an_unreadable_bad_image_is_an_error_and_nothing_is_written(parts):
 def test_a_folder_without_images_is_an_error(tmp_path):
     with pytest.raises(DatasetError, match=r"holds no images .*Images end in .bmp"):
         convert(tmp_path, "Folder", seed=0)
+
+
+@pytest.mark.parametrize("output", ["output", "."])
+@pytest.mark.parametrize("source_type", ["Folder", "LabelMe"])
+def test_pictures_of_an_earlier_check_inside_the_data_set_are_not_taken_for_its_images(tmp_path, source_type, output):
+    root = tmp_path / "data"
+    for number in range(12):
+        write_image(root / f"good/{number:03d}.png", number)
+    check_dataset(root, root / output, convert_from=source_type)
+    write_image(root / output / "check_dataset/suspects.png", 80)
+    first = [read_list(root, name) for name in ("train.txt", "val.txt")]
+    check_dataset(root, root / output, convert_from=source_type)
+    assert [read_list(root, name) for name in ("train.txt", "val.txt")] == first
+
+
+def test_a_folder_of_the_users_that_is_called_check_dataset_is_read(tmp_path):
+    root = tmp_path / "data"
+    for number in range(12):
+        write_image(root / f"good/check_dataset/{number:03d}.png", number)
+    convert(root, "Folder", seed=0)
+    assert len(read_list(root, "train.txt") + read_list(root, "val.txt")) == 12
