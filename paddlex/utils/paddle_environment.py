@@ -36,6 +36,8 @@ def import_paddle() -> None:
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()) as said:
         warnings.simplefilter("ignore")
         import paddle  # noqa: F401
+    # said at the first training step of every network with batch normalisation; it changes nothing
+    warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")
     for line in said.getvalue().splitlines():  # Paddle warns of more than one thread, which is what we asked for
         if not any(word in line for word in _NOISE):
             print(line, file=sys.stderr)
