@@ -387,6 +387,19 @@ def test_the_best_model_can_be_chosen_by_auroc_and_the_result_says_so(dataset, u
         np.testing.assert_array_equal(got[name], wanted[name], err_msg=name)
 
 
+def test_the_threshold_of_the_highest_f1_can_rule_and_the_model_says_so(dataset, tmp_path):
+    folders = train(dataset, tmp_path, "Train.calibration.rule=best_f1")
+    calibration = card(folders["best"])["calibration"]
+    assert calibration["image_threshold"] == calibration["best_f1_threshold"]
+    assert "highest F1 on the validation images" in calibration["method"]
+
+
+def test_by_default_the_threshold_of_the_highest_f1_is_stored_but_does_not_rule(uninterrupted):
+    calibration = card(uninterrupted / "best_model")["calibration"]
+    assert calibration["best_f1_threshold"] is not None
+    assert "quantile" in calibration["method"]
+
+
 def test_choosing_by_auroc_needs_normal_and_anomalous_validation_images(dataset, tmp_path):
     copy = Path(shutil.copytree(dataset, tmp_path / "data"))
     lines = (copy / "val.txt").read_text(encoding="utf-8").splitlines(keepends=True)
