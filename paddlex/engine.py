@@ -215,6 +215,8 @@ def _device(config: Config) -> str:
 
     device = resolve_device(config.Global.device)
     logger.info("Device: %s.", device)
+    if len(device.indices) > 1:
+        logger.warning("Only gpu:%d of %s is used: this version works on one device.", device.index, device)
     if device.is_gpu:
         import paddle
 
