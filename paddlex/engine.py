@@ -13,7 +13,7 @@ from typing import Any
 
 from paddlex.config import load_config, read_loosely
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
-from paddlex.errors import ConfigError, PaddleXError, TrainingInterrupted
+from paddlex.errors import ConfigError, DatasetError, PaddleXError, TrainingInterrupted
 from paddlex.utils.files import write_json, write_text
 from paddlex.utils.logging import log_to_console, log_to_file, logger
 
@@ -196,7 +196,10 @@ MODES: dict[str, Callable[[Config], Result]] = {
 def _dataset_dir(config: Config) -> str:
     if config.Global.dataset_dir is None:
         raise ConfigError("the data set is not named", where="Global.dataset_dir", remedy="Set it to a folder")
-    return config.Global.dataset_dir
+    folder = config.Global.dataset_dir
+    if not os.path.isdir(folder):  # before anything is written
+        raise DatasetError("the data set folder does not exist", where=folder, remedy="Set Global.dataset_dir to it")
+    return folder
 
 
 def _weight_path(config: Config, given: str | None, key: str) -> str:
