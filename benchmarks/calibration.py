@@ -15,16 +15,15 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from trained_model import open_trained
 
-from paddlex.config_schema import CalibrationSection, TrainSection
+from paddlex.config_schema import CalibrationSection
 from paddlex.inference.postprocess import anomaly_score
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive
 from paddlex.modules.image_anomaly_detection.calibrator import calibrate_distances, fused_maps, layer_distances
 from paddlex.modules.image_anomaly_detection.dataset import read_samples
 from paddlex.modules.image_anomaly_detection.demo import make_demo_dataset
-from paddlex.modules.image_anomaly_detection.model import load_network
 from paddlex.modules.image_anomaly_detection.networks.fusion import product
-from paddlex.modules.image_anomaly_detection.trainer import hold_out
 
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2)
 
@@ -57,11 +56,7 @@ def main() -> None:
     parser.add_argument("--more_demo", type=int, default=0)
     parser.add_argument("--plot")
     arguments = parser.parse_args()
-    train = TrainSection()
-    network, card = load_network(arguments.weights, "STFPM", train)
-    held_out = hold_out(
-        read_samples(arguments.dataset, "train.txt"), train.calibration.holdout_percent, arguments.seed
-    )[1]
+    network, card, held_out = open_trained(arguments.weights, arguments.dataset, arguments.seed)
     good = [sample for sample in read_samples(arguments.dataset, "val.txt") if sample.mask is None]
     parts = [distances_of(network, card, [*held_out, *good])]
     if arguments.more_demo:

@@ -12,15 +12,15 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from paddlex.config_schema import CalibrationSection, TrainSection
+from trained_model import open_trained
+
+from paddlex.config_schema import CalibrationSection
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive
 from paddlex.modules.image_anomaly_detection.calibrator import calibrate
 from paddlex.modules.image_anomaly_detection.dataset import read_samples
 from paddlex.modules.image_anomaly_detection.evaluator import evaluate
 from paddlex.modules.image_anomaly_detection.exporter import export
-from paddlex.modules.image_anomaly_detection.model import load_network
-from paddlex.modules.image_anomaly_detection.trainer import hold_out
 
 COLUMNS = ("image_auroc", "pixel_auroc", "aupro", "image_recall", "image_false_positive_rate", "IoU")
 
@@ -33,11 +33,7 @@ def main() -> None:
         "--seed", type=int, default=0, help="Train.seed of the training run: it decides what was held out"
     )
     arguments = parser.parse_args()
-    train = TrainSection()
-    network, card = load_network(arguments.weights, "STFPM", train)
-    held_out = hold_out(
-        read_samples(arguments.dataset, "train.txt"), train.calibration.holdout_percent, arguments.seed
-    )[1]
+    network, card, held_out = open_trained(arguments.weights, arguments.dataset, arguments.seed)
     validation = read_samples(arguments.dataset, "val.txt")
     size = (card.image_size, card.image_size)
     print("| fusion | " + " | ".join(COLUMNS) + " |\n|---" + "|---" * len(COLUMNS) + "|")
