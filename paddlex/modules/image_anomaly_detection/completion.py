@@ -69,17 +69,21 @@ class Completion:
         write_inference_config(card, folder / INFERENCE)
         return calibration
 
-    def validate(self, network: nn.Layer, card: ModelCard) -> ImageMetrics:
-        """Image-level figures on val.txt of a network as it would be exported now; it is left in the mode it was in."""
+    def validation_auroc(self, network: nn.Layer, card: ModelCard) -> float:
+        """Image AUROC on val.txt of a network as it would be exported now; it is left in the mode it was in.
+
+        Raises:
+            TrainingError: the masks of val.txt leave no normal or no anomalous image.
+        """
         was_training = network.training
         network.eval()
         card = replace(card, calibration=self._calibrate(network, card).to_dict())
         with TemporaryDirectory() as folder:
             export(network, card, Path(folder) / INFERENCE)
-            metrics = self._evaluate(Path(folder) / INFERENCE)
+            auroc = self._evaluate(Path(folder) / INFERENCE).auroc
         if was_training:
             network.train()
-        return metrics
+        return _known(auroc, remedy="Set Train.best_by=loss")
 
     def _calibrate(self, network: nn.Layer, card: ModelCard) -> Calibration:
         batches = consecutive(len(self._held_out), self._options.batch_size)
@@ -96,8 +100,9 @@ class Completion:
                 raise
             logger.warning("The threshold of the highest F1 is not known: %s", error)
             return calibration
-        if not rules or best is None:
+        if not rules:
             return replace(calibration, best_f1_threshold=best)
+        best = _known(best, remedy="Set Train.calibration.rule=target_fpr")
         method = "highest F1 on the validation images; figures measured on the same images flatter it"
         return replace(calibration, best_f1_threshold=best, image_threshold=best, method=method)
 
@@ -111,3 +116,10 @@ class Completion:
             missing = "normal" if all(with_mask) else "anomalous"
             where = Path(self._dataset_dir) / VAL_LIST
             raise TrainingError(f"the list has no {missing} images to choose by", where=where, remedy=remedy)
+
+
+def _known(figure: float | None, remedy: str) -> float:
+    """A figure that a choice rests on; the lists looked right at the start, but only the masks themselves tell."""
+    if figure is None:
+        raise TrainingError("val.txt has no normal or no anomalous images to choose by", remedy=remedy)
+    return figure

@@ -54,8 +54,7 @@ class Trainer:
     """
 
     def __init__(self, config: Config, device: str) -> None:
-        self.config, self.options, self.device = config, config.Train, device
-        self.output = config.output
+        self.options, self.output = config.Train, config.output
         paddle.seed(self.options.seed)
         samples = read_samples(config.Global.dataset_dir or "", TRAIN_LIST)
         holdout_percent = self.options.calibration.holdout_percent
@@ -140,7 +139,7 @@ class Trainer:
         entry["held_out_loss"] = self._held_out_loss()
         score = -entry["held_out_loss"]
         if options.best_by == "auroc":
-            score = entry["image_auroc"] = self.completion.validate(self.run.network, self.run.card).auroc or 0.0
+            score = entry["image_auroc"] = self.completion.validation_auroc(self.run.network, self.run.card)
         progress.history.append(entry)
         figures = ", ".join(f"{key} {value:.4f}" for key, value in entry.items() if isinstance(value, float))
         logger.info("Epoch %d/%d: %s.", progress.epoch, options.epochs_iters, figures)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -398,6 +399,21 @@ def test_by_default_the_threshold_of_the_highest_f1_is_stored_but_does_not_rule(
     calibration = card(uninterrupted / "best_model")["calibration"]
     assert calibration["best_f1_threshold"] is not None
     assert "quantile" in calibration["method"]
+
+
+@pytest.mark.parametrize("choice", ["Train.best_by=auroc", "Train.calibration.rule=best_f1"])
+def test_masks_that_are_all_empty_leave_nothing_to_choose_by(choice, dataset, tmp_path):
+    copy = Path(shutil.copytree(dataset, tmp_path / "data"))
+    neutral = copy / "images" / "val" / "images"  # a folder that names no defect: there only the mask tells
+    (copy / "images" / "val" / "bent").rename(neutral)
+    mask = next((copy / "masks" / "val" / "bent").iterdir())
+    cv2.imwrite(str(mask), np.zeros_like(cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)))
+    image = next(neutral.glob(f"{mask.stem}.*"))
+    good = next((copy / "images" / "val" / "good").iterdir())
+    lines = [str(good.relative_to(copy)), f"{image.relative_to(copy)}\t{mask.relative_to(copy)}"]
+    (copy / "val.txt").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(TrainingError, match="no normal or no anomalous images to choose by"):
+        train(copy, tmp_path / "out", choice)
 
 
 def test_choosing_by_auroc_needs_normal_and_anomalous_validation_images(dataset, tmp_path):
