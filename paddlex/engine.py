@@ -113,7 +113,8 @@ def evaluate(config: Config) -> Result:
     from paddlex.modules.image_anomaly_detection.model import load_network
     from paddlex.modules.image_anomaly_detection.report import write_report
 
-    samples, device = read_samples(_dataset_dir(config), VAL_LIST), _device(config)
+    dataset_dir, device = _dataset_dir(config), _device(config)
+    samples = read_samples(dataset_dir, VAL_LIST)
     weight_path = _weight_path(config, config.Evaluate.weight_path, "Evaluate.weight_path")
     network, card = load_network(weight_path, config.Global.model, config.Train)
     with tempfile.TemporaryDirectory() as folder:
@@ -123,10 +124,10 @@ def evaluate(config: Config) -> Result:
         about = {
             "Model": f"{card.model_name}, {card.backbone}, {card.image_size} × {card.image_size} pixels",
             "Weights": weight_path,
-            "Data set": _dataset_dir(config),
+            "Data set": dataset_dir,
             "Date": date.today().isoformat(),
         }
-        title = f"Evaluation of {card.model_name} on {Path(_dataset_dir(config)).resolve().name}"
+        title = f"Evaluation of {card.model_name} on {Path(dataset_dir).resolve().name}"
         write_report(evaluation, predictor, config.output / "evaluate" / "report.html", title=title, about=about)
     write_table(evaluation, config.output / "evaluate" / "per_image.csv")
     metrics = evaluation.to_dict()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,6 @@ class ModelCard:
     @property
     def transform(self) -> Transform:
         return Transform((self.image_size, self.image_size))
-
-    def with_calibration(self, calibration: Mapping[str, Any]) -> ModelCard:
-        """The same model, calibrated."""
-        return replace(self, calibration=calibration)
 
     def deploy_block(self) -> dict[str, Any]:
         """Our block of inference.yml: everything but the course of the training."""

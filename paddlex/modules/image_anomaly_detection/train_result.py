@@ -8,6 +8,7 @@ from typing import Any
 
 from paddlex.inference.model_folder import CONFIG_NAME, GRAPH_NAMES, PARAMS_NAME
 from paddlex.modules.image_anomaly_detection.checkpoint import EMA, OPTIMISER, WEIGHTS, Run
+from paddlex.modules.image_anomaly_detection.completion import INFERENCE
 from paddlex.modules.image_anomaly_detection.model_card import SUFFIX, ModelCard
 
 #: label_dict.txt, in PaddleX's format.
@@ -45,7 +46,7 @@ def describe_training(
 def _model(folder: Path, output: Path, selection: str) -> dict[str, Any]:
     card = ModelCard.load(folder / WEIGHTS)
     last = card.training["history"][-1] if card else {}
-    inference = folder / "inference"
+    inference = folder / INFERENCE
     files = {
         "pdparams": folder / WEIGHTS,
         "pdema": folder / EMA,

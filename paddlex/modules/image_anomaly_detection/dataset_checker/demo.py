@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from paddlex.inference.pictures import write_image
 from paddlex.modules.image_anomaly_detection.dataset import Sample
-from paddlex.utils.files import atomic_path
 
 # Small images are enlarged so that an outline can be seen, large ones reduced so that the folder stays small.
 _SHORTEST_SIDE = 256
@@ -48,9 +48,7 @@ def save_demo(path: Path, image: np.ndarray, mask: np.ndarray | None) -> None:
         image: uint8 [H, W, 3], BGR.
         mask: bool [H, W], or None for a normal image.
     """
-    encoded = cv2.imencode(".png", draw_mask(image, mask))[1]
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())  # not cv2.imwrite, which knows no Unicode paths on Windows
+    write_image(path, draw_mask(image, mask))
 
 
 def draw_mask(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
