@@ -7,11 +7,16 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 
 
-def requirements() -> list[str]:
-    """The lines of requirements.txt, but for Paddle: a GPU build must not have the CPU build put over it."""
+#: What using a model needs beside one backend; the rest of requirements.txt is for making one.
+CORE = ("numpy", "opencv-python-headless", "pyyaml", "tqdm")
+
+
+def requirements() -> tuple[list[str], list[str]]:
+    """Two lists from requirements.txt: for using a model, and for making one; a GPU user chooses Paddle by hand."""
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     wanted = [line.split("#")[0].strip() for line in lines]
-    return [line for line in wanted if line and not line.startswith("paddlepaddle")]
+    wanted = [line for line in wanted if line and not line.startswith("paddlepaddle")]
+    return [line for line in wanted if line.startswith(CORE)], [line for line in wanted if not line.startswith(CORE)]
 
 
 def version() -> str:
@@ -19,6 +24,13 @@ def version() -> str:
     text = (ROOT / "paddlex" / "__init__.py").read_text(encoding="utf-8")
     return next(line.split('"')[1] for line in text.splitlines() if line.startswith("__version__"))
 
+
+USING, MAKING = requirements()
+ONNX = ["onnxruntime>=1.20"]
+OPENVINO = ["openvino>=2024.6"]
+SERVING = ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart>=0.0.12", "prometheus-client>=0.20", "pydantic>=2.7"]
+RAY = ["ray[data]>=2.40", "pyarrow>=17"]
+VISUALDL = ["visualdl>=2.5"]
 
 setup(
     name="image-anomaly-toolkit",
@@ -34,10 +46,30 @@ setup(
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
         "paddlex.modules.image_anomaly_detection.report": ["*.html", "*.css"],
     },
-    install_requires=requirements(),
+    install_requires=USING,
     extras_require={
+        "train": MAKING,
         "cpu": ["paddlepaddle==3.2.2"],
-        "dev": ["mypy>=1.11", "pytest>=8", "ruff>=0.6"],
+        "onnx": ONNX,
+        "openvino": OPENVINO,
+        "serving": SERVING,
+        "ray": RAY,
+        "visualdl": VISUALDL,
+        "dev": [
+            *MAKING,
+            *OPENVINO,
+            *SERVING,
+            *RAY,
+            *VISUALDL,
+            "mypy>=1.11",
+            "pytest>=8",
+            "ruff>=0.6",
+            "httpx>=0.27",
+            "schemathesis>=4",
+            "psutil>=5.9",
+            "nbclient>=0.10",
+            "ipykernel>=6",
+        ],
     },
     entry_points={"console_scripts": ["paddlex = paddlex.cli:main"]},
 )

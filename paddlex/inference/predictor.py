@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -88,15 +88,26 @@ class AnomalyPredictor:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         images = self._read(expand(input), on_error)
         while batch := list(islice(images, batch_size)):
-            maps = self.anomaly_maps([image for _, image in batch])
-            for (source, image), anomaly_map in zip(batch, maps, strict=True):
-                yield self._result(source, image, anomaly_map)
+            yield from self.judge([image for _, image in batch], [source for source, _ in batch])
 
-    def anomaly_maps(self, images: list[np.ndarray]) -> np.ndarray:
+    def judge(
+        self, images: Sequence[np.ndarray], sources: Sequence[Source | None] | None = None
+    ) -> list[AnomalyResult]:
+        """Judge images that are read already, all at once.
+
+        Args:
+            images: uint8 [H, W, 3] BGR, of any sizes.
+            sources: where each comes from, for ``input_path``; None where that has no name.
+        """
+        maps = self.anomaly_maps(images)
+        sources = [None] * len(images) if sources is None else sources
+        return [self._result(*item) for item in zip(sources, images, maps, strict=True)]
+
+    def anomaly_maps(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """uint8 [H, W, 3] BGR images of any sizes -> raw maps at the network's resolution, float32 [N, h, w]."""
         return self.backend.run(self.folder.transform(images))[self.folder.output][:, 0]
 
-    def paper_maps(self, images: list[np.ndarray]) -> np.ndarray:
+    def paper_maps(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """The same as the paper has them, the product over layers: what upstream PaddleX sees of a model."""
         return self.backend.run(self.folder.transform(images))[0][:, 0]
 
@@ -111,7 +122,7 @@ class AnomalyPredictor:
                     raise
                 on_error(source, error)
 
-    def _result(self, source: Source, image: np.ndarray, anomaly_map: np.ndarray) -> AnomalyResult:
+    def _result(self, source: Source | None, image: np.ndarray, anomaly_map: np.ndarray) -> AnomalyResult:
         height, width = image.shape[:2]
         raw_score = anomaly_score(anomaly_map)
         if not np.isfinite(raw_score):
