@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,13 @@ from paddlex.modules.image_anomaly_detection.checkpoint import (
 )
 from paddlex.modules.image_anomaly_detection.completion import Completion
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, Sample, read_samples
+from paddlex.modules.image_anomaly_detection.held_out import hold_out
 from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
+from paddlex.modules.image_anomaly_detection.training_clock import TrainingClock
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
@@ -84,7 +85,7 @@ class Trainer:
         progress = self.run.progress
         steps_per_epoch = len(self._batches(epoch=0))
         total_steps = steps_per_epoch * self.options.epochs_iters
-        clock = _Clock(progress.step)
+        clock = TrainingClock(progress.step)
         with StopRequest() as stop, progress_bar(total_steps, progress.step, "Train", "step") as bar:
             while progress.epoch < self.options.epochs_iters:
                 batches = self._batches(progress.epoch)[progress.batch :]
@@ -221,56 +222,13 @@ class Trainer:
     def _checkpoint_folder(self) -> Path:
         return self.output / CHECKPOINTS / f"step_{self.run.progress.step:07d}"
 
-    def _log_step(self, total_steps: int, loss: float, rate: float, clock: _Clock) -> None:
+    def _log_step(self, total_steps: int, loss: float, rate: float, clock: TrainingClock) -> None:
         progress = self.run.progress
         logger.info(
             "epoch %d/%d step %d/%d loss %.4f lr %.4g %.1f images/s, %s left",
             progress.epoch + 1, self.options.epochs_iters, progress.step, total_steps,
             loss, rate, clock.images_per_second(), clock.left(progress.step, total_steps),
         )  # fmt: skip
-
-
-class _Clock:
-    """Speed since the last reading, and the time left at the mean speed so far."""
-
-    def __init__(self, first_step: int) -> None:
-        self._start = self._last = time.monotonic()
-        self._first_step = first_step
-        self._images = 0
-
-    def count(self, images: int) -> None:
-        self._images += images
-
-    def images_per_second(self) -> float:
-        now = time.monotonic()
-        speed = self._images / max(now - self._last, 1e-9)
-        self._last, self._images = now, 0
-        return speed
-
-    def left(self, step: int, total_steps: int) -> str:
-        seconds = (time.monotonic() - self._start) / max(1, step - self._first_step) * (total_steps - step)
-        return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
-def hold_out(samples: Sequence[Sample], percent: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Divide the training samples into those to train on and those to choose and calibrate with, at least two of each.
-
-    Raises:
-        TrainingError: there are too few.
-    """
-    unique = list({sample.image: sample for sample in samples}.values())
-    count = max(2, round(len(unique) * percent / 100))
-    if len(unique) - count < 2:
-        raise TrainingError(
-            f"{len(unique)} different training images are too few: some train, at least 2 are held out",
-            where=samples[0].root / TRAIN_LIST,
-            remedy="Take more photos of good parts; 50 are a start, 200 are better",
-        )
-    held_out = set(np.random.default_rng([seed, len(unique)]).permutation(len(unique))[:count].tolist())
-    return (
-        [sample for number, sample in enumerate(unique) if number not in held_out],
-        [sample for number, sample in enumerate(unique) if number in held_out],
-    )
 
 
 def _check_finite(loss: float, when: str) -> None:

@@ -18,8 +18,9 @@ import yaml
 
 from paddlex.config import load_config
 from paddlex.errors import TrainingError, TrainingInterrupted
+from paddlex.modules.image_anomaly_detection.held_out import hold_out
 from paddlex.modules.image_anomaly_detection.train_result import describe_training
-from paddlex.modules.image_anomaly_detection.trainer import Trainer, hold_out
+from paddlex.modules.image_anomaly_detection.trainer import Trainer
 
 import paddle  # isort: skip
 from paddle.vision.models import resnet18  # isort: skip
