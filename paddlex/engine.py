@@ -84,21 +84,25 @@ def train(config: Config) -> Result:
     """Train a student; choose, calibrate and export the best model."""
     from paddlex.modules.image_anomaly_detection.train_result import LABELS, describe_training
     from paddlex.modules.image_anomaly_detection.trainer import Trainer
+    from paddlex.modules.image_anomaly_detection.training_folder import training_folder
 
     dataset_dir, device = _dataset_dir(config), _device(config)
-    config.output.mkdir(parents=True, exist_ok=True)
     resolved = config.model_copy(deep=True)
     resolved.Global.device, resolved.Global.dataset_dir = device, os.path.abspath(dataset_dir)
     resolved.Train.resume_path = None  # whoever trains again from this file starts at the beginning
-    write_text(config.output / "config.yaml", resolved.to_yaml())
-    write_text(config.output / "label_dict.txt", LABELS)
-    with log_to_file(config.output / "train.log", append=bool(config.Train.resume_path)):
+    append = bool(config.Train.resume_path)
+    with training_folder(config.output), log_to_file(config.output / "train.log", append=append):
+        write_text(config.output / "config.yaml", resolved.to_yaml())
+        write_text(config.output / "label_dict.txt", LABELS)
         start = time.monotonic()
         trainer = Trainer(config, device)
         folders = trainer.train()
         minutes = (time.monotonic() - start) / 60
         logger.info("Training took %.1f minutes.", minutes)
-    return describe_training(trainer.run, folders, config.output, config.Global.model, minutes)
+    visualdl_log = None if trainer.visual_log is None else trainer.visual_log.path
+    return describe_training(
+        trainer.run, folders, config.output, config.Global.model, minutes, trainer.warnings, visualdl_log
+    )
 
 
 def evaluate(config: Config) -> Result:

@@ -1,13 +1,19 @@
-"""Which of the training images are held out, to choose the best model and to calibrate it."""
+"""The held-out images: which they are, and the loss on them, by which the best model is chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import paddle
+from paddle import nn
 
 from paddlex.errors import TrainingError
+from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, Sample
+from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
+from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
+from paddlex.modules.image_anomaly_detection.trouble import check_finite
 
 
 def hold_out(samples: Sequence[Sample], percent: float, seed: int) -> tuple[list[Sample], list[Sample]]:
@@ -29,3 +35,47 @@ def hold_out(samples: Sequence[Sample], percent: float, seed: int) -> tuple[list
         [sample for number, sample in enumerate(unique) if number not in held_out],
         [sample for number, sample in enumerate(unique) if number in held_out],
     )
+
+
+class HeldOutLoss:
+    """The mean loss over the held-out images, with the batch statistics frozen.
+
+    Args:
+        network: teacher and student; it is left in training mode.
+        images: the held-out images.
+        features: keeps the teacher's.
+        batch_size: of the forward passes.
+    """
+
+    def __init__(self, network: nn.Layer, images: ImageBatches, features: TeacherFeatures, batch_size: int) -> None:
+        self._network, self._images, self._features = network, images, features
+        self._batches = consecutive(len(images), batch_size)
+
+    def checked(self, step: int) -> float:
+        """The loss of a student that can go on.
+
+        Raises:
+            TrainingError: it is not a number, or the student's features are all zero.
+        """
+        loss, is_dead = self.measure()
+        check_finite(loss, f"on held-out images after step {step}")
+        if is_dead:
+            raise TrainingError(
+                f"the student is dead after step {step}: its features are all zero", remedy="Lower Train.learning_rate"
+            )
+        return loss
+
+    def measure(self) -> tuple[float, bool]:
+        """The loss, and whether a layer of the student gives nothing but zeros."""
+        network = self._network
+        network.eval()
+        total, peaks = 0.0, []
+        with paddle.no_grad():
+            for numbers, images in zip(self._batches, self._images(self._batches), strict=True):
+                x = paddle.to_tensor(images)
+                teacher = self._features([("held out", n) for n in numbers], x)
+                student = network.student(x)
+                total += float(feature_matching_loss(teacher, student)) * len(numbers)
+                peaks.append([float(features.max()) for features in student])
+        network.train()
+        return total / len(self._images), not np.max(peaks, axis=0).all()
