@@ -13,13 +13,14 @@ from paddle import nn
 from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.manifest import Manifest, damage
 from paddlex.modules.image_anomaly_detection.model import save_arrays
-from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.model_card import SUFFIX, ModelCard
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.tensor_files import read_arrays
 
 WEIGHTS = "model.pdparams"
 EMA = "model.pdema"
 OPTIMISER = "model.pdopt"
+FILES = (WEIGHTS, EMA, OPTIMISER, f"model{SUFFIX}")
 _VELOCITY = "_velocity_0"  # what Paddle's Momentum adds to a parameter's name
 
 
@@ -95,7 +96,7 @@ class Run:
             TrainingError: files are missing or damaged, or the checkpoint was made with other settings.
             WeightsError: a file is unsafe.
         """
-        what = damage(folder)
+        what = damage(folder, FILES)
         card = None if what else ModelCard.load(folder / WEIGHTS)
         if card is None or "settings" not in card.training:
             raise TrainingError(

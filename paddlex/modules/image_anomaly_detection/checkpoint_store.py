@@ -7,11 +7,12 @@ saves everything, and there is no moment at which a kill could leave a best mode
 from __future__ import annotations
 
 import errno
+import math
 import shutil
 from pathlib import Path
 
 from paddlex.errors import TrainingError
-from paddlex.modules.image_anomaly_detection.checkpoint import WEIGHTS, Run
+from paddlex.modules.image_anomaly_detection.checkpoint import FILES, WEIGHTS, Run
 from paddlex.modules.image_anomaly_detection.manifest import Manifest, damage
 from paddlex.utils.files import atomic_directory
 
@@ -47,7 +48,7 @@ class CheckpointStore:
             run.save(path, manifest)
             self._forget(path)
         except OSError as error:
-            good = next((old for old in self.newest_first() if old != path), None)
+            good = next((old for old in self._readable() if old != path), None)
             raise TrainingError(
                 f"the checkpoint of step {run.progress.step} cannot be written: {error.strerror or error}",
                 where=path,
@@ -57,9 +58,13 @@ class CheckpointStore:
         return path
 
     def newest_first(self) -> list[Path]:
-        """All checkpoints, damaged ones too, the one written last in front."""
-        orders = {path: _order(path) for path in self.folder.glob("step_*") if path.is_dir()}
-        return sorted(orders, key=lambda path: (orders[path], path.name), reverse=True)
+        """All checkpoints, damaged ones too, the one written last in front; before it those that do not say when."""
+        manifests = {path: Manifest.read(path) for path in self.folder.glob("step_*") if path.is_dir()}
+        return sorted(
+            manifests,
+            key=lambda path: (math.inf if (manifest := manifests[path]) is None else manifest.order, path.name),
+            reverse=True,
+        )
 
     def find_last_good(self) -> tuple[Path | None, list[str]]:
         """The last checkpoint that is whole and whose best model is, None if there is none; and a warning for each passed over.
@@ -69,7 +74,7 @@ class CheckpointStore:
         passed_over: list[tuple[Path, str]] = []
         good = None
         for path in self.newest_first():
-            what = damage(path) or damage_of_best(path)
+            what = damage(path, FILES) or damage_of_best(path)
             if what is None:
                 good = path
                 break
@@ -107,17 +112,23 @@ class CheckpointStore:
         return {"folder": self.path(step).name, "sha256": manifest.files[WEIGHTS]}
 
     def _next_order(self) -> int:
-        return 1 + max(map(_order, self.newest_first()), default=0)
+        return 1 + max((manifest.order for manifest in self._readable().values()), default=0)
+
+    def _readable(self) -> dict[Path, Manifest]:
+        """The checkpoints that have a manifest, newest first."""
+        manifests = ((path, Manifest.read(path)) for path in self.newest_first())
+        return {path: manifest for path, manifest in manifests if manifest is not None}
 
     def _forget(self, newest: Path) -> None:
         for old in self._superseded:
             if old != newest and old.is_dir():
                 shutil.rmtree(old)
         self._superseded = []
-        kept = self.newest_first()[: self._keep]
-        named = {manifest.best.get("folder") for path in kept if (manifest := Manifest.read(path)) is not None}
-        for old in self.newest_first()[self._keep :]:
-            if old.name not in named:
+        checkpoints = self._readable()
+        kept = list(checkpoints)[: self._keep]
+        named = {checkpoints[path].best.get("folder") for path in kept}
+        for old in self.newest_first():
+            if old not in kept and old.name not in named:
                 shutil.rmtree(old)
 
 
@@ -129,18 +140,12 @@ def damage_of_best(checkpoint: Path) -> str | None:
     best = checkpoint.parent / manifest.best["folder"]
     if not best.is_dir():
         return f"its best model so far, {best.name}, is missing"
-    what = damage(best)
+    what = damage(best, FILES)
     if what is None:
         of_best = Manifest.read(best)
         is_same = of_best is not None and of_best.files.get(WEIGHTS) == manifest.best["sha256"]
         what = None if is_same else "it is not the one that was saved with it"
     return what and f"its best model so far, {best.name}: {what}"
-
-
-def _order(path: Path) -> int:
-    """The place in the order of writing; one whose manifest cannot be read comes before all others."""
-    manifest = Manifest.read(path)
-    return 0 if manifest is None else manifest.order
 
 
 def _mend(error: OSError) -> str:

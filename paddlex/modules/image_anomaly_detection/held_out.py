@@ -76,6 +76,6 @@ class HeldOutLoss:
                 teacher = self._features([("held out", n) for n in numbers], x)
                 student = network.student(x)
                 total += float(feature_matching_loss(teacher, student)) * len(numbers)
-                peaks.append([float(features.max()) for features in student])
+                peaks.append([float(features.numpy().max()) for features in student])
         network.train()
         return total / len(self._images), not np.max(peaks, axis=0).all()

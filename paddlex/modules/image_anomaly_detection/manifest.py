@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -53,11 +54,19 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def damage(folder: Path) -> str | None:
-    """What is wrong with a checkpoint, in words; None if every file is as it was written."""
+def damage(folder: Path, expected_files: Iterable[str]) -> str | None:
+    """What is wrong with a checkpoint, in words; None if every file is as it was written.
+
+    Args:
+        folder: the checkpoint.
+        expected_files: names that must be among its files.
+    """
     manifest = Manifest.read(folder)
     if manifest is None:
         return f"{NAME} is missing or damaged"
+    unlisted = [name for name in expected_files if name not in manifest.files]
+    if unlisted:
+        return f"{NAME} does not list {unlisted[0]}"
     for name, expected in manifest.files.items():
         path = folder / name
         try:
