@@ -46,7 +46,7 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
     try:
         config = load_config(path, overrides)
         result_path = config.output / f"{config.Global.mode}_result.json"
-        result_path.unlink(missing_ok=True)  # should this run be killed, no earlier one must speak for it
+        _forget(result_path)  # should this run be killed, no earlier one must speak for it
         result = MODES[config.Global.mode](config)
         write_json(result_path, {"done_flag": True, **result})
         return 0
@@ -196,6 +196,17 @@ MODES: dict[str, Callable[[Config], Result]] = {
     "export": export,
     "predict": predict,
 }
+
+
+def _forget(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the output folder cannot be written: {error.strerror}",
+            where=path.parent,
+            remedy="Set Global.output to a folder on a disk that can be written",
+        ) from error
 
 
 def _dataset_dir(config: Config) -> str:

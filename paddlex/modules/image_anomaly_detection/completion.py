@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,7 +24,7 @@ from paddlex.modules.image_anomaly_detection.manifest import Manifest
 from paddlex.modules.image_anomaly_detection.metrics.curves import Ranking
 from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.utils.files import atomic_directory
+from paddlex.utils.files import atomic_directory, copy_files
 from paddlex.utils.logging import logger
 
 INFERENCE = "inference"
@@ -62,7 +61,7 @@ class Completion:
             folder: replaced if it exists; it may be the checkpoint itself.
         """
         with atomic_directory(folder) as temporary:
-            shutil.copytree(checkpoint, temporary, dirs_exist_ok=True)
+            copy_files(checkpoint, temporary)
             calibration = self._complete_in_place(network, temporary)
             manifest = Manifest.read(checkpoint) or Manifest(order=0)
             manifest.write(temporary)
@@ -72,7 +71,7 @@ class Completion:
         """Replace a checkpoint by a complete folder of the same weights: whole or not at all."""
         manifest = Manifest.read(checkpoint) or Manifest(order=0)
         with atomic_directory(checkpoint) as temporary:
-            shutil.copytree(complete, temporary, dirs_exist_ok=True)
+            copy_files(complete, temporary)
             manifest.write(temporary)
 
     def _complete_in_place(self, network: nn.Layer, folder: Path) -> Calibration:

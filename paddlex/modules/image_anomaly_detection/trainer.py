@@ -21,6 +21,7 @@ from paddlex.modules.image_anomaly_detection.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.checkpoint_store import (
     CHECKPOINTS,
     CheckpointStore,
+    cannot_write,
 )
 from paddlex.modules.image_anomaly_detection.completion import Completion
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
@@ -222,11 +223,14 @@ class Trainer:
             logger.info("Stopped early, after epoch %d of %d.", progress.epoch, self.options.epochs_iters)
         self._draw_curve()
         best, last = self.output / BEST_MODEL, self.checkpoints.path(progress.step)
-        calibration = self.completion.complete(self.run.network, self.checkpoints.path(progress.best_step), best)
-        if progress.best_step == progress.step:
-            self.completion.copy(best, last)
-        else:
-            self.completion.complete(self.run.network, last, last)
+        try:
+            calibration = self.completion.complete(self.run.network, self.checkpoints.path(progress.best_step), best)
+            if progress.best_step == progress.step:
+                self.completion.copy(best, last)
+            else:
+                self.completion.complete(self.run.network, last, last)
+        except OSError as error:
+            raise cannot_write("the finished model", best, error, "; the training itself is done") from error
         logger.info("Best model: epoch %d of %d, in %s.", progress.best_epoch, progress.epoch, best)
         logger.info(
             "Thresholds: image %.4g (%s), pixel %.4g.",
