@@ -85,17 +85,18 @@ class AnomalyPredictor:
         input: Source | Iterable[Source],
         batch_size: int = 1,
         on_error: Callable[[Source, PaddleXError], None] | None = None,
+        read_ahead: bool | None = None,
     ) -> Iterator[AnomalyResult]:
         """Yield one result an image, in order, at the image's own size; only a few batches are in memory at a time.
-
-        The images of a folder, glob or list are worked on side by side. A generator is asked for its next batch only when
-        the results of the last have been taken: it may stand for a line that waits for them.
 
         Args:
             input: a file, folder, glob, URL, encoded bytes, array (uint8 [H, W, 3], BGR) or an iterable of these.
             batch_size: images that the network takes at once; the results do not depend on it.
             on_error: called with the source and the error for an image that cannot be read, which is then left out;
                 without it the error is raised.
+            read_ahead: whether later images may be read, and worked on by other threads, before the results of earlier ones
+                are taken. None: for a folder, glob, list or tuple yes; for a generator no, since it may stand for a line
+                that waits for its results.
 
         Raises:
             ImageReadError: an image that cannot be read.
@@ -104,8 +105,9 @@ class AnomalyPredictor:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         sources = expand(input)
         batches = iter(lambda: list(islice(sources, batch_size)), [])
-        is_stored = isinstance(input, (str, os.PathLike, list, tuple))
-        for batch in self._side_by_side(batches) if is_stored else map(self._work, batches):
+        if read_ahead is None:
+            read_ahead = isinstance(input, (str, os.PathLike, list, tuple))
+        for batch in self._side_by_side(batches) if read_ahead else map(self._work, batches):
             for source, outcome in batch:
                 if isinstance(outcome, AnomalyResult):
                     yield outcome
