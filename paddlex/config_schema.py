@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -112,6 +112,17 @@ class ExportSection(Section):
     weight_path: str | None = None
 
 
+class TilingSection(Section):
+    """Scanning photos in tiles at full resolution, see ``inference.tiling.Tiling``."""
+
+    tile_size: Annotated[int, Field(ge=0, strict=True)] | None = None
+    overlap: Annotated[float, Field(ge=0, le=0.5)] = 0.25
+
+    def given(self) -> dict[str, Any] | None:
+        """What is asked for; None for nothing."""
+        return None if self.tile_size is None else {"tile_size": self.tile_size, "overlap": self.overlap}
+
+
 class KernelOptionSection(Section):
     """How the network is run."""
 
@@ -127,6 +138,7 @@ class PredictSection(Section):
     threshold: float | None = None
     target_fpr: Rate | None = None
     min_area: Annotated[float, Field(ge=0, lt=1)] | None = None
+    tiling: TilingSection = TilingSection()
     save_coco: bool = False
     kernel_option: KernelOptionSection = KernelOptionSection()
 

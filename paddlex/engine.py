@@ -179,6 +179,7 @@ def predict(config: Config) -> Result:
         threshold=options.threshold,
         target_fpr=options.target_fpr,
         min_area=options.min_area,
+        tiling=options.tiling.given(),
     )
     return predict_to_folder(
         predictor, options.input, config.output / "predict", options.batch_size, save_coco=options.save_coco

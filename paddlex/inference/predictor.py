@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -13,9 +14,10 @@ from paddlex.errors import ModelError, PaddleXError
 from paddlex.inference.backends import open_backend
 from paddlex.inference.inputs import Source, expand, read_image
 from paddlex.inference.model_folder import open_model_folder
-from paddlex.inference.postprocess import anomaly_mask, anomaly_score, resize_map
+from paddlex.inference.postprocess import Limits, anomaly_mask, anomaly_score, resize_map
 from paddlex.inference.regions import find_regions
 from paddlex.inference.results import AnomalyResult
+from paddlex.inference.tiling import Tiling, blended_map
 from paddlex.utils.devices import resolve_device
 from paddlex.utils.logging import logger
 
@@ -29,6 +31,7 @@ class AnomalyPredictor:
         device: ``auto``, ``cpu``, ``gpu`` or ``gpu:0``.
         run_mode: how the network is run, see ``backends.RUN_MODES``.
         threshold, target_fpr, min_area: other limits than the model's own, see ``ModelFolder.limits_at``.
+        tiling: how large images are cut, see ``Tiling.of``; None as the model was made, 0 not at all.
         quiet: do not log which model runs where.
 
     Raises:
@@ -46,6 +49,7 @@ class AnomalyPredictor:
         threshold: float | None = None,
         target_fpr: float | None = None,
         min_area: float | None = None,
+        tiling: Tiling | Mapping[str, Any] | int | None = None,
         quiet: bool = False,
     ) -> None:
         self.folder = open_model_folder(model_dir)
@@ -58,6 +62,7 @@ class AnomalyPredictor:
         self.device = resolve_device(device)
         self.backend = open_backend(self.folder, run_mode, self.device)
         self.limits = self.folder.limits_at(threshold, target_fpr, min_area)
+        self.tiling = self.folder.tiling if tiling is None else Tiling.of(tiling)
         if quiet:
             return
         logger.info(
@@ -66,6 +71,7 @@ class AnomalyPredictor:
         )  # fmt: skip
         if not self.folder.is_calibrated:
             logger.warning("The model in %s is not calibrated: decisions use %s.", self.folder.path, self.limits.source)
+        self._log_tiling()
 
     def predict(
         self,
@@ -99,7 +105,7 @@ class AnomalyPredictor:
             images: uint8 [H, W, 3] BGR, of any sizes.
             sources: where each comes from, for ``input_path``; None where that has no name.
         """
-        maps = self.anomaly_maps(images)
+        maps = self._maps(images)
         sources = [None] * len(images) if sources is None else sources
         return [self._result(*item) for item in zip(sources, images, maps, strict=True)]
 
@@ -122,13 +128,35 @@ class AnomalyPredictor:
                     raise
                 on_error(source, error)
 
+    def _maps(self, images: Sequence[np.ndarray]) -> Iterable[np.ndarray]:
+        """A map for each image: at the network's resolution, or with tiling at the image's own, one after another."""
+        if self.tiling is None:
+            return self.anomaly_maps(images)
+        return (blended_map(image, self.tiling, self.anomaly_maps) for image in images)
+
+    def _limits_for(self, height: int, width: int) -> Limits:
+        """The limits for an image of a size: with tiling, ``min_area`` is a share of a tile, not of however large an image."""
+        if self.tiling is None:
+            return self.limits
+        share_of_image = min(1.0, self.tiling.tile_size**2 / (height * width))
+        return replace(self.limits, min_area=self.limits.min_area * share_of_image)
+
+    def _log_tiling(self) -> None:
+        if self.tiling is not None:
+            logger.info("Images are scanned in %s.", self.tiling)
+        if self.tiling != self.folder.tiling:
+            logger.warning(
+                "The model was made for %s, and its thresholds are for these; %s may need a threshold of their own.",
+                self.folder.tiling or "whole images", self.tiling or "whole images",
+            )  # fmt: skip
+
     def _result(self, source: Source | None, image: np.ndarray, anomaly_map: np.ndarray) -> AnomalyResult:
         height, width = image.shape[:2]
         raw_score = anomaly_score(anomaly_map)
         if not np.isfinite(raw_score):
             raise ModelError("the network's answer is not a number", remedy="The model is damaged; train it again")
         full_map = resize_map(anomaly_map, height, width)
-        mask = anomaly_mask(full_map, self.limits)
+        mask = anomaly_mask(full_map, self._limits_for(height, width))
         values: dict[str, Any] = {
             "input_path": os.fspath(source) if isinstance(source, (str, os.PathLike)) else None,
             "is_anomalous": raw_score > self.limits.image.threshold,
