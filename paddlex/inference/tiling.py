@@ -138,7 +138,8 @@ def blended_map(
         tiling: how it is cut.
         anomaly_maps: from N tiles to their maps, float32 [N, h, w]; called with a few at a time.
     """
-    grid = TileGrid.over(*image.shape[:2], tiling)
+    height, width = image.shape[:2]
+    grid = TileGrid.over(height, width, tiling)
 
     def maps() -> Iterator[np.ndarray]:
         for start in range(0, len(grid), TILES_AT_ONCE):

@@ -11,9 +11,10 @@ from paddle import nn
 from paddlex.config_schema import Config
 from paddlex.errors import PaddleXError, TrainingError
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.tiling import Tiling
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive
 from paddlex.modules.image_anomaly_detection.calibration import Calibration
-from paddlex.modules.image_anomaly_detection.calibrator import calibrate
+from paddlex.modules.image_anomaly_detection.calibrator import calibrate, calibrate_tiles
 from paddlex.modules.image_anomaly_detection.checkpoint import WEIGHTS, read_tensors
 from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
 from paddlex.modules.image_anomaly_detection.evaluator import evaluate
@@ -21,6 +22,7 @@ from paddlex.modules.image_anomaly_detection.exporter import export, write_infer
 from paddlex.modules.image_anomaly_detection.metrics import ImageMetrics
 from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.tiles import TileSample
 from paddlex.utils.logging import logger
 
 INFERENCE = "inference"
@@ -87,8 +89,11 @@ class Completion:
 
     def _calibrate(self, network: nn.Layer, card: ModelCard) -> Calibration:
         batches = consecutive(len(self._held_out), self._options.batch_size)
-        size = (card.image_size, card.image_size)
-        return calibrate(network, self._held_out(batches), self._options.calibration, size)
+        images, options = self._held_out(batches), self._options.calibration
+        if card.tiling:
+            tiles = [sample for sample in self._held_out.samples if isinstance(sample, TileSample)]
+            return calibrate_tiles(network, images, tiles, options, Tiling(**card.tiling), card.transform)
+        return calibrate(network, images, options, (card.image_size, card.image_size))
 
     def _consider_best_f1(self, calibration: Calibration, inference: Path) -> Calibration:
         """Add the image threshold with the highest F1 on val.txt, if that has anomalous images; let it rule if it is to."""
