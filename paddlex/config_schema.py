@@ -136,6 +136,13 @@ class KernelOptionSection(Section):
     run_mode: str = "auto"
 
 
+class VideoSection(Section):
+    """Which frames of a video or a camera are judged, see ``inference.video.VideoOptions``."""
+
+    every: PositiveInt = 1
+    max_frames: PositiveInt | None = None
+
+
 class PredictSection(Section):
     """Mode predict."""
 
@@ -146,6 +153,7 @@ class PredictSection(Section):
     target_fpr: Rate | None = None
     min_area: Annotated[float, Field(ge=0, lt=1)] | None = None
     tiling: TilingSection = TilingSection()
+    video: VideoSection = VideoSection()
     save_coco: bool = False
     kernel_option: KernelOptionSection = KernelOptionSection()
 

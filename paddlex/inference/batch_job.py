@@ -1,4 +1,4 @@
-"""Predict many images into a folder: a picture and a JSON for each, and a summary."""
+"""Predict many images into a folder: a picture and a JSON for each, a video for each video, and a summary."""
 
 from __future__ import annotations
 
@@ -6,24 +6,38 @@ import csv
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from paddlex.errors import ImageReadError, PaddleXError
 from paddlex.inference.coco import CocoCollector
-from paddlex.inference.inputs import Source, describe, expand
+from paddlex.inference.inputs import Source, describe, expand, is_camera
+from paddlex.inference.postprocess import Limit
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.results import AnomalyResult, name_of
+from paddlex.inference.video import VideoOptions, frame_rate
+from paddlex.inference.video_output import VideoOutput
 from paddlex.utils.files import atomic_path, write_json
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress
+from paddlex.utils.signals import StopRequest
 
-_COLUMNS = ("input_path", "is_anomalous", "score", "raw_score", "anomalous_area", "image", "json")
+_COLUMNS = ("input_path", "is_anomalous", "score", "raw_score", "anomalous_area", "image", "json", "frame", "time")
 
 
 def predict_to_folder(
-    predictor: AnomalyPredictor, source: str | Sequence[str], folder: Path, batch_size: int, save_coco: bool = False
+    predictor: AnomalyPredictor,
+    source: str | Sequence[str],
+    folder: Path,
+    batch_size: int,
+    save_coco: bool = False,
+    video: VideoOptions = VideoOptions(),
 ) -> dict[str, Any]:
     """Write ``<name>_res.png`` and ``<name>_res.json`` for each image, summary.csv, and coco.json if asked to.
+
+    A video or a camera gets ``<name>_res.webm`` and ``<name>_res.jsonl`` instead, see ``VideoOutput``. A camera is recorded
+    until ``video.max_frames``, Ctrl-C or SIGTERM, and what it has given so far is written.
 
     Images below an input folder keep their sub-folders. An image that cannot be read is logged, counted and left out; what an
     earlier run wrote to ``folder`` is not taken for input.
@@ -45,24 +59,28 @@ def predict_to_folder(
             failed.append({"input_path": describe(broken), "error": str(error)})
 
     count = anomalous = 0
-    names = _Names(source, folder)
     coco = CocoCollector() if save_coco else None
     start = time.monotonic()
-    with atomic_path(folder / "summary.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with ExitStack() as opened:
+        temporary = opened.enter_context(atomic_path(folder / "summary.csv"))
+        file = opened.enter_context(temporary.open("w", newline="", encoding="utf-8"))
+        files = opened.enter_context(_Files(_Names(source, folder), predictor.limits.pixel, video))
+        stop = opened.enter_context(StopRequest()) if is_camera(source) else StopRequest()  # a camera has no other end
         table = csv.DictWriter(file, _COLUMNS)
         table.writeheader()
-        sources = _outside(expand(source), folder)
+        sources = _outside(expand(source, video), folder)
         for result in progress(predictor.predict(sources, batch_size, on_error=note), "Predict"):
-            stem = names.stem(result["input_path"])
-            image, json_file = (stem.with_name(stem.name + suffix) for suffix in ("_res.png", "_res.json"))
-            result.save_to_img(image)
-            result.save_to_json(json_file)
-            row = {key: result[key] for key in _COLUMNS[:5]}
+            image, json_file = files.add(result)
+            row = {key: result.get(key) for key in _COLUMNS}
             table.writerow({**row, "image": image.relative_to(folder), "json": json_file.relative_to(folder)})
             if coco is not None:
-                coco.add(result, result["input_path"])
+                place = f"#{result['frame']}" if "frame" in result else ""
+                coco.add(result, result["input_path"] + place)
             count += 1
             anomalous += result["is_anomalous"]
+            if stop.signal_number is not None:
+                logger.info("Stopped by signal %d after %d images.", stop.signal_number, count)
+                break
         if not count:
             what = f"none of the {failures} images could be read"
             raise ImageReadError(what, where=source, remedy="See the log above")
@@ -93,6 +111,42 @@ def _outside(sources: Iterable[Source], folder: Path) -> Iterator[Source]:
             yield source
 
 
+class _Files:
+    """The files of the results: those of an image at once, those of a video when it ends."""
+
+    def __init__(self, names: _Names, pixel_limit: Limit, options: VideoOptions) -> None:
+        self._names, self._pixel_limit, self._options = names, pixel_limit, options
+        self._video: VideoOutput | None = None
+        self._opened = ExitStack()
+        self._last: tuple[str, int] | None = None
+
+    def __enter__(self) -> _Files:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._opened.__exit__(*exception)
+
+    def add(self, result: AnomalyResult) -> tuple[Path, Path]:
+        """Write a result; returns where its picture and its JSON are."""
+        path, frame = result["input_path"], result.get("frame")
+        is_next = frame is not None and self._last is not None and self._last[0] == path and self._last[1] < frame
+        if not is_next:
+            self._opened.close()
+            self._video = None
+        self._last = None if frame is None else (path, frame)
+        if frame is None:
+            stem = self._names.stem(path)
+            image, json_file = (stem.with_name(stem.name + suffix) for suffix in ("_res.png", "_res.json"))
+            result.save_to_img(image)
+            result.save_to_json(json_file)
+            return image, json_file
+        if self._video is None:
+            output = VideoOutput(self._names.stem(path), frame_rate(path) / self._options.every)
+            self._video = self._opened.enter_context(output)
+        self._video.add(result, self._pixel_limit)
+        return self._video.video, self._video.lines
+
+
 class _Names:
     """Where each input's files go: no two inputs share a name, and a second run gives each the same name again."""
 
@@ -110,9 +164,9 @@ class _Names:
             parent /= os.path.relpath(path.parent, self._root)
             if parent != self._parent:  # a folder is walked once, so its names need not be remembered
                 self._parent, self._used, self._numbers = parent, set(), {}
-        name = path.stem
+        name = own = name_of(input_path)
         while name in self._used:  # a.png and a.jpg; the free name a_2 may be another input's own
-            number = self._numbers[path.stem] = self._numbers.get(path.stem, 1) + 1
-            name = f"{path.stem}_{number}"
+            number = self._numbers[own] = self._numbers.get(own, 1) + 1
+            name = f"{own}_{number}"
         self._used.add(name)
         return parent / name

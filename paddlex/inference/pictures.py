@@ -89,7 +89,8 @@ def _draw_header(canvas: np.ndarray, result: Mapping[str, Any]) -> None:
 
 
 def _draw_legend(canvas: np.ndarray, result: Mapping[str, Any], top: int, lefts: tuple[int, int], panel: int) -> None:
-    _write(canvas, "image, anomalous regions outlined", (lefts[0], _HEADER - 14), 0.5, _INK)
+    place = f"frame {result['frame']}, {result['time']:.2f} s" if "frame" in result else "image"
+    _write(canvas, f"{place}, anomalous regions outlined", (lefts[0], _HEADER - 14), 0.5, _INK)
     _write(canvas, "heat map", (lefts[1], _HEADER - 14), 0.5, _INK)
     _write(canvas, f"anomalous area {100 * result['anomalous_area']:.2f} %", (lefts[0], top + 24), 0.5, _INK)
     bar = cv2.applyColorMap(np.linspace(0, 255, panel).astype(np.uint8)[None], cv2.COLORMAP_TURBO)

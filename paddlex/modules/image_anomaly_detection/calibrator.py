@@ -58,6 +58,7 @@ def calibrate_distances(
 
 def calibrate_tiles(
     network: nn.Layer,
+    distances: Callable[[np.ndarray], list[np.ndarray]],
     batches: Iterable[np.ndarray],
     tiles: Sequence[TileSample],
     options: CalibrationSection,
@@ -71,6 +72,7 @@ def calibrate_tiles(
 
     Args:
         network: trained, in evaluation mode; its ``fusion`` is changed unless ``options.fusion`` is ``product``.
+        distances: does what ``network.distances`` does, from float32 [N, 3, H, W] to [N, 1, h_l, w_l] of each layer.
         batches: float32 [N, 3, H, W] of the tiles, in order.
         tiles: what the batches are of.
         options: the fusion and the target rates.
@@ -79,11 +81,12 @@ def calibrate_tiles(
     """
     first, photos = photos_of(tiles)
     total = sum(tile.grid.height * tile.grid.width for tile in first)
-    output = int(options.fusion == "calibrated")
+    fuse = network.fusion if options.fusion == "calibrated" else product
 
     def tile_maps(images: Sequence[np.ndarray]) -> np.ndarray:
+        batch = transform(images)
         with paddle.no_grad():
-            return network(paddle.to_tensor(transform(images)))[output].numpy()[:, 0]
+            return fuse([paddle.to_tensor(layer) for layer in distances(batch)], batch.shape[2:]).numpy()[:, 0]
 
     def blended_maps(fold: np.ndarray) -> Iterator[np.ndarray]:
         for photo in np.unique(photos[fold]):
@@ -91,7 +94,7 @@ def calibrate_tiles(
 
     if options.fusion == "product":
         return _thresholds(blended_maps(np.arange(len(tiles))), total, options, [])
-    layers = layer_distances(network, batches)
+    layers = _gathered(distances(batch) for batch in batches)
     shrinkages = [choose_shrinkage(layer, photos) for layer in layers]
     maps = _cross_fitted(network, layers, photos, shrinkages, blended_maps)
     return _thresholds(maps, total, options, shrinkages)
@@ -128,7 +131,12 @@ def _thresholds(
 def layer_distances(network: nn.Layer, batches: Iterable[np.ndarray]) -> Layers:
     """The squared distances of each layer, float32 [n, h_l, w_l], for all images of some batches."""
     with paddle.no_grad():
-        parts = [[layer.numpy()[:, 0] for layer in network.distances(paddle.to_tensor(batch))] for batch in batches]
+        return _gathered([layer.numpy() for layer in network.distances(paddle.to_tensor(batch))] for batch in batches)
+
+
+def _gathered(batches: Iterable[list[np.ndarray]]) -> Layers:
+    """[N, 1, h_l, w_l] of each layer, batch by batch -> [n, h_l, w_l] of each layer."""
+    parts = [[layer[:, 0] for layer in layers] for layers in batches]
     return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
 
 
