@@ -7,19 +7,25 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from paddlex.errors import ImageReadError, PaddleXError
 from paddlex.inference.coco import CocoCollector
 from paddlex.inference.inputs import Source, describe, expand, is_camera
+from paddlex.inference.parallel import in_order
+from paddlex.inference.pictures import draw_result
 from paddlex.inference.postprocess import Limit
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult, name_of
-from paddlex.inference.video import VideoOptions, frame_rate
+from paddlex.inference.video import ALL_FRAMES, VideoOptions, frame_rate
 from paddlex.inference.video_output import VideoOutput
 from paddlex.utils.files import atomic_path, write_json
 from paddlex.utils.logging import logger
+from paddlex.utils.paddle_environment import default_threads
 from paddlex.utils.progress import progress
 from paddlex.utils.signals import StopRequest
 
@@ -32,7 +38,7 @@ def predict_to_folder(
     folder: Path,
     batch_size: int,
     save_coco: bool = False,
-    video: VideoOptions = VideoOptions(),
+    video: VideoOptions = ALL_FRAMES,
 ) -> dict[str, Any]:
     """Write ``<name>_res.png`` and ``<name>_res.json`` for each image, summary.csv, and coco.json if asked to.
 
@@ -64,13 +70,16 @@ def predict_to_folder(
     with ExitStack() as opened:
         temporary = opened.enter_context(atomic_path(folder / "summary.csv"))
         file = opened.enter_context(temporary.open("w", newline="", encoding="utf-8"))
-        files = opened.enter_context(_Files(_Names(source, folder), predictor.limits.pixel, video))
+        videos = opened.enter_context(_Videos(video))
         stop = opened.enter_context(StopRequest()) if is_camera(source) else StopRequest()  # a camera has no other end
         table = csv.DictWriter(file, _COLUMNS)
         table.writeheader()
         sources = _outside(expand(source, video), folder)
-        for result in progress(predictor.predict(sources, batch_size, on_error=note), "Predict"):
-            image, json_file = files.add(result)
+        results = predictor.predict(sources, batch_size, on_error=note, read_ahead=not is_camera(source))
+        named = _named(results, _Names(source, folder))
+        save = partial(_save, pixel_limit=predictor.limits.pixel)
+        for result, stem, picture in progress(in_order(save, named, default_threads()), "Predict"):
+            image, json_file = _files_of(stem) if picture is None else videos.add(result, stem, picture)
             row = {key: result.get(key) for key in _COLUMNS}
             table.writerow({**row, "image": image.relative_to(folder), "json": json_file.relative_to(folder)})
             if coco is not None:
@@ -103,6 +112,35 @@ def predict_to_folder(
     }
 
 
+def _named(results: Iterable[AnomalyResult], names: _Names) -> Iterator[tuple[AnomalyResult, Path]]:
+    """Each result with the path of its files, without ``_res`` and suffix; all frames of a video have the same."""
+    last: tuple[str, int] | None = None
+    stem = Path()
+    for result in results:
+        path, frame = result["input_path"], result.get("frame")
+        is_next = frame is not None and last is not None and last[0] == path and last[1] < frame
+        if not is_next:
+            stem = names.stem(path)
+        last = None if frame is None else (path, frame)
+        yield result, stem
+
+
+def _save(named: tuple[AnomalyResult, Path], pixel_limit: Limit) -> tuple[AnomalyResult, Path, np.ndarray | None]:
+    """Write the picture and the JSON of an image; of a frame, whose turn must be waited for, draw the picture alone."""
+    result, stem = named
+    if "frame" in result:
+        return result, stem, draw_result(result, pixel_limit)
+    image, json_file = _files_of(stem)
+    result.save_to_img(image)
+    result.save_to_json(json_file)
+    return result, stem, None
+
+
+def _files_of(stem: Path) -> tuple[Path, Path]:
+    """Where the picture and the JSON of an image are."""
+    return stem.with_name(f"{stem.name}_res.png"), stem.with_name(f"{stem.name}_res.json")
+
+
 def _outside(sources: Iterable[Source], folder: Path) -> Iterator[Source]:
     """Leave out the files below ``folder``: the output may lie inside the input."""
     below = os.path.join(os.path.abspath(folder), "")
@@ -111,40 +149,29 @@ def _outside(sources: Iterable[Source], folder: Path) -> Iterator[Source]:
             yield source
 
 
-class _Files:
-    """The files of the results: those of an image at once, those of a video when it ends."""
+class _Videos:
+    """The video that is being written; the next begins where the path of the files changes."""
 
-    def __init__(self, names: _Names, pixel_limit: Limit, options: VideoOptions) -> None:
-        self._names, self._pixel_limit, self._options = names, pixel_limit, options
-        self._video: VideoOutput | None = None
+    def __init__(self, options: VideoOptions) -> None:
+        self._every = options.every
         self._opened = ExitStack()
-        self._last: tuple[str, int] | None = None
+        self._stem: Path | None = None
 
-    def __enter__(self) -> _Files:
+    def __enter__(self) -> _Videos:
         return self
 
     def __exit__(self, *exception: Any) -> None:
         self._opened.__exit__(*exception)
 
-    def add(self, result: AnomalyResult) -> tuple[Path, Path]:
-        """Write a result; returns where its picture and its JSON are."""
-        path, frame = result["input_path"], result.get("frame")
-        is_next = frame is not None and self._last is not None and self._last[0] == path and self._last[1] < frame
-        if not is_next:
+    def add(self, result: AnomalyResult, stem: Path, picture: np.ndarray) -> tuple[Path, Path]:
+        """Take in the next frame; returns where the video and the lines of JSON will be."""
+        if stem != self._stem:
             self._opened.close()
-            self._video = None
-        self._last = None if frame is None else (path, frame)
-        if frame is None:
-            stem = self._names.stem(path)
-            image, json_file = (stem.with_name(stem.name + suffix) for suffix in ("_res.png", "_res.json"))
-            result.save_to_img(image)
-            result.save_to_json(json_file)
-            return image, json_file
-        if self._video is None:
-            output = VideoOutput(self._names.stem(path), frame_rate(path) / self._options.every)
-            self._video = self._opened.enter_context(output)
-        self._video.add(result, self._pixel_limit)
-        return self._video.video, self._video.lines
+            self._stem = stem
+            rate = frame_rate(result["input_path"]) / self._every
+            self._output = self._opened.enter_context(VideoOutput(stem, rate))
+        self._output.add(result, picture)
+        return self._output.video, self._output.lines
 
 
 class _Names:

@@ -12,7 +12,15 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ImageReadError
-from paddlex.inference.video import VideoFrame, VideoOptions, camera_frames, camera_index, is_video, video_frames
+from paddlex.inference.video import (
+    ALL_FRAMES,
+    VideoFrame,
+    VideoOptions,
+    camera_frames,
+    camera_index,
+    is_video,
+    video_frames,
+)
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
 
@@ -53,7 +61,7 @@ def list_images(folder: str | os.PathLike[str]) -> Iterator[str]:
                 yield os.path.join(root, name)
 
 
-def expand(source: Source | Iterable[Source], video: VideoOptions = VideoOptions()) -> Iterator[Source]:
+def expand(source: Source | Iterable[Source], video: VideoOptions = ALL_FRAMES) -> Iterator[Source]:
     """Turn a source into a stream of single images that are not read yet: paths, URLs, bytes, arrays or frames.
 
     A missing path in a list is passed on like any other; reading it will fail. The videos of a folder are passed over, those

@@ -38,6 +38,9 @@ class VideoOptions:
     max_frames: int | None = None
 
 
+ALL_FRAMES = VideoOptions()
+
+
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
     """One frame of a video or a camera, or what became of it.

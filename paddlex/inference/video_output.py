@@ -13,8 +13,6 @@ import cv2
 import numpy as np
 
 from paddlex.errors import PaddleXError
-from paddlex.inference.pictures import draw_result
-from paddlex.inference.postprocess import Limit
 from paddlex.inference.results import AnomalyResult
 from paddlex.utils.files import atomic_path
 
@@ -57,10 +55,9 @@ class VideoOutput:
     ) -> None:
         self._files.__exit__(kind, error, traceback)
 
-    def add(self, result: AnomalyResult, pixel_limit: Limit) -> None:
-        """Take in the next frame's result."""
+    def add(self, result: AnomalyResult, picture: np.ndarray) -> None:
+        """Take in the next frame's result, and the picture of it, uint8 [H, W, 3] BGR."""
         self._file.write(json.dumps(result.plain(), ensure_ascii=False, allow_nan=False) + "\n")
-        picture = draw_result(result, pixel_limit)
         if self._writer is None or self._last is None:
             height, width = (side + side % 2 for side in picture.shape[:2])  # colours are stored for pairs of pixels
             self._writer, self._start = self._open(width, height), result["time"]
