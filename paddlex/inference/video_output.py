@@ -77,7 +77,7 @@ class VideoOutput:
         self._written += 1
 
     def _open(self, width: int, height: int) -> cv2.VideoWriter:
-        with _fast_encoder():
+        with _fast_and_quiet():
             writer = cv2.VideoWriter(
                 str(self._video_path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP80"), self._rate, (width, height)
             )
@@ -95,17 +95,24 @@ class VideoOutput:
 
 
 @contextmanager
-def _fast_encoder() -> Iterator[None]:
-    """The encoder's settings for live pictures, twice as fast as its own; OpenCV takes them from the environment alone."""
+def _fast_and_quiet() -> Iterator[None]:
+    """The encoder's settings for live pictures, twice as fast as its own, and no word about the container's lack of tags.
+
+    OpenCV takes the settings from the environment alone, and writes that word to the process's stderr, whatever its log level.
+    """
     name = "OPENCV_FFMPEG_WRITER_OPTIONS"
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = "deadline;realtime|cpu-used;8"
+    is_set = name in os.environ
+    os.environ.setdefault(name, "deadline;realtime|cpu-used;8")
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.environ.pop(name, None)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+        if not is_set:
+            del os.environ[name]
 
 
 def _fit(picture: np.ndarray, height: int, width: int) -> np.ndarray:
