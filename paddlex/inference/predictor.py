@@ -110,6 +110,8 @@ class AnomalyPredictor:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        if self.tiling is not None:  # its tiles are batch enough, and several large images at once would be too large
+            batch_size, read_ahead = 1, False
         sources = expand(input)
         batches = iter(lambda: list(islice(sources, batch_size)), [])
         if read_ahead is None:
