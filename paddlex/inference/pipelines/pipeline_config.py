@@ -79,15 +79,23 @@ def pipeline_file(pipeline: str | os.PathLike[str]) -> Path:
         ConfigError: there is none.
     """
     name = os.fspath(pipeline)
+    if name not in SHIPPED and os.path.isfile(name):
+        return Path(name)
+    if name.lower().endswith((".yaml", ".yml")) or os.path.basename(name) != name:
+        raise ConfigError("the pipeline's file does not exist", where=name, remedy="Check the path")
+    return shipped_file(name)
+
+
+def shipped_file(name: str) -> Path:
+    """The YAML file of a pipeline that is shipped.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
     if name in SHIPPED:
         return SHIPPED[name]
-    path = Path(name)
-    if path.is_file():
-        return path
-    if path.suffix.lower() in (".yaml", ".yml") or path.name != name:
-        raise ConfigError("the pipeline's file does not exist", where=name, remedy="Check the path")
     near = difflib.get_close_matches(name, SHIPPED, n=1)
-    remedy = f"Did you mean {near[0]}?" if near else f"There is {', '.join(SHIPPED)}; or give a YAML file"
+    remedy = f"Did you mean {near[0]}?" if near else f"There is {', '.join(SHIPPED)}"
     raise ConfigError(f"there is no pipeline {name!r}", remedy=remedy)
 
 
