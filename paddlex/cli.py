@@ -49,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from paddlex.pipeline_command import run_pipeline
 
         return run_pipeline(arguments)
-    parser.error("give --pipeline NAME --input IMAGES, -c CONFIG, --get_pipeline_config NAME or --make_demo_dataset FOLDER")
+    parser.error(
+        "give --pipeline NAME --input IMAGES, -c CONFIG, --get_pipeline_config NAME or --make_demo_dataset FOLDER"
+    )
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, required: bool) -> None:

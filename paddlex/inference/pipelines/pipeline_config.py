@@ -52,8 +52,7 @@ def load_pipeline_config(
         ConfigError: no such pipeline or file, no YAML, an unknown key or a value that cannot be. It names the file, the
             line, the key, and the nearest key that there is.
     """
-    is_mapping = isinstance(pipeline, Mapping)
-    found = _flatten(pipeline) if is_mapping else _read_file(pipeline_file(pipeline))  # type: ignore[arg-type]
+    found = _flatten(pipeline) if isinstance(pipeline, Mapping) else _read_file(pipeline_file(pipeline))
     values: dict[str, Any] = {}
     for key, value, where in found:
         if key not in _FIELDS:
@@ -67,8 +66,8 @@ def load_pipeline_config(
         values[field] = _checked(field, value, "given with the call")
     config = PipelineConfig(**values)
     if config.threshold is not None and config.target_fpr is not None:
-        where = "the config" if is_mapping else pipeline
-        raise ConfigError("both threshold and target_fpr are given", where=where, remedy="Give one of them")
+        file = None if isinstance(pipeline, Mapping) else pipeline
+        raise ConfigError("both threshold and target_fpr are given", where=file, remedy="Give one of them")
     return config
 
 
@@ -214,9 +213,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
 }
 
 #: Dotted key -> field.
-_FIELDS = {
-    field if field in ("pipeline_name", "use_hpip") else f"{_SECTIONS[-1]}.{field}": field for field in _CHECKS
-}
+_FIELDS = {field if field in ("pipeline_name", "use_hpip") else f"{_SECTIONS[-1]}.{field}": field for field in _CHECKS}
 
 
 def _checked(key: str, value: Any, where: str) -> Any:
