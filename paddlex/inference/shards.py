@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from paddlex.inference.buckets import is_bucket, list_bucket, open_bucket
 from paddlex.inference.inputs import expand
@@ -54,7 +55,7 @@ def list_pending(inputs: Iterable[str], done: set[str]) -> list[Images]:
     for source in inputs:
         if is_bucket(source):
             filesystem, root = open_bucket(source)
-            prefix = source.partition("?")[0].rstrip("/").removesuffix(root)
+            prefix = unquote(source.partition("?")[0]).rstrip("/").removesuffix(root)
             paths = [path for path in list_bucket(filesystem, root, source) if f"{prefix}{path}" not in done]
             places.append(Images(source, prefix, paths))
         else:
