@@ -66,13 +66,13 @@ def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Write uint8 [H, W, 3] BGR in the format of the path's suffix, atomically.
+    """Write uint8 [H, W, 3] BGR in the format of the path's suffix, atomically but not durably.
 
     Raises:
         ValueError: the suffix is not an image format that OpenCV writes.
     """
     encoded = encode_image(Path(path).suffix, image)
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=False) as temporary:
         temporary.write_bytes(encoded)
 
 

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ImageReadError, MissingPackageError, PaddleXError, ScaleOutError
+from paddlex.inference.archive import MANIFEST
 from paddlex.inference.buckets import is_bucket, open_bucket
 from paddlex.inference.inputs import decode_image, read_image
 from paddlex.inference.model_folder import ModelFolder, open_model_folder
@@ -155,7 +156,7 @@ class _Judge:
         made_by: Mapping[str, Any],
         attempts: ray.actor.ActorHandle,
     ) -> None:
-        cv2.setNumThreads(1)  # as many workers as cores: more threads would only wait for each other
+        cv2.setNumThreads(1)  # there are as many workers as cores: more threads would only wait for each other
         self._config, self._files, self._device = config, files, device
         self._save_path, self._made_by, self._attempts = save_path, made_by, attempts
         self._buckets: dict[str, Any] = {}
@@ -167,7 +168,8 @@ class _Judge:
         self._folder = tempfile.TemporaryDirectory(prefix="paddlex-model-")
         for name, content in ray.get(self._files).items():
             (Path(self._folder.name) / name).write_bytes(content)
-        return AnomalyDetectionPipeline(replace(self._config, model_dir=self._folder.name), self._device, quiet=True)
+        config = replace(self._config, model_dir=self._folder.name)
+        return AnomalyDetectionPipeline(config, self._device, threads=1, quiet=True)
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
         """Judge the one shard of a batch; returns its counts, or what makes it useless to go on, in one row."""
@@ -279,7 +281,9 @@ def _require_ray() -> None:
 
 
 def _files_of(folder: ModelFolder) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.path.iterdir()) if path.is_file()}
+    """The model's files by name, but for what an archive says of itself: the same model is the same files."""
+    paths = (path for path in sorted(folder.path.iterdir()) if path.is_file() and path.name != MANIFEST)
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def _made_by(config: PipelineConfig, folder: ModelFolder, files: Mapping[str, bytes]) -> dict[str, Any]:
