@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("--engine ray needs --save_path")
         if arguments.engine == "ray" and arguments.json:
             parser.error("--json is for --engine local; Ray's results are Parquet files in --save_path")
+        if arguments.engine == "local" and (arguments.ray_address or arguments.workers or arguments.shard_size):
+            parser.error("--ray_address, --workers and --shard_size are for --engine ray")
         from paddlex.pipeline_command import run_pipeline
 
         return run_pipeline(arguments)

@@ -203,7 +203,7 @@ def test_status_1_tells_of_an_image_that_nobody_judged(run, val: Path, tmp_path:
     options = ["--save_path", tmp_path / "out"] if saving else []
     status, out, err = run("--input", tmp_path, "--json", "--fail_on_anomaly", "--threshold", 0, *options)
     assert status == 1
-    good, broken = (json.loads(line) for line in out.splitlines())
+    good, broken = sorted((json.loads(line) for line in out.splitlines()), key=lambda row: row["input_path"])
     assert good["error"] is None
     assert broken["input_path"] == str(tmp_path / "broken.jpg")
     assert broken["is_anomalous"] is None
@@ -249,6 +249,7 @@ def test_status_1_and_one_line_for_what_cannot_be_done(run, options: list[str], 
         ),
         (["--pipeline", "anomaly_detection", "--input", "a", "--threshold", "1", "--target_fpr", "0.1"], "not allowed"),
         (["--pipeline", "anomaly_detection", "--input", "a", "--treshold", "1"], "unrecognized arguments"),
+        (["--pipeline", "x", "--input", "a", "--workers", "2"], "--workers and --shard_size are for --engine ray"),
         (["--pipeline", "anomaly_detection", "--input", "a", "--workers", "0", "--engine", "ray"], "invalid"),
     ],
 )

@@ -67,7 +67,7 @@ class Outcome:
         images: judged, by all runs; ``anomalous`` of them are.
         failed: could not be judged.
         before: images that earlier runs had done (judged or failed).
-        workers: how many worked.
+        workers: how many worked; 0 if there was nothing to do.
         images_per_second: of this run, the start of the cluster and of the workers included.
     """
 
@@ -111,13 +111,15 @@ def judge_on_ray(job: ScaleOut, inputs: Sequence[str], save_path: str) -> Outcom
         logger.info("%d images are in %s already and are not judged again.", before, save_path)
     pending = list_pending(inputs, done.paths)
     images = sum(len(place.paths) for place in pending)
-    with _cluster(job) as (workers, resources):
-        shards = list(cut(pending, workers, job.shard_size))
-        workers = min(workers, max(len(shards), 1))
-        counted = _run(shards, workers, resources, {
-            "config": config, "files": ray.put(files), "device": job.device, "save_path": save_path, "made_by": made_by,
-            "attempts": ray.remote(num_cpus=0)(_Attempts).remote(),
-        })  # fmt: skip
+    counted, workers = {"anomalous": 0, "failed": 0}, 0
+    if images:
+        with _cluster(job) as (workers, resources):
+            shards = list(cut(pending, workers, job.shard_size))
+            workers = min(workers, len(shards))
+            counted = _run(shards, workers, resources, {
+                "config": config, "files": ray.put(files), "device": _of_a_worker(job.device), "save_path": save_path,
+                "made_by": made_by, "attempts": ray.remote(num_cpus=0)(_Attempts).remote(),
+            })  # fmt: skip
     failed = done.failed + counted["failed"]
     judged = before + images - failed
     if not judged:
@@ -220,11 +222,9 @@ def _run(
     shards: Sequence[Shard], workers: int, resources: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> dict[str, int]:
     """Let the workers judge the shards; returns the sums of what they counted."""
-    counted = {"images": 0, "anomalous": 0, "failed": 0}
-    if not shards:
-        return counted
     import ray
 
+    counted = {"images": 0, "anomalous": 0, "failed": 0}
     tasks = ray.data.from_items([asdict(shard) for shard in shards], override_num_blocks=min(len(shards), 10_000))
     judged = tasks.map_batches(
         _Judge,
@@ -269,6 +269,11 @@ def _cluster(job: ScaleOut) -> Iterator[tuple[int, dict[str, Any]]]:
     finally:
         if is_ours:
             ray.shutdown()
+
+
+def _of_a_worker(device: str | None) -> str | None:
+    """The device as a worker must name it: Ray shows it one GPU, which then is number 0 whatever it is to others."""
+    return "gpu" if (device or "").startswith("gpu") else device
 
 
 def _require_ray() -> None:
