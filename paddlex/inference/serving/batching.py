@@ -14,7 +14,7 @@ import numpy as np
 
 from paddlex.inference.postprocess import Limits
 from paddlex.inference.results import AnomalyResult
-from paddlex.inference.serving.errors import Busy
+from paddlex.inference.serving.errors import Busy, QueueFull
 
 
 class Judge(Protocol):
@@ -89,14 +89,15 @@ class Batcher:
         """Queue an image, uint8 [H, W, 3] BGR. Cancelling the future takes it out again, if it is still waiting.
 
         Raises:
-            Busy: the queue is full, or closed.
+            QueueFull: as many images wait as may.
+            Busy: the batcher is closed.
         """
         job = _Job(image)
         with self._lock:
             if self._is_closed:
                 raise Busy("the service is shutting down")
             if self._queue.qsize() >= self._queue_size:
-                raise Busy(f"{self._queue_size} images are waiting already")
+                raise QueueFull(f"{self._queue_size} images are waiting already")
             self._queue.put(job)
         return job.future
 

@@ -39,6 +39,10 @@ class Busy(RequestError):
         super().__init__(503, what, remedy="Try again later", headers={"Retry-After": str(retry_after)})
 
 
+class QueueFull(Busy):
+    """No further image may wait for this model."""
+
+
 def as_request_error(error: Exception) -> RequestError:
     """Any error of a single image as one with a status: 415 for what is no image, 500 for what is our own fault."""
     if isinstance(error, RequestError):
