@@ -1,4 +1,4 @@
-"""From a judgement to the JSON of an answer. A label map has as many numbers as the image has pixels, so bytes are built by hand."""
+"""From a judgement to the JSON of an answer. A label map has a number for each pixel, so its bytes are built by hand."""
 
 from __future__ import annotations
 

@@ -29,9 +29,7 @@ class BodyReader:
         is_complete: whether nothing of the body is left on the connection.
     """
 
-    def __init__(
-        self, receive: Receive, headers: dict[bytes, bytes], settings: ServerSettings, budget: Budget
-    ) -> None:
+    def __init__(self, receive: Receive, headers: dict[bytes, bytes], settings: ServerSettings, budget: Budget) -> None:
         self._receive = receive
         self._settings = settings
         self._budget = budget
@@ -99,5 +97,7 @@ class BodyReader:
 
     def _too_large(self) -> RequestError:
         return RequestError(
-            413, f"the request is larger than {self._settings.max_body_bytes} bytes", remedy="Send smaller images, or fewer"
+            413,
+            f"the request is larger than {self._settings.max_body_bytes} bytes",
+            remedy="Send smaller images, or fewer",
         )

@@ -61,4 +61,6 @@ def new_log_id() -> str:
 
 def error_body(status: int, message: str, log_id: str, **more: Any) -> bytes:
     """The JSON of an error, as PaddleX has it."""
-    return json.dumps({"logId": log_id, "errorCode": status, "errorMsg": message, **more}).encode()
+    return json.dumps(
+        {"logId": log_id, "errorCode": status, "errorMsg": message, **more}, separators=(",", ":")
+    ).encode()

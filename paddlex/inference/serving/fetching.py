@@ -1,7 +1,7 @@
 """Images at a URL, fetched so that a stranger cannot make the server look into its own network.
 
 A name is resolved once for each connection, every address that it has must be public, and the connection goes to the address
-that was checked: a name that changes its mind in between (DNS rebinding) gains nothing. Each redirect starts from the beginning.
+that was checked: a name that changes its mind in between (DNS rebinding) gains nothing. Each redirect starts anew.
 """
 
 from __future__ import annotations
@@ -127,7 +127,12 @@ class ImageFetcher:
         raise _failed("it redirects too often")
 
     async def _get(self, pool: httpcore.AsyncConnectionPool, parts: SplitResult) -> tuple[bytes, str | None]:
-        headers = {"Host": parts.netloc, "User-Agent": "paddlex", "Accept": "image/*", "Accept-Encoding": "identity"}
+        headers = [
+            ("Host", parts.netloc),
+            ("User-Agent", "paddlex"),
+            ("Accept", "image/*"),
+            ("Accept-Encoding", "identity"),
+        ]
         async with pool.stream("GET", parts.geturl(), headers=headers) as response:
             found = {name.lower(): value.decode("latin-1") for name, value in response.headers}
             if response.status in _REDIRECTS and b"location" in found:

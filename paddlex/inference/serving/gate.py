@@ -109,7 +109,10 @@ class Gate:
         # digests are of one length, and compared in constant time
         if self._key_digest is None or not hmac.compare_digest(_digest(sent), self._key_digest):
             raise RequestError(
-                401, "the API key is missing or wrong", remedy="Send it as X-API-Key", headers={"WWW-Authenticate": "Bearer"}
+                401,
+                "the API key is missing or wrong",
+                remedy="Send it as X-API-Key",
+                headers={"WWW-Authenticate": "Bearer"},
             )
 
     async def _fail(self, error: Exception, scope: Scope, answer: _Answer) -> None:

@@ -1,4 +1,4 @@
-"""The endpoints. Bodies are read and parsed here, not by FastAPI: it would parse them on the event loop, and before any limit."""
+"""The endpoints. Bodies are parsed here and not by FastAPI, which would do it on the event loop and hide errors of its limits."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
 def _add_detection(router: APIRouter, service: Service) -> None:
     @router.post(
-        "/image-anomaly-detection", operation_id="infer", tags=["judge"], responses={200: {"model": schemas.Detection}, **PROBLEMS},
-        openapi_extra=json_body(schemas.ImageRequest),
+        "/image-anomaly-detection", operation_id="infer", tags=["judge"],
+        responses={200: {"model": schemas.Detection}, **PROBLEMS}, openapi_extra=json_body(schemas.ImageRequest),
     )  # fmt: skip
     async def infer(request: Request) -> Response:
         """Judge one image: PaddleX's endpoint, with its request and its answer."""
@@ -83,9 +83,7 @@ def _add_judge(router: APIRouter, service: Service) -> None:
         "/judge", operation_id="judge", tags=["judge"], responses={200: {"model": schemas.Judged}, **PROBLEMS},
         openapi_extra=multipart_body("files"),
     )  # fmt: skip
-    async def judge(
-        request: Request, model: str | None = Query(None, description="One of GET /models.")
-    ) -> Response:
+    async def judge(request: Request, model: str | None = Query(None, description="One of GET /models.")) -> Response:
         """Judge uploaded files; a broken one does not spoil the others. An error status only if not one can be judged."""
         served = service.registry.get(model)
         files = await _uploads(request, service)
@@ -144,9 +142,7 @@ def _add_health(router: APIRouter, service: Service) -> None:
     async def health(request: Request) -> Response:
         return healthy(request)  # the name that PaddleX's server has for it
 
-    @router.get(
-        "/readyz", operation_id="checkReadiness", tags=["operation"], responses={**ok, 503: PROBLEMS[503]}
-    )
+    @router.get("/readyz", operation_id="checkReadiness", tags=["operation"], responses={**ok, 503: PROBLEMS[503]})
     async def readyz(request: Request) -> Response:
         """The models are loaded and tried, and the service is not about to stop."""
         if service.is_draining:
@@ -156,7 +152,8 @@ def _add_health(router: APIRouter, service: Service) -> None:
 
     @router.get(
         "/metrics", operation_id="metrics", tags=["operation"],
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, 401: PROBLEMS[401]}, response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, 401: PROBLEMS[401]},
+        response_class=Response,
     )  # fmt: skip
     async def prometheus() -> Response:
         """For Prometheus."""

@@ -7,9 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 #: A white 8 x 8 PNG, for the examples.
-EXAMPLE_IMAGE = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR4nGP8/58BBJgYIAAAGCoCDvrN7IoAAAAASUVORK5CYII="
-)
+EXAMPLE_IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR4nGP8/58BBJgYIAAAGCoCDvrN7IoAAAAASUVORK5CYII="
 
 ImageText = Annotated[
     str,

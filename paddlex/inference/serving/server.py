@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from types import FrameType
 
 import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
 
 from paddlex.errors import ConfigError, PaddleXError
 from paddlex.inference.serving.app import create_app
@@ -28,65 +30,76 @@ def run_server(pipelines: Mapping[str, str], factory: PredictorFactory, settings
     Raises:
         ConfigError: the address cannot be used.
     """
-    metrics = Metrics()
-    service = Service(settings, ModelRegistry(pipelines, factory, settings, metrics), metrics)
-    failures: list[BaseException] = []
-
-    def on_failure(error: BaseException) -> None:
-        failures.append(error)
-        if isinstance(error, PaddleXError):
-            logger.error("%s", error)
-        else:
-            logger.error("The models cannot be loaded.", exc_info=error)
-        server.should_exit = True
-
-    listener = _listen(settings.host, settings.port)
-    config = uvicorn.Config(
-        create_app(service, on_failure=on_failure),
-        http=guarded_protocol(settings),
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        log_level="critical",  # what a client does wrong is counted in /metrics, and fills no disk
-        access_log=False,
-        proxy_headers=False,  # whom a proxy speaks for is not for the client to say
-        server_header=False,
-        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
-        timeout_keep_alive=int(settings.idle_timeout),
-        timeout_graceful_shutdown=int(settings.drain_timeout),
-    )
-    server = _Server(config, service)
+    listener = listen(settings.host, settings.port)
     _announce(settings, listener)
+    server = Server(pipelines, factory, settings)
     server.run(sockets=[listener])
     logger.info("Stopped.")
-    return 1 if failures else 0
+    return 0 if server.failure is None else 1
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server, which first says on ``/readyz`` that it will stop, and after a signal ends with status 0."""
+class Server(uvicorn.Server):
+    """uvicorn's server, which first says on ``/readyz`` that it will stop, and after a signal ends with status 0.
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
-        super().__init__(config)
-        self._service = service
+    Attributes:
+        service: what the routes work with.
+        failure: why the models could not be loaded; None if they could.
+    """
+
+    def __init__(self, pipelines: Mapping[str, str], factory: PredictorFactory, settings: ServerSettings) -> None:
+        metrics = Metrics()
+        self.service = Service(settings, ModelRegistry(pipelines, factory, settings, metrics), metrics)
+        self.failure: BaseException | None = None
         self._stop_at: float | None = None
+        config = uvicorn.Config(
+            create_app(self.service, on_failure=self._give_up),
+            http=guarded_protocol(settings),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level="critical",  # what a client does wrong is counted in /metrics, and fills no disk
+            access_log=False,
+            proxy_headers=False,  # whom a proxy speaks for is not for the client to say
+            server_header=False,
+            h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+            timeout_keep_alive=int(settings.idle_timeout),
+            timeout_graceful_shutdown=int(settings.drain_timeout),
+        )
+        super().__init__(config)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._stop_at is None:
             logger.info("%s: finishing what is at work.", signal.Signals(sig).name)
-            self._service.is_draining = True
-            self._stop_at = time.monotonic() + self._service.settings.drain_delay
+            self.service.is_draining = True
+            self._stop_at = time.monotonic() + self.service.settings.drain_delay
         elif not self.should_exit:
             self.should_exit = True  # asked twice: accept nothing more
         elif sig == signal.SIGINT:
             self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
+        if threading.current_thread() is threading.main_thread():
+            for number in HANDLED_SIGNALS:  # Paddle takes SIGTERM for itself when it is imported, whenever that is
+                signal.signal(number, self.handle_exit)
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             self.should_exit = True
         return await super().on_tick(counter)
 
+    def _give_up(self, error: BaseException) -> None:
+        self.failure = error
+        if isinstance(error, PaddleXError):
+            logger.error("%s", error)
+        else:
+            logger.error("The models cannot be loaded.", exc_info=error)
+        self.should_exit = True
 
-def _listen(host: str, port: int) -> socket.socket:
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on an address.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
