@@ -36,7 +36,9 @@ class ImageRequest(_Request):
     """The body of ``POST /image-anomaly-detection``."""
 
     image: ImageText
-    visualize: bool | None = Field(None, description="Whether the answer holds a picture; null is yes.")
+    visualize: bool | None = Field(
+        None, description="Whether the answer holds a picture; null: as Serving.visualize of the pipeline says, or yes."
+    )
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"image": EXAMPLE_IMAGE, "visualize": False}]})
 

@@ -243,6 +243,7 @@ def test_a_model_is_chosen_by_its_name(client: httpx.Client, photo: bytes, photo
     assert entry["threshold"] == 1.5
     answer = client.post("/image-anomaly-detection", json={"image": photo_base64, "model": "strict"}).json()
     assert answer["result"]["threshold"] == 1.5
+    assert answer["result"]["image"] is None  # Serving.visualize of its file
     assert client.post("/judge?model=none", files={"files": ("part.jpg", photo)}).status_code == 404
 
 
