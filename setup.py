@@ -28,7 +28,16 @@ def version() -> str:
 USING, MAKING = requirements()
 ONNX = ["onnxruntime>=1.20"]
 OPENVINO = ["openvino>=2024.6"]
-SERVING = ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart>=0.0.12", "prometheus-client>=0.20", "pydantic>=2.7"]
+SERVING = [
+    "fastapi>=0.115",
+    "uvicorn>=0.30",
+    "python-multipart>=0.0.18",
+    "prometheus-client>=0.20",
+    "pydantic>=2.7",
+    "pillow>=10.0",  # reads an image's size without decoding it
+    "httpcore>=1.0",  # fetches images from URLs, by way of the addresses that were checked
+    "fastapi-offline>=1.7",  # Swagger UI's files, for factories without internet
+]
 RAY = ["ray[data]>=2.40", "pyarrow>=17"]
 VISUALDL = ["visualdl>=2.5"]
 

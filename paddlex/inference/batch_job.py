@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from paddlex.errors import ImageReadError, PaddleXError
 from paddlex.inference.coco import CocoCollector
 from paddlex.inference.inputs import Source, describe, expand
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.results import AnomalyResult
 from paddlex.utils.files import atomic_path, write_json
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress
@@ -21,12 +22,23 @@ _COLUMNS = ("input_path", "is_anomalous", "score", "raw_score", "anomalous_area"
 
 
 def predict_to_folder(
-    predictor: AnomalyPredictor, source: str | Sequence[str], folder: Path, batch_size: int, save_coco: bool = False
+    predictor: AnomalyPredictor,
+    source: str | Sequence[str],
+    folder: Path,
+    batch_size: int,
+    save_coco: bool = False,
+    *,
+    on_result: Callable[[AnomalyResult, Path, Path], None] | None = None,
+    on_error: Callable[[Source, PaddleXError], None] | None = None,
 ) -> dict[str, Any]:
     """Write ``<name>_res.png`` and ``<name>_res.json`` for each image, summary.csv, and coco.json if asked to.
 
     Images below an input folder keep their sub-folders. An image that cannot be read is logged, counted and left out; what an
     earlier run wrote to ``folder`` is not taken for input.
+
+    Args:
+        on_result: called with each result, its picture and its JSON, when both are written.
+        on_error: called with each image that cannot be read, and the error.
 
     Returns:
         images, anomalous, failed (what could not be read, the first hundred), threshold, and where things are.
@@ -43,6 +55,8 @@ def predict_to_folder(
         logger.error("%s", error)
         if len(failed) < 100:
             failed.append({"input_path": describe(broken), "error": str(error)})
+        if on_error is not None:
+            on_error(broken, error)
 
     count = anomalous = 0
     names = _Names(source, folder)
@@ -63,6 +77,8 @@ def predict_to_folder(
                 coco.add(result, result["input_path"])
             count += 1
             anomalous += result["is_anomalous"]
+            if on_result is not None:
+                on_result(result, image, json_file)
         if not count:
             what = f"none of the {failures} images could be read"
             raise ImageReadError(what, where=source, remedy="See the log above")
