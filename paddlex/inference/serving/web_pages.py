@@ -73,7 +73,7 @@ def add_page(app: FastAPI, folder: Path = PAGE) -> None:
     async def page(request: Request) -> Response:
         if not index.is_file():
             return RedirectResponse("docs")
-        response = FileResponse(index, headers=_PAGE_HEADERS)
+        response = FileResponse(index, headers=_PAGE_HEADERS, stat_result=index.stat())  # with it, there is an ETag
         if request.headers.get("if-none-match") == response.headers.get("etag"):
             return Response(status_code=304, headers={**_PAGE_HEADERS, "ETag": response.headers["etag"]})
         return response

@@ -33,21 +33,22 @@ export class ServiceError extends Error {
 
 /** The models that the service has loaded, a non-empty list. */
 export async function fetchModels(signal) {
-  const { models } = await call("models", { signal });
-  if (!models?.length) throw new ServiceError(503, "no model is loaded");
-  return models;
+  return (await call("models", { signal }, (answer) => answer?.models?.length > 0)).models;
 }
 
-/** Have `files` judged by the model called `model`; one result or error for each, in their order. */
+/**
+ * Have `files` judged by the model called `model`; one result or error for each, in their order. (Where not one of them
+ * can be judged, the answer has an error's status, but it has their errors all the same.)
+ */
 export async function judge(files, model, signal) {
   const body = new FormData();
   for (const file of files) body.append("files", file, file.name);
-  const { results } = await call(`judge?model=${encodeURIComponent(model)}`, { method: "POST", body, signal });
-  if (results?.length !== files.length) throw new ServiceError(502, `${results?.length} results for ${files.length} images`);
+  const isAnswer = (answer) => answer?.results?.length === files.length;
+  const { results } = await call(`judge?model=${encodeURIComponent(model)}`, { method: "POST", body, signal }, isAnswer);
   return results;
 }
 
-async function call(address, options) {
+async function call(address, options, isAnswer) {
   const headers = apiKey ? { "X-API-Key": apiKey } : {};
   let response;
   try {
@@ -57,8 +58,8 @@ async function call(address, options) {
     throw new ServiceError(0, String(error.message ?? error));
   }
   const answer = await response.json().catch(() => null);
-  if (response.ok && answer) return answer;
+  if (isAnswer(answer)) return answer;
   const wait = Number.parseFloat(response.headers.get("Retry-After"));
   const message = answer?.errorMsg ?? response.statusText;
-  throw new ServiceError(response.status, message, Number.isFinite(wait) ? wait : null);
+  throw new ServiceError(response.ok ? 502 : response.status, message, Number.isFinite(wait) ? wait : null);
 }

@@ -44,12 +44,13 @@ export class Histogram {
     const page = items.filter((item) => item.status === "done").map((item) => item.raw);
     const [ok, ng] = [page.filter((raw) => raw <= limit.threshold), page.filter((raw) => raw > limit.threshold)];
     const [okBins, ngBins, normalBins] = [ok, ng, model.calibrationScores].map(count);
+    const least = (height) => height && Math.max(height, 3); // one image among hundreds is seen, too
     const unit = UP / Math.max(1, ...okBins.map((n, i) => n + ngBins[i]));
     const normalUnit = DOWN / Math.max(1, ...normalBins);
     const bar = (kind, i, n, y, height) =>
       n && shape("rect", `bar ${kind}`, { x: THUMB + (i * inner) / BINS + 0.5, y, width: inner / BINS - 1, height });
     const bars = okBins.flatMap((n, i) => {
-      const [okHeight, ngHeight, normalHeight] = [n * unit, ngBins[i] * unit, normalBins[i] * normalUnit];
+      const [okHeight, ngHeight, normalHeight] = [n * unit, ngBins[i] * unit, normalBins[i] * normalUnit].map(least);
       return [
         bar("ok", i, n, AXIS - okHeight, okHeight),
         bar("ng", i, ngBins[i], AXIS - okHeight - ngHeight, ngHeight), // in one bin: on top of those below the threshold

@@ -42,8 +42,8 @@ const uploader = new Uploader({
   },
   onKey: askForKey,
   onWait(seconds, code) {
-    const key = code === 503 || code === 429 ? "service.full" : "service.lost";
-    showService(code === 503 || code === 429 ? "busy" : "lost", t(key, { seconds: Math.ceil(seconds) }));
+    const isBusy = code === 503 || code === 429;
+    showService(isBusy ? "busy" : "lost", t(isBusy ? "service.full" : "service.lost", { seconds: Math.ceil(seconds) }));
   },
   onIdle() {
     showService("ready", t("service.ready"));

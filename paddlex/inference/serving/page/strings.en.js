@@ -41,6 +41,7 @@ export default {
   "picture.waiting": "This image is being judged.",
 
   tools: "View",
+  viewport: "Picture",
   previous: "Previous image",
   next: "Next image",
   heat: "Heat map",
@@ -76,10 +77,10 @@ export default {
 
   threshold: "Threshold",
   "threshold.raw": "Threshold as a raw score",
-  "threshold.reset": "Model’s own",
+  "threshold.reset": "Reset",
   "threshold.value": "raw score {raw}",
   "threshold.own": "The model’s own threshold: {source}",
-  "threshold.moved": "Moved on this page only; the model’s own is {raw}. To keep it, set Predict.threshold={value}",
+  "threshold.moved": "Moved on this page only; the model’s own is {raw}. To keep it: paddlex --serve --threshold {value}",
   "rate.known": "Expected false alarms: {share}",
   "rate.of": "{above} of {n} normal images; 95% interval {low} to {high}",
   "rate.unknown": "Expected false alarms: unknown",

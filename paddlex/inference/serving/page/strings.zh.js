@@ -41,6 +41,7 @@ export default {
   "picture.waiting": "此图片正在判定。",
 
   tools: "视图",
+  viewport: "画面",
   previous: "上一张",
   next: "下一张",
   heat: "热力图",
@@ -76,10 +77,10 @@ export default {
 
   threshold: "阈值",
   "threshold.raw": "以原始分数表示的阈值",
-  "threshold.reset": "恢复模型阈值",
+  "threshold.reset": "重置",
   "threshold.value": "原始分数 {raw}",
   "threshold.own": "模型自带的阈值：{source}",
-  "threshold.moved": "仅在本页生效；模型自带阈值为 {raw}。若要保留，请设置 Predict.threshold={value}",
+  "threshold.moved": "仅在本页生效；模型自带阈值为 {raw}。若要保留：paddlex --serve --threshold {value}",
   "rate.known": "预期误报率：{share}",
   "rate.of": "{n} 张正常图片中有 {above} 张；95% 区间 {low} 至 {high}",
   "rate.unknown": "预期误报率：未知",

@@ -85,9 +85,11 @@ export class Table {
     row.element.dataset.verdict = verdict;
     row.element.setAttribute("aria-rowindex", index + 2);
     row.element.setAttribute("aria-selected", item === this.#state.selected);
-    setText(row.name, item.name);
+    const at = item.name.lastIndexOf("/") + 1; // the file's own name first: it is what tells two files of a folder apart
+    setText(row.name, item.name.slice(at));
     row.name.title = item.name;
-    setText(row.reason, item.error ? reasonOf(item) : "");
+    setText(row.about, item.error ? reasonOf(item) : item.name.slice(0, at));
+    row.about.classList.toggle("reason", item.error != null);
     setText(row.word, t(`word.${verdict}`));
     row.icon.setAttribute("href", `#i-${verdict}`);
     setText(row.score, isDone ? decimal(this.#state.score(item)) : "");
@@ -158,7 +160,7 @@ function newRow() {
   thumb.alt = "";
   const nameCell = cell("name-cell");
   const name = make(nameCell, "span", "row-name");
-  const reason = make(nameCell, "span", "reason");
+  const about = make(nameCell, "span", "about");
   const chip = make(cell("verdict-cell"), "span", "chip");
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("aria-hidden", "true");
@@ -166,5 +168,5 @@ function newRow() {
   svg.append(icon);
   chip.append(svg);
   const word = make(chip, "span", "");
-  return { element, thumb, name, reason, icon, word, score: cell("number row-score"), raw: cell("number wide"), area: cell("number wide") };
+  return { element, thumb, name, about, icon, word, score: cell("number row-score"), raw: cell("number wide"), area: cell("number wide") };
 }

@@ -9,6 +9,8 @@ const BATCH_BYTES = 8 * 1024 * 1024;
 const FAILURES = 4; // in a row, before a batch that is answered with 5xx or not at all counts as failed
 const LONGEST_WAIT = 30; // seconds
 
+const isBusy = (code) => code === 503 || code === 429;
+
 export class Uploader {
   #queue = [];
   #flying = 0;
@@ -78,13 +80,13 @@ export class Uploader {
         await this.#pause(signal);
         const results = await judge(items.map((item) => item.file), this.#hooks.model(), signal);
         if (signal.aborted) return;
-        results.forEach((result, i) => this.#settle(items[i], result));
+        this.#settle(items, results);
         return;
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof ServiceError)) return this.#fail(items, { code: 0, message: String(error) });
         if (error.code === 401) await this.#hooks.onKey();
-        else if (error.code === 503 || error.code === 429) this.#rest(error.retryAfter ?? 1, error.code);
+        else if (isBusy(error.code)) this.#rest(error.retryAfter ?? 1, error.code);
         else if (error.code === 413 && items.length > 1) return this.#sendAlone(items);
         else if (error.code >= 400 && error.code < 500) return this.#fail(items, error);
         else if (++failures >= FAILURES) return this.#fail(items, error);
@@ -93,9 +95,18 @@ export class Uploader {
     }
   }
 
-  #settle(item, result) {
-    if (result.errorCode) this.#hooks.onError(item, { code: result.errorCode, message: result.errorMsg });
-    else this.#hooks.onResult(item, result);
+  /** What the service was too busy for comes again, after the others. */
+  #settle(items, results) {
+    const refused = [];
+    results.forEach((result, i) => {
+      const { errorCode: code, errorMsg: message } = result;
+      if (!code) this.#hooks.onResult(items[i], result);
+      else if (isBusy(code)) refused.push({ item: items[i], isAlone: false });
+      else this.#hooks.onError(items[i], { code, message });
+    });
+    if (refused.length === 0) return;
+    this.#queue.push(...refused);
+    this.#rest(1, 503);
   }
 
   #fail(items, { code, message }) {

@@ -28,6 +28,12 @@ export class Viewer {
       $("outlines").classList.toggle("hidden", !$("show-outlines").checked);
     });
     $("zoom").addEventListener("click", () => this.#setZoom((this.#zoom + 1) % ZOOMS.length));
+    $("viewport").addEventListener("pointermove", (event) => {
+      if (this.#zoom > 0 && event.buttons === 1 && event.pointerType === "mouse") {
+        $("viewport").scrollBy(-event.movementX, -event.movementY);
+      }
+    });
+    $("picture").addEventListener("dragstart", (event) => event.preventDefault());
     $("picture").addEventListener("load", () => this.#setRatio($("picture").naturalWidth, $("picture").naturalHeight));
     $("picture").addEventListener("error", () => {
       if (!$("picture").hasAttribute("src")) return;
@@ -147,6 +153,8 @@ export class Viewer {
     this.#zoom = index;
     $("frame").style.setProperty("--zoom", ZOOMS[index]);
     $("viewport").classList.toggle("enlarged", index > 0);
+    if (index > 0) $("viewport").tabIndex = 0; // the arrows then move the picture
+    else $("viewport").removeAttribute("tabindex");
     $("zoom-level").textContent = `${ZOOMS[index]}×`;
     if (index > 0) this.#scrollToStrongest();
   }
