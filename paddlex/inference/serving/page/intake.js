@@ -8,7 +8,8 @@ const SUFFIXES = [".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif
 export const ACCEPT = SUFFIXES.join(",");
 
 const isImage = (file) => SUFFIXES.some((suffix) => file.name.toLowerCase().endsWith(suffix));
-const isHidden = (file) => file.name.startsWith(".");
+const isHidden = (path) => path.split("/").some((part) => part.startsWith("."));
+const byName = new Intl.Collator(undefined, { numeric: true });
 
 /**
  * Take in what is dropped anywhere on the page, pasted, or chosen through the inputs.
@@ -17,20 +18,25 @@ const isHidden = (file) => file.name.startsWith(".");
  * @param onSkipped called with how many files of a folder were left out because they are no images
  */
 export function openIntake({ files, folder, photo, dropTarget }, onImages, onSkipped) {
-  /** Out of a folder, only what is named like an image; of what was chosen by hand, everything. */
-  const take = (found, { isFolder }) => {
-    const visible = found.filter(({ file }) => !isFolder || !isHidden(file));
-    const images = visible.filter(({ file }) => !isFolder || isImage(file));
-    if (images.length) onImages(images.map(({ file, name }) => new Item(file, name)));
-    if (images.length < visible.length) onSkipped(visible.length - images.length);
+  const take = (found) => {
+    if (found.length) onImages(found.map(({ file, name }) => new Item(file, name)));
   };
+  /** Out of a folder, only what is named like an image (of what is chosen by hand, everything); returns how many are not. */
+  const takeFolder = (found) => {
+    const visible = found.filter(({ name }) => !isHidden(name)).sort((a, b) => byName.compare(a.name, b.name));
+    const images = visible.filter(({ file }) => isImage(file));
+    take(images);
+    return visible.length - images.length;
+  };
+  const tellOf = (skipped) => skipped && onSkipped(skipped);
 
   files.accept = ACCEPT;
   for (const [input, isFolder] of [[files, false], [folder, true], [photo, false]]) {
     input.addEventListener("change", () => {
       const chosen = [...input.files].map((file) => ({ file, name: file.webkitRelativePath || file.name }));
       input.value = ""; // choosing the same file again is a change again
-      take(chosen, { isFolder });
+      if (isFolder) tellOf(takeFolder(chosen));
+      else take(chosen);
     });
   }
 
@@ -38,7 +44,7 @@ export function openIntake({ files, folder, photo, dropTarget }, onImages, onSki
     const pasted = [...(event.clipboardData?.files ?? [])];
     if (pasted.length === 0) return;
     event.preventDefault();
-    take(pasted.map((file) => ({ file, name: file.name })), { isFolder: false });
+    take(pasted.map((file) => ({ file, name: file.name })));
   });
 
   let depth = 0; // dragenter and dragleave also come from every element below the pointer
@@ -68,18 +74,19 @@ export function openIntake({ files, folder, photo, dropTarget }, onImages, onSki
     const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file");
     const sources = dropped.map((item) => ({ entry: item.webkitGetAsEntry?.(), file: item.getAsFile() }));
     const single = sources.filter(({ entry, file }) => file && !entry?.isDirectory);
-    take(single.map(({ file }) => ({ file, name: file.name })), { isFolder: false });
+    take(single.map(({ file }) => ({ file, name: file.name })));
+    let skipped = 0;
     for (const { entry } of sources) {
-      if (entry?.isDirectory) await walk(entry, (found) => take(found, { isFolder: true }));
+      if (entry?.isDirectory) await walk(entry, (found) => (skipped += takeFolder(found)));
     }
+    tellOf(skipped);
   });
 }
 
 /** Pass on the files below a directory, directory by directory, each with its path as its name. */
 async function walk(directory, onFiles) {
   const entries = await readAll(directory.createReader());
-  const collator = new Intl.Collator(undefined, { numeric: true });
-  entries.sort((a, b) => collator.compare(a.name, b.name));
+  entries.sort((a, b) => byName.compare(a.name, b.name));
   const found = [];
   for (const entry of entries.filter((entry) => entry.isFile)) {
     const file = await new Promise((resolve) => entry.file(resolve, () => resolve(null)));
