@@ -22,6 +22,12 @@ ROOT = Path(__file__).parents[4]
 KEY = "a-key-for-the-tests-0123456789"
 
 
+@pytest.fixture
+def key() -> str:
+    """What the service asks for."""
+    return KEY
+
+
 @pytest.fixture(scope="package")
 def service(trained: Path) -> Iterator[str]:
     """The address of ``paddlex --serve``, with two models and an API key."""

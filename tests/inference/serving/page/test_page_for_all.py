@@ -137,6 +137,7 @@ def test_dark_follows_the_system_until_the_user_chooses(open_page: Open) -> None
     ground = lambda: page.browser.evaluate("getComputedStyle(document.body).backgroundColor")  # noqa: E731
     assert ground() == "rgb(11, 14, 17)"
     page.browser.emulate_media(color_scheme="light")
+    page.frame()
     assert ground() == "rgb(232, 235, 238)"
     page.browser.click("#theme")
     assert ground() == "rgb(11, 14, 17)"
