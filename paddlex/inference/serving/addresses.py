@@ -17,6 +17,7 @@ _REFUSED = tuple(
         "3fff::/20",  # documentation
         "5f00::/16",  # segment routing
         "2620:4f:8000::/48",  # AS112
+        "192.0.0.0/24",  # IETF protocol assignments; older Pythons call most of it global
         "192.88.99.0/24",  # 6to4 relays
         "192.31.196.0/24",  # AS112
         "192.52.193.0/24",  # AMT

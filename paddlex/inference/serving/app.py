@@ -21,7 +21,10 @@ from paddlex.inference.serving.judging import Service
 from paddlex.inference.serving.routes import add_routes
 from paddlex.inference.serving.web_pages import PAGE, add_docs, add_page
 
-_DESCRIPTION = "Judges photos of parts: is this one anomalous, how much, and where. `POST /image-anomaly-detection` is PaddleX's endpoint."
+_DESCRIPTION = (
+    "Judges photos of parts: is this one anomalous, how much, and where. "
+    "`POST /image-anomaly-detection` is PaddleX's endpoint."
+)
 
 
 def create_app(

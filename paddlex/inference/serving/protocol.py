@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection, with the time limits that uvicorn leaves out: for a request's head, and for reading the answer."""
+"""HTTP/1.1 on one connection, with the time limits that uvicorn lacks: for a request's head, and for reading the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The endpoints. Bodies are parsed here and not by FastAPI, which would do it on the event loop and hide errors of its limits."""
+"""The endpoints. Bodies are parsed here, because FastAPI would do it on the event loop."""
 
 from __future__ import annotations
 

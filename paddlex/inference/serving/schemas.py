@@ -164,8 +164,12 @@ class Reloaded(_Success):
     result: ServedModelInfo
 
 
-class Health(_Success):
-    """The server is well."""
+class Health(BaseModel):
+    """The server is well; the words are PaddleX's."""
+
+    logId: str  # noqa: N815
+    errorCode: Literal[0]  # noqa: N815
+    errorMsg: Literal["Healthy"]  # noqa: N815
 
 
 class Problem(BaseModel):

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -19,6 +20,7 @@ from paddlex.inference.serving.metrics import Metrics
 from paddlex.inference.serving.protocol import guarded_protocol
 from paddlex.inference.serving.registry import ModelRegistry, PredictorFactory
 from paddlex.inference.serving.settings import ServerSettings
+from paddlex.inference.serving.web_pages import PAGE
 from paddlex.utils.logging import logger
 
 _MAX_HEAD_BYTES = 32 * 2**10
@@ -31,7 +33,7 @@ def run_server(pipelines: Mapping[str, str], factory: PredictorFactory, settings
         ConfigError: the address cannot be used.
     """
     listener = listen(settings.host, settings.port)
-    _announce(settings, listener)
+    announce(settings, listener)
     server = Server(pipelines, factory, settings)
     server.run(sockets=[listener])
     logger.info("Stopped.")
@@ -41,18 +43,30 @@ def run_server(pipelines: Mapping[str, str], factory: PredictorFactory, settings
 class Server(uvicorn.Server):
     """uvicorn's server, which first says on ``/readyz`` that it will stop, and after a signal ends with status 0.
 
+    Args:
+        pipelines: name -> pipeline; the first is the default.
+        factory: loads one.
+        settings: of the server.
+        page: the folder of the page.
+
     Attributes:
         service: what the routes work with.
         failure: why the models could not be loaded; None if they could.
     """
 
-    def __init__(self, pipelines: Mapping[str, str], factory: PredictorFactory, settings: ServerSettings) -> None:
+    def __init__(
+        self,
+        pipelines: Mapping[str, str],
+        factory: PredictorFactory,
+        settings: ServerSettings,
+        page: Path = PAGE,
+    ) -> None:
         metrics = Metrics()
         self.service = Service(settings, ModelRegistry(pipelines, factory, settings, metrics), metrics)
         self.failure: BaseException | None = None
         self._stop_at: float | None = None
         config = uvicorn.Config(
-            create_app(self.service, on_failure=self._give_up),
+            create_app(self.service, page=page, on_failure=self._give_up),
             http=guarded_protocol(settings),
             ws="none",
             lifespan="on",
@@ -118,7 +132,8 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _announce(settings: ServerSettings, listener: socket.socket) -> None:
+def announce(settings: ServerSettings, listener: socket.socket) -> None:
+    """Log where the service is, and who can reach it."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     port = listener.getsockname()[1]
     logger.info("Serving on http://%s:%d (API: http://%s:%d/docs). Loading the models.", host, port, host, port)

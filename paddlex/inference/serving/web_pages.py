@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
@@ -66,20 +66,22 @@ class _Files(StaticFiles):
 
 
 def add_page(app: FastAPI, folder: Path = PAGE) -> None:
-    """Serve index.html at ``/`` and the other files below ``/page/``; without a page, ``/`` leads to the documentation."""
-    index = folder / "index.html"
+    """Serve index.html at ``/`` and the other files below ``/page/``; without them ``/`` leads to the documentation."""
+    if not folder.is_dir():
+
+        @app.get("/", include_in_schema=False)
+        async def documentation() -> Response:
+            return RedirectResponse("docs")
+
+        return
+    files = _Files(folder, _PAGE_HEADERS)
+    app.mount("/page", files, name="page")
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
-        if not index.is_file():
-            return RedirectResponse("docs")
-        response = FileResponse(index, headers=_PAGE_HEADERS, stat_result=index.stat())  # with it, there is an ETag
-        if request.headers.get("if-none-match") == response.headers.get("etag"):
-            return Response(status_code=304, headers={**_PAGE_HEADERS, "ETag": response.headers["etag"]})
+        response = await files.get_response("index.html", request.scope)
+        response.headers.update(_PAGE_HEADERS)
         return response
-
-    if folder.is_dir():
-        app.mount("/page", _Files(folder, _PAGE_HEADERS), name="page")
 
 
 def add_docs(app: FastAPI) -> None:
