@@ -55,7 +55,7 @@ async function call(address, options, isAnswer) {
     response = await fetch(address, { ...options, headers, cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ServiceError(0, String(error.message ?? error));
+    throw new ServiceError(0, ""); // browsers do not say more
   }
   const answer = await response.json().catch(() => null);
   if (isAnswer(answer)) return answer;

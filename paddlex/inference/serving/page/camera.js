@@ -9,6 +9,7 @@ const $ = (id) => document.getElementById(id);
 export class Camera {
   #stream = null;
   #isContinuous = false;
+  #run = 0;
   #taken = 0;
   #judge;
   #onChange;
@@ -39,6 +40,7 @@ export class Camera {
       this.#onProblem(t("camera.insecure"));
       return;
     }
+    this.#setContinuous(false);
     this.#stop();
     const wanted = deviceId ? { deviceId: { exact: deviceId } } : { facingMode: "environment" };
     try {
@@ -90,12 +92,11 @@ export class Camera {
   }
 
   async #setContinuous(isOn) {
-    const isStart = isOn && !this.#isContinuous;
     this.#isContinuous = isOn;
+    const run = ++this.#run; // a run ends when another one begins, too
     $("continuous").setAttribute("aria-pressed", isOn);
     $("snapshot").disabled = isOn;
-    if (!isStart) return;
-    while (this.#isContinuous && this.isOpen) {
+    while (this.#isContinuous && this.isOpen && run === this.#run) {
       const pause = new Promise((resolve) => setTimeout(resolve, PAUSE));
       await this.snapshot();
       await pause;

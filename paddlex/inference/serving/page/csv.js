@@ -1,5 +1,7 @@
 // The table as a file for a spreadsheet: RFC 4180, with the mark by which Excel knows UTF-8.
 
+import { reasonOf } from "./i18n.js";
+
 /** One row a judged image, error or waiting image; `state` says what the threshold is. */
 export function toCsv(items, state) {
   const header = [
@@ -21,7 +23,7 @@ export function toCsv(items, state) {
       isDone ? item.size[0] : "",
       asText(item.model ?? ""),
       item.judgedAt?.toISOString() ?? "",
-      item.error ? asText(`${item.error.code}: ${item.error.message}`) : "",
+      item.error ? asText(reasonOf(item)) : "",
     ];
   });
   return "\ufeff" + [header, ...rows].map((row) => row.map(quote).join(",") + "\r\n").join("");

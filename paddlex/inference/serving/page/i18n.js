@@ -34,6 +34,12 @@ export const percent = (share, digits = 1) =>
 /** A raw score, as short as it may be: four significant digits. */
 export const raw = (value) => value.toLocaleString(language, { maximumSignificantDigits: 4, useGrouping: false });
 
+/** Why an item has no verdict, in words. */
+export function reasonOf({ error }) {
+  if (error.code === 0) return t(error.message || "error.network"); // the page's own words
+  return t(error.code >= 500 ? "error.server" : "error.file", error);
+}
+
 /** Put the language's words into every element that names a string. */
 export function translate() {
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";

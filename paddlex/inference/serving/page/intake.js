@@ -5,7 +5,7 @@ import { Item } from "./state.js";
 // The same as IMAGE_SUFFIXES in paddlex/inference/inputs.py.
 const SUFFIXES = [".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"];
 
-export const ACCEPT = SUFFIXES.join(",");
+const ACCEPT = ["image/*", ...SUFFIXES].join(",");
 
 const isImage = (file) => SUFFIXES.some((suffix) => file.name.toLowerCase().endsWith(suffix));
 const isHidden = (path) => path.split("/").some((part) => part.startsWith("."));

@@ -5,13 +5,13 @@ import { Camera } from "./camera.js";
 import { download, toCsv } from "./csv.js";
 import { forget, keepDetails } from "./details.js";
 import { drawLegend } from "./heat.js";
-import { currentLanguage, decimal, t, toggleLanguage, translate } from "./i18n.js";
+import { currentLanguage, decimal, reasonOf, t, toggleLanguage, translate } from "./i18n.js";
 import { openIntake } from "./intake.js";
 import { State } from "./state.js";
 import { Table } from "./table.js";
 import { ThresholdPanel } from "./threshold.js";
 import { Uploader } from "./uploader.js";
-import { Viewer, reasonOf } from "./viewer.js";
+import { Viewer } from "./viewer.js";
 
 const $ = (id) => document.getElementById(id);
 const state = new State();
@@ -84,7 +84,7 @@ function cancel() {
   uploader.cancel();
   for (const item of state.items) {
     if (item.status !== "waiting") continue;
-    Object.assign(item, { status: "error", error: { code: 0, message: t("cancelled") } });
+    Object.assign(item, { status: "error", error: { code: 0, message: "cancelled" } });
     settled.get(item)?.();
   }
   state.changed();
@@ -150,6 +150,7 @@ let keyAsked = null; // several requests may be refused at once: one question is
 function askForKey() {
   keyAsked ??= new Promise((resolve) => {
     const dialog = $("key-dialog");
+    $("key-wrong").hidden = $("key").value === ""; // what was typed before is still there
     $("key").value = "";
     dialog.showModal();
     dialog.addEventListener("close", () => {

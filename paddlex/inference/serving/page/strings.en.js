@@ -73,6 +73,7 @@ export default {
   skipped: "Left out because they are no images: {count} files.",
   "error.server": "The service could not judge it ({code}): {message}",
   "error.file": "{message} ({code})",
+  "error.gone": "The file cannot be read any more: it was moved or changed.",
   "error.network": "The service cannot be reached.",
 
   threshold: "Threshold",
@@ -114,6 +115,7 @@ export default {
 
   "key.title": "This service asks for a key",
   "key.explain": "It is kept until this browser tab is closed, and sent to this service only.",
+  "key.wrong": "The service did not accept this key.",
   "key.label": "API key",
   "key.use": "Use this key",
 

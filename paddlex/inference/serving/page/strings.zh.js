@@ -73,6 +73,7 @@ export default {
   skipped: "有 {count} 个文件不是图片，已略过。",
   "error.server": "服务未能判定（{code}）：{message}",
   "error.file": "图片无法判定（{code}）：{message}",
+  "error.gone": "文件已被移动或修改，无法再读取。",
   "error.network": "无法连接服务。",
 
   threshold: "阈值",
@@ -114,6 +115,7 @@ export default {
 
   "key.title": "此服务需要密钥",
   "key.explain": "密钥仅保存到关闭此标签页为止，且只发送给本服务。",
+  "key.wrong": "服务未接受此密钥。",
   "key.label": "API 密钥",
   "key.use": "使用此密钥",
 

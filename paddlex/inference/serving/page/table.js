@@ -3,8 +3,7 @@
 // never lost when a row scrolls away.
 
 import { requestThumbnail, thumbnails } from "./details.js";
-import { decimal, percent, raw, t } from "./i18n.js";
-import { reasonOf } from "./viewer.js";
+import { decimal, percent, raw, reasonOf, t } from "./i18n.js";
 
 const SPARE = 6; // rows above and below the view
 const SVG = "http://www.w3.org/2000/svg";

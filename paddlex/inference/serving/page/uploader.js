@@ -84,7 +84,8 @@ export class Uploader {
         return;
       } catch (error) {
         if (signal.aborted) return;
-        if (!(error instanceof ServiceError)) return this.#fail(items, { code: 0, message: String(error) });
+        if (!(error instanceof ServiceError)) throw error;
+        if (error.code === 0 && (await this.#dropGone(batch))) return;
         if (error.code === 401) await this.#hooks.onKey();
         else if (isBusy(error.code)) this.#rest(error.retryAfter ?? 1, error.code);
         else if (error.code === 413 && items.length > 1) return this.#sendAlone(items);
@@ -111,6 +112,18 @@ export class Uploader {
 
   #fail(items, { code, message }) {
     for (const item of items) this.#hooks.onError(item, { code, message });
+  }
+
+  /**
+   * A file that was moved or changed since it was chosen looks like a service that does not answer. If there are such files
+   * in the batch, they have failed, and the others come again; returns whether there are.
+   */
+  async #dropGone(batch) {
+    const isThere = await Promise.all(batch.map(({ item }) => item.file.slice(0, 1).arrayBuffer().then(() => true, () => false)));
+    if (isThere.every(Boolean)) return false;
+    this.#fail(batch.filter((_, i) => !isThere[i]).map((entry) => entry.item), { code: 0, message: "error.gone" });
+    this.#queue.unshift(...batch.filter((_, i) => isThere[i]));
+    return true;
   }
 
   /** A batch that is too large together: each image again, by itself. */

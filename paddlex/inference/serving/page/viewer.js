@@ -3,17 +3,11 @@
 import { judge } from "./api.js";
 import { details, keepDetails } from "./details.js";
 import { drawHeat } from "./heat.js";
-import { decimal, percent, t } from "./i18n.js";
+import { decimal, percent, reasonOf, t } from "./i18n.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const $ = (id) => document.getElementById(id);
 const ZOOMS = [1, 2, 4];
-
-/** Why an item has no verdict, in words. */
-export function reasonOf({ error }) {
-  if (error.code === 0) return error.message || t("error.network");
-  return t(error.code >= 500 ? "error.server" : "error.file", error);
-}
 
 export class Viewer {
   #shown = null; // the item whose picture is on the page
@@ -52,8 +46,15 @@ export class Viewer {
     $("empty").hidden = item !== null || !$("camera").hidden;
     $("viewport").hidden = $("caption").hidden = item === null;
     if (item !== this.#shown) this.#open(item);
+    if (item?.status !== "done" && this.#isDrawn) this.#wipe(); // it is being judged anew
     if (item?.status === "done" && !this.#isDrawn) this.#draw(item);
     this.#note();
+  }
+
+  #wipe() {
+    this.#isDrawn = false;
+    $("heat").width = $("heat").height = 1;
+    $("outlines").replaceChildren();
   }
 
   #renderVerdict(state, item) {
@@ -89,12 +90,10 @@ export class Viewer {
 
   #open(item) {
     this.#shown = item;
-    this.#isDrawn = false;
     this.#hasPicture = true;
     if (this.#address) URL.revokeObjectURL(this.#address);
     this.#address = item && URL.createObjectURL(item.file);
-    $("heat").width = $("heat").height = 1; // the last image's heat map must not lie on this one
-    $("outlines").replaceChildren();
+    this.#wipe(); // the last image's heat map must not lie on this one
     $("picture").hidden = item === null;
     if (item) $("picture").src = this.#address;
     else $("picture").removeAttribute("src");

@@ -1,69 +1,26 @@
-"""A real service process with a really trained model, and a real headless Chromium that opens its page."""
+"""A real headless Chromium that opens the page of a real service process, with a really trained model behind it."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from paddlex.inference.predictor import AnomalyPredictor
-
-ROOT = Path(__file__).parents[4]
-KEY = "a-key-for-the-tests-0123456789"
-
-
-@pytest.fixture
-def key() -> str:
-    """What the service asks for."""
-    return KEY
-
-
-@pytest.fixture(scope="package")
-def service(trained: Path) -> Iterator[str]:
-    """The address of ``paddlex --serve``, with two models and an API key."""
-    command = [
-        sys.executable, "-m", "paddlex", "--serve", "--port", "0", "--device", "cpu", "--drain_delay", "0",
-        "--pipeline", f"grid={trained}", "--pipeline", f"second={trained}",
-    ]  # fmt: skip
-    environment = {**os.environ, "PADDLEX_API_KEY": KEY, "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    try:
-        assert process.stdout is not None
-        log, address = "", ""
-        for line in process.stdout:
-            log += line
-            if found := re.search(r"Serving on (http://\S+)", line):
-                address = found[1]
-            if "Ready after" in line:
-                break
-        else:
-            pytest.fail(f"the service did not start:\n{log}")
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
 
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     """The system's Chromium, driven by Playwright; ``CHROMIUM`` may name its executable."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright drives the browser: pip install playwright")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright drives the browser: pip install playwright"
+    )
     names = ("chromium", "chromium-browser", "google-chrome")
     executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if executable is None:
@@ -131,15 +88,12 @@ class Page:
 
 
 @pytest.fixture(scope="package")
-def open_lasting(service: str, chromium: Any) -> Callable[..., Page]:
-    """Opens the page in a fresh profile; keywords are Playwright's: viewport, locale, color_scheme, ..."""
+def open_lasting(server: Any, chromium: Any) -> Callable[..., Page]:
+    """Opens the page of ``server``, or at an address, in a fresh profile; keywords are Playwright's."""
 
-    def open_(*, key: str | None = KEY, **options: Any) -> Page:
+    def open_(address: str | None = None, **options: Any) -> Page:
         context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, "locale": "en-US", **options})
-        if key:
-            context.add_init_script(f"sessionStorage.setItem('apiKey', '{key}')")
-        page = Page(context.new_page(), service)
-        return page.ready() if key else page
+        return Page(context.new_page(), address or server.url)
 
     return open_
 
@@ -149,8 +103,8 @@ def open_page(open_lasting: Callable[..., Page]) -> Iterator[Callable[..., Page]
     """The same; the pages are closed after the test."""
     pages = []
 
-    def open_(**options: Any) -> Page:
-        pages.append(open_lasting(**options))
+    def open_(address: str | None = None, **options: Any) -> Page:
+        pages.append(open_lasting(address, **options))
         return pages[-1]
 
     yield open_
@@ -160,12 +114,12 @@ def open_page(open_lasting: Callable[..., Page]) -> Iterator[Callable[..., Page]
 
 @pytest.fixture
 def page(open_page: Callable[..., Page]) -> Page:
-    return open_page()
+    return open_page().ready()
 
 
 @pytest.fixture(scope="package")
 def lasting(open_lasting: Callable[..., Page], parts: list[Path]) -> Page:
-    return open_lasting().choose(parts)
+    return open_lasting().ready().choose(parts)
 
 
 @pytest.fixture
@@ -198,8 +152,6 @@ def expected(predictor: AnomalyPredictor, parts: list[Path]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="package")
-def service_models(service: str) -> list[dict[str, Any]]:
-    """What the service says of its models."""
-    request = urllib.request.Request(f"{service}/models", headers={"X-API-Key": KEY})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)["models"]
+def service_models(client: httpx.Client) -> list[dict[str, Any]]:
+    """What the service says of its models, ``parts`` and ``strict``."""
+    return client.get("/models").json()["models"]

@@ -80,7 +80,9 @@ def test_the_verdict_is_seen_at_once_with_heat_map_and_outlines(
     page.choose([part])
     assert page.verdict() == ("NG", f"{result['score']:.3f}")
     page.browser.wait_for_selector("#outlines polygon.line", state="attached")
-    polygons = page.browser.locator("#outlines polygon.line").evaluate_all("all => all.map(p => p.getAttribute('points'))")
+    polygons = page.browser.locator("#outlines polygon.line").evaluate_all(
+        "all => all.map(p => p.getAttribute('points'))"
+    )
     wanted = [" ".join(f"{x + 0.5},{y + 0.5}" for x, y in region["polygon"]) for region in result["regions"]]
     assert polygons == wanted
     assert page.browser.get_attribute("#outlines", "viewBox") == "0 0 128 128"
@@ -122,7 +124,9 @@ def test_the_slider_judges_everything_anew_without_asking_the_service(
         verdicts = {row["name"]: row["verdict"] for row in page.rows()}
         scores = {row["name"]: float(row["score"]) for row in page.rows()}
         assert verdicts == {name: word(r["raw_score"] > threshold) for name, r in expected.items()}
-        assert scores == {name: pytest.approx(float(limit.normalise(r["raw_score"])), abs=6e-4) for name, r in expected.items()}
+        assert scores == {
+            name: pytest.approx(float(limit.normalise(r["raw_score"])), abs=6e-4) for name, r in expected.items()
+        }
         above = sum(score > threshold for score in calibration)
         rate = page.browser.inner_text("#false-alarms")
         assert f"{100 * above / len(calibration):.1f}%" in rate and f"{above} of {len(calibration)}" in rate
@@ -228,13 +232,13 @@ def test_the_csv_says_what_the_table_says_and_runs_no_formulas(
         assert float(row["raw_score"]) == pytest.approx(result["raw_score"], rel=1e-4)
         assert float(row["score"]) == pytest.approx(result["score"], abs=1e-4)
         assert float(row["threshold"]) == result["threshold"] == float(row["model_threshold"])
-        assert [row["height"], row["width"], row["model"]] == ["128", "128", "grid"]
+        assert [row["height"], row["width"], row["model"]] == ["128", "128", "parts"]
         assert int(row["regions"]) == len(result["regions"])
     assert rows[4]["verdict"] == "error" and rows[4]["score"] == "" and "415" in rows[4]["error"]
 
 
 def test_many_images_make_few_elements(open_page: Open, parts: list[Path]) -> None:
-    page = open_page(viewport={"width": 1100, "height": 740}).choose(parts * 3)
+    page = open_page(viewport={"width": 1100, "height": 740}).ready().choose(parts * 3)
     assert page.browser.locator("#rows tr").count() < 25
     page.browser.focus("#table")
     page.browser.keyboard.press("End")
@@ -253,15 +257,25 @@ def test_names_are_only_ever_text(page: Any, parts: list[Path], tmp_path: Path) 
     assert page.complaints == []
 
 
-def test_another_model_judges_everything_anew(page: Any, parts: list[Path]) -> None:
+def test_another_model_judges_everything_anew(
+    page: Any, parts: list[Path], expected: dict[str, Any], service_models: list[dict[str, Any]]
+) -> None:
+    own, strict = service_models
+    assert own["threshold"] != strict["threshold"]
     page.choose(parts[:5])
-    before = [(row["name"], row["verdict"]) for row in page.rows()]
     page.slide(30)
-    with page.browser.expect_request(lambda request: "judge?model=second" in request.url):
-        page.browser.select_option("#model", "second")
+    with page.browser.expect_request(lambda request: "judge?model=strict" in request.url):
+        page.browser.select_option("#model", "strict")
     page.wait_for(5)
-    assert [(row["name"], row["verdict"]) for row in page.rows()] == before  # the same weights, its own threshold
-    assert page.browser.is_disabled("#threshold-reset")
+    page.frame()
+    assert {row["name"]: row["verdict"] for row in page.rows()} == {
+        part.name: word(expected[part.name]["raw_score"] > strict["threshold"]) for part in parts[:5]
+    }
+    assert page.browser.is_disabled("#threshold-reset")  # the slider was the other model's
+    page.browser.wait_for_selector("#outlines polygon.line", state="attached")
+    page.browser.select_option("#model", "parts")
+    page.wait_for(5)
+    assert page.browser.is_enabled("#threshold-reset")
 
 
 def test_a_picture_that_browsers_do_not_know_is_judged_all_the_same(

@@ -61,8 +61,22 @@ def test_every_control_has_a_name_for_a_screen_reader(judged: Any) -> None:
     found: dict[str, list[str]] = {}
     for node in nodes:
         found.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
-    controls = ("button", "slider", "spinbutton", "searchbox", "checkbox", "radio", "combobox", "grid", "link", "region", "image")
-    assert {role: [name for name in found.get(role, []) if not name] for role in controls} == {role: [] for role in controls}
+    controls = (
+        "button",
+        "slider",
+        "spinbutton",
+        "searchbox",
+        "checkbox",
+        "radio",
+        "combobox",
+        "grid",
+        "link",
+        "region",
+        "image",
+    )
+    assert {role: [name for name in found.get(role, []) if not name] for role in controls} == {
+        role: [] for role in controls
+    }
     assert len(found["button"]) >= 15 and len(found["slider"]) == 2 and len(found["radio"]) == 4
     assert {"banner", "main", "region", "heading", "grid", "columnheader", "gridcell", "status"} <= found.keys()
     assert set(found["region"]) >= {"Verdict", "Images", "Threshold", "Results"}
@@ -114,7 +128,7 @@ def test_everything_is_reached_and_done_by_keyboard(page: Any, parts: list[Path]
 
 
 def test_the_page_speaks_chinese_and_english(open_page: Open, parts: list[Path]) -> None:
-    page = open_page(locale="zh-CN").choose(parts[:1])
+    page = open_page(locale="zh-CN").ready().choose(parts[:1])
     assert page.browser.title() == "视觉检测" and page.browser.get_attribute("html", "lang") == "zh-CN"
     assert page.browser.inner_text("#choose-files") == "选择图片"
     assert "误报率" in page.browser.inner_text("#false-alarms")
@@ -133,7 +147,7 @@ def test_the_page_speaks_chinese_and_english(open_page: Open, parts: list[Path])
 
 
 def test_dark_follows_the_system_until_the_user_chooses(open_page: Open) -> None:
-    page = open_page(color_scheme="dark")
+    page = open_page(color_scheme="dark").ready()
     ground = lambda: page.browser.evaluate("getComputedStyle(document.body).backgroundColor")  # noqa: E731
     assert ground() == "rgb(11, 14, 17)"
     page.browser.emulate_media(color_scheme="light")
@@ -147,7 +161,7 @@ def test_dark_follows_the_system_until_the_user_chooses(open_page: Open) -> None
 
 def test_a_phone_shows_everything_without_scrolling_sideways(open_page: Open, parts: list[Path]) -> None:
     for locale in ("en-US", "zh-CN"):
-        page = open_page(**PHONE, locale=locale).choose(parts[:3])
+        page = open_page(**PHONE, locale=locale).ready().choose(parts[:3])
         width, inner = page.browser.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert width <= inner == 360
         small = page.browser.locator("button:visible, select:visible, input[type=range]:visible").evaluate_all(

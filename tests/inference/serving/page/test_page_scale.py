@@ -44,7 +44,9 @@ def test_the_sliders_places_are_scores(page: Any) -> None:
         return places.map(place => new Limit(7.01, 4.45).rawAt(place));
     }"""
     places = np.linspace(0.02, 0.98, 97)
-    assert Limit(7.01, 4.45).normalise(page.browser.evaluate(script, places.tolist())) == pytest.approx(places, abs=1e-12)
+    assert Limit(7.01, 4.45).normalise(page.browser.evaluate(script, places.tolist())) == pytest.approx(
+        places, abs=1e-12
+    )
 
 
 def test_the_rate_of_false_alarms_has_wilsons_interval(page: Any) -> None:

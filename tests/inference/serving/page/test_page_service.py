@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,18 @@ def test_a_broken_file_has_its_reason_and_spoils_no_other(page: Any, parts: list
 def test_a_broken_file_alone_has_its_reason(page: Any, broken: Path) -> None:
     page.choose([broken])
     assert page.verdict()[0] == "Error" and "415" in page.rows()[0]["about"]
+
+
+def test_a_file_that_is_gone_spoils_no_other(page: Any, parts: list[Path], tmp_path: Path) -> None:
+    copies = [Path(shutil.copy(part, tmp_path)) for part in parts[:3]]
+    page.choose(copies)
+    copies[1].unlink()
+    page.browser.select_option("#model", "strict")
+    page.wait_for(3)
+    page.frame()
+    verdicts = [row["verdict"] for row in page.rows()]
+    assert verdicts[1] == "Error" and {verdicts[0], verdicts[2]} <= {"OK", "NG"}
+    assert "cannot be read any more" in page.rows()[1]["about"]
 
 
 def test_a_full_queue_is_waited_for(page: Any, parts: list[Path]) -> None:
@@ -117,10 +130,14 @@ def test_judging_can_be_cancelled_and_the_page_cleared(page: Any, parts: list[Pa
     assert page.verdict()[0] in ("OK", "NG")
 
 
-def test_a_key_is_asked_for_and_kept_for_the_tab(open_page: Open, parts: list[Path], key: str) -> None:
-    page = open_page(key=None)
+def test_a_key_is_asked_for_and_kept_for_the_tab(
+    open_page: Open, serve_here: Callable[..., str], parts: list[Path]
+) -> None:
+    key = "a-key-for-the-tests-0123456789"
+    page = open_page(serve_here(api_key=key))
     for typed in ("not-the-key", key):
         page.browser.wait_for_selector("#key-dialog[open]")
+        assert page.browser.is_visible("#key-wrong") == (typed == key)
         page.browser.keyboard.press("Escape")
         assert page.browser.is_visible("#key-dialog")
         page.browser.fill("#key", typed)
@@ -131,10 +148,10 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(open_page: Open, parts: list[Pa
     assert stored == [key, 0, ""]
 
 
-def test_no_other_host_is_asked_for_anything(page: Any, parts: list[Path], service: str) -> None:
+def test_no_other_host_is_asked_for_anything(page: Any, parts: list[Path], server: Any) -> None:
     page.choose(parts[:2])
     page.browser.click("#language")
     page.browser.click("#theme")
     assert len(page.requests) > 20
-    assert [url for url in page.requests if not url.startswith((f"{service}/", f"blob:{service}/"))] == []
+    assert [url for url in page.requests if not url.startswith((f"{server.url}/", f"blob:{server.url}/"))] == []
     assert page.complaints == []
