@@ -7,8 +7,8 @@ import { raw as formatRaw, t } from "./i18n.js";
 const SVG = "http://www.w3.org/2000/svg";
 const BINS = 48;
 const TOP = 18; // above the bars: the threshold's label
-const UP = 58; // the page's bars
-const DOWN = 30; // the calibration's bars
+const UP = 50; // the page's bars
+const DOWN = 26; // the calibration's bars
 const AXIS = TOP + UP;
 const FOOT = AXIS + DOWN + 4; // below the bars: the ticks
 const HEIGHT = FOOT + 19;
