@@ -4,8 +4,8 @@ python benchmarks/serving.py output/best_model/inference dataset/metal_grid/imag
 python benchmarks/serving.py output/best_model/inference dataset/metal_grid/images/val --soak 10000
 
 The server and the clients are processes of their own on this machine, and share its cores. The bare predictor decodes and
-judges the same files in batches of the same size; the two take turns. The soak mixes good requests with hostile ones, and counts what was
-answered otherwise than it should be, or not at all.
+judges the same files in batches of the same size; the two take turns. The soak mixes good requests with hostile ones, and
+counts what was answered otherwise than it should be, or not at all.
 """
 
 from __future__ import annotations

@@ -110,8 +110,15 @@ def _add_scale_out_arguments(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--engine", choices=("local", "ray"), default="local", help="where the pipeline runs (default: local)")
     add("--ray_address", metavar="HOST:PORT", help="a running Ray cluster; without it one is started on this machine")
-    add("--workers", type=int, metavar="N", help="models that work at once (default: one a GPU, or one a core)")
-    add("--shard_size", type=int, metavar="N", help="images that are judged, and saved, as one piece (default: 256)")
+    add("--workers", type=_count, metavar="N", help="models that work at once (default: one a GPU, or one a core)")
+    add("--shard_size", type=_count, metavar="N", help="images that are judged, and saved, as one piece (default: 256)")
+
+
+def _count(text: str) -> int:
+    """A whole number from 1 on; argparse says of anything else that it is invalid."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
 
 
 def _run_config(arguments: argparse.Namespace) -> int:

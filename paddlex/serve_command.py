@@ -12,7 +12,7 @@ from paddlex.errors import ConfigError, PaddleXError
 from paddlex.utils.logging import log_to_console, logger
 
 if TYPE_CHECKING:
-    from paddlex.inference.predictor import AnomalyPredictor
+    from paddlex.inference.serving.registry import Loaded
     from paddlex.inference.serving.settings import ServerSettings
 
 API_KEY_VARIABLE = "PADDLEX_API_KEY"
@@ -78,7 +78,7 @@ def run_service(arguments: argparse.Namespace) -> int:
             raise ConfigError(
                 f"--{given[0]} with several pipelines", remedy="Write it into the file of the one it is for"
             )
-        return run_server(pipelines, lambda pipeline: _open(pipeline, arguments.device, overrides), settings)
+        return run_server(pipelines, lambda pipeline: _load(pipeline, arguments.device, overrides), settings)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("paddlex"):
             raise
@@ -142,10 +142,13 @@ def _read_api_key(path: str | None) -> str | None:
     return key
 
 
-def _open(pipeline: str, device: str | None, overrides: Mapping[str, Any]) -> AnomalyPredictor:
+def _load(pipeline: str, device: str | None, overrides: Mapping[str, Any]) -> Loaded:
     """The model of a pipeline, given by name, as a YAML file, or simply as the model's folder."""
     from paddlex.inference.pipelines import create_pipeline
+    from paddlex.inference.serving.registry import Loaded
 
     if Path(pipeline).is_dir():
-        return create_pipeline(device=device, **{**overrides, "model_dir": pipeline}).predictor
-    return create_pipeline(pipeline, device=device, **overrides).predictor
+        made = create_pipeline(device=device, **{**overrides, "model_dir": pipeline})
+    else:
+        made = create_pipeline(pipeline, device=device, **overrides)
+    return Loaded(made.predictor, made.config.visualize)

@@ -39,6 +39,11 @@ def predict_to_folder(
     earlier run wrote to ``folder`` is not taken for input.
 
     Args:
+        predictor: the model.
+        source: files, folders, globs or URLs.
+        folder: where to write; it is made.
+        batch_size: images that the network takes at once.
+        save_coco: also write all regions as one COCO file.
         on_result: called with each result, its picture and its JSON, when both are written.
         on_error: called with each image that cannot be read, and the error.
 

@@ -30,7 +30,12 @@ def create_pipeline(
         config: what such a file holds, instead of one.
         device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
         use_hpip: True for the fastest way to run the network, whatever ``run_mode`` says.
-        model_dir, batch_size, run_mode, threshold, target_fpr, min_area: in the place of what the file says, if given.
+        model_dir: with all that follow: in the place of what the file says, if given.
+        batch_size: images that the network takes at once.
+        run_mode: how the network is run.
+        threshold: a raw image score.
+        target_fpr: instead of it, the share of good parts that may be called anomalous.
+        min_area: share of the image below which a region is left out.
 
     Returns:
         The pipeline; its ``predict(input, batch_size=None)`` yields results as a model's does.

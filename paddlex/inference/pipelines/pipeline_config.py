@@ -17,7 +17,7 @@ from paddlex.errors import ConfigError
 #: The pipelines that are shipped: name -> file.
 SHIPPED = {"anomaly_detection": Path(__file__).parents[2] / "configs" / "pipelines" / "anomaly_detection.yaml"}
 
-_SECTIONS = ("SubModules", "SubModules.AnomalyDetection")
+_SECTIONS = ("Serving", "SubModules", "SubModules.AnomalyDetection")
 
 #: A key that was found: its dotted name, its value and where it stands.
 Found = tuple[str, Any, str]
@@ -29,6 +29,7 @@ class PipelineConfig:
 
     pipeline_name: str = "anomaly_detection"
     use_hpip: bool = False
+    visualize: bool = True
     module_name: str = "anomaly_detection"
     model_name: str = "STFPM"
     model_dir: str | None = None
@@ -52,8 +53,7 @@ def load_pipeline_config(
         ConfigError: no such pipeline or file, no YAML, an unknown key or a value that cannot be. It names the file, the
             line, the key, and the nearest key that there is.
     """
-    is_mapping = isinstance(pipeline, Mapping)
-    found = _flatten(pipeline) if is_mapping else _read_file(pipeline_file(pipeline))  # type: ignore[arg-type]
+    found = _flatten(pipeline) if isinstance(pipeline, Mapping) else _read_file(pipeline_file(pipeline))
     values: dict[str, Any] = {}
     for key, value, where in found:
         if key not in _FIELDS:
@@ -67,8 +67,8 @@ def load_pipeline_config(
         values[field] = _checked(field, value, "given with the call")
     config = PipelineConfig(**values)
     if config.threshold is not None and config.target_fpr is not None:
-        where = "the config" if is_mapping else pipeline
-        raise ConfigError("both threshold and target_fpr are given", where=where, remedy="Give one of them")
+        file = None if isinstance(pipeline, Mapping) else pipeline
+        raise ConfigError("both threshold and target_fpr are given", where=file, remedy="Give one of them")
     return config
 
 
@@ -203,6 +203,7 @@ def _share(value: Any) -> float:
 _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
     "pipeline_name": (_only("anomaly_detection"), False),
     "use_hpip": (_switch, False),
+    "visualize": (_switch, False),
     "module_name": (_only("anomaly_detection"), False),
     "model_name": (_text, False),
     "model_dir": (_text, True),
@@ -214,9 +215,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
 }
 
 #: Dotted key -> field.
-_FIELDS = {
-    field if field in ("pipeline_name", "use_hpip") else f"{_SECTIONS[-1]}.{field}": field for field in _CHECKS
-}
+_PREFIXES = {"pipeline_name": "", "use_hpip": "", "visualize": "Serving."}
+_FIELDS = {_PREFIXES.get(field, f"{_SECTIONS[-1]}.") + field: field for field in _CHECKS}
 
 
 def _checked(key: str, value: Any, where: str) -> Any:

@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -51,7 +52,9 @@ def create_app(
         await loading
         await asyncio.to_thread(service.close)
 
+    has_key = service.settings.api_key is not None  # checked by the gate; here it is only described
     app = FastAPI(
+        dependencies=[Security(APIKeyHeader(name="X-API-Key", auto_error=False))] if has_key else None,
         title="Image anomaly detection",
         version=paddlex.__version__,
         description=_DESCRIPTION,

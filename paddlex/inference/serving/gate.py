@@ -24,6 +24,7 @@ from paddlex.utils.logging import logger
 _OPEN = frozenset({"/", "/healthz", "/readyz", "/health", "/openapi.json", "/docs", "/favicon.ico"})
 _OPEN_BELOW = ("/page/", "/docs/")
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 #: Health checks get through when nothing else does.
@@ -75,7 +76,8 @@ class Gate:
             body.close()
             self._metrics.requests_in_flight.dec()
             endpoint = endpoint_of(scope)
-            self._metrics.requests.labels(scope["method"][:16], endpoint, str(answer.status)).inc()
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.requests.labels(method, endpoint, str(answer.status)).inc()
             self._metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - start)
 
     def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
@@ -170,7 +172,7 @@ def check_reload(headers: Mapping[str, str], client: Any, settings: ServerSettin
 
 
 def endpoint_of(scope: Mapping[str, Any]) -> str:
-    """The route's template, so that metrics cannot be flooded with paths."""
+    """The route's template: a client can make up any number of paths, and metrics would keep each for ever."""
     route = scope.get("route")
     return str(getattr(route, "path", "other"))
 

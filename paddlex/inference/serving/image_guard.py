@@ -7,7 +7,9 @@ import binascii
 import io
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,7 +41,9 @@ _MAX_SIDE = 32_767
 #: A progressive JPEG has about ten scans; thousands of empty ones make a small file take minutes.
 _MAX_JPEG_SCANS = 100
 
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
+#: TIFF tags, and what stands for "all rows in one strip".
+_ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH = 278, 322, 323
+_ALL_ROWS = (0, 2**32 - 1)
 _DATA_URL = re.compile(r"data:image/[\w.+-]{1,40};base64,", re.ASCII)
 _WHITE_SPACE = b" \t\r\n"
 
@@ -89,24 +93,30 @@ def read_size(data: bytes, max_pixels: int) -> ImageSize:
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
             size = ImageSize(*image.size)
-            tags = getattr(image, "tag_v2", {}) if "TIFF" in formats else {}
-            tile = ImageSize(int(tags.get(_TILE_WIDTH, 1)), int(tags.get(_TILE_LENGTH, 1)))
+            parts = _tiff_parts(size, image.tag_v2) if "TIFF" in formats else []
     except Image.DecompressionBombError as error:
         raise _too_large(f"more than {max_pixels} pixels") from error
     except UnidentifiedImageError as error:
         raise _damaged() from error
     except Exception as error:  # Pillow's parsers raise whatever a malformed header leads them to
         raise _damaged() from error
-    for part in (size, tile):  # a decoder allocates a whole tile, however small the image
+    for part in (size, *parts):
         if part.pixels > max_pixels:
             raise _too_large(f"{part.width} x {part.height} pixels, more than {max_pixels}")
-        if max(part.width, part.height) > _MAX_SIDE:
-            raise _too_large(f"{part.width} x {part.height} pixels, with a side of more than {_MAX_SIDE}")
+    if max(size.width, size.height) > _MAX_SIDE:
+        raise _too_large(f"{size.width} x {size.height} pixels, with a side of more than {_MAX_SIDE}")
     if min(size.width, size.height) < 1:
         raise _damaged()
     if "JPEG" in formats and data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
         raise RequestError(415, f"the JPEG has more than {_MAX_JPEG_SCANS} scans", remedy="Save it anew")
     return size
+
+
+def _tiff_parts(size: ImageSize, tags: Mapping[int, Any]) -> list[ImageSize]:
+    """A TIFF's tile or strip: a decoder allocates a whole one, however small the image."""
+    tile = ImageSize(int(tags.get(_TILE_WIDTH, 1)), int(tags.get(_TILE_LENGTH, 1)))
+    rows = int(tags.get(_ROWS_PER_STRIP, 0))
+    return [tile] if rows in _ALL_ROWS else [tile, ImageSize(size.width, rows)]
 
 
 def decode(data: bytes, size: ImageSize) -> np.ndarray:

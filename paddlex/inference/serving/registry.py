@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,8 +29,21 @@ class Predictor(Judge, Protocol):
     backend: Backend
 
 
-#: Loads the model of a pipeline, given as on the command line.
-PredictorFactory = Callable[[str], Predictor]
+@dataclass(frozen=True)
+class Loaded:
+    """What a pipeline is for the service.
+
+    Attributes:
+        predictor: judges images.
+        visualize: whether an answer holds a picture when the request does not say.
+    """
+
+    predictor: Predictor
+    visualize: bool = True
+
+
+#: Loads a pipeline, given as on the command line.
+PipelineLoader = Callable[[str], Loaded]
 
 
 def parse_pipelines(arguments: list[str]) -> dict[str, str]:
@@ -56,31 +70,31 @@ def parse_pipelines(arguments: list[str]) -> dict[str, str]:
 class ServedModel:
     """One name: its predictor of the moment, behind its batcher."""
 
-    def __init__(self, name: str, pipeline: str, predictor: Predictor, settings: ServerSettings, metrics: Metrics):
+    def __init__(self, name: str, pipeline: str, loaded: Loaded, settings: ServerSettings, metrics: Metrics):
         self.name = name
         self.pipeline = pipeline
         self.batcher = Batcher(
-            predictor,
+            loaded.predictor,
             name=name,
             max_batch=settings.max_batch,
             max_wait=settings.batch_wait,
             queue_size=settings.queue_size,
             observe=metrics.watch_model(name, lambda: self.batcher.depth),
         )
-        self._predictor = predictor
+        self._loaded = loaded
 
     @property
-    def predictor(self) -> Predictor:
-        return self._predictor
+    def visualize(self) -> bool:
+        return self._loaded.visualize
 
-    def replace(self, predictor: Predictor) -> None:
+    def replace(self, loaded: Loaded) -> None:
         """Use another predictor from the next batch on."""
-        self._predictor = predictor
-        self.batcher.replace(predictor)
+        self._loaded = loaded
+        self.batcher.replace(loaded.predictor)
 
     def describe(self, is_default: bool) -> dict[str, Any]:
         """What ``GET /models`` tells."""
-        predictor = self._predictor
+        predictor = self._loaded.predictor
         limits, folder = predictor.limits, predictor.folder
         calibration: Mapping[str, Any] = folder.own.get("calibration", {})
         return {
@@ -104,13 +118,13 @@ class ModelRegistry:
     """All models of a server. Loading blocks, so it belongs on a thread; the rest does not."""
 
     def __init__(
-        self, pipelines: Mapping[str, str], factory: PredictorFactory, settings: ServerSettings, metrics: Metrics
+        self, pipelines: Mapping[str, str], load: PipelineLoader, settings: ServerSettings, metrics: Metrics
     ) -> None:
         if not pipelines:
             raise ConfigError("no model to serve", remedy="Give --pipeline")
         self.default = next(iter(pipelines))
         self._pipelines = dict(pipelines)
-        self._factory = factory
+        self._load = load
         self._settings = settings
         self._metrics = metrics
         self._models: dict[str, ServedModel] = {}
@@ -167,10 +181,11 @@ class ModelRegistry:
         for model in self._models.values():
             model.batcher.close()
 
-    def _open(self, pipeline: str) -> Predictor:
-        predictor = self._factory(pipeline)
+    def _open(self, pipeline: str) -> Loaded:
+        loaded = self._load(pipeline)
+        predictor = loaded.predictor
         width, height = predictor.folder.transform.size
         grey = np.full((height, width, 3), 128, np.uint8)
         for count in sorted({1, self._settings.max_batch}):  # fails here rather than at the first customer
             predictor.judge([grey] * count)
-        return predictor
+        return loaded

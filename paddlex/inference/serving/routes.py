@@ -40,7 +40,7 @@ def add_routes(router: APIRouter, service: Service) -> None:
 
 def _add_detection(router: APIRouter, service: Service) -> None:
     @router.post(
-        "/image-anomaly-detection", operation_id="infer", tags=["judge"],
+        "/image-anomaly-detection", operation_id="infer", summary="Judge one image, as PaddleX does", tags=["judge"],
         responses={200: {"model": schemas.Detection}, **PROBLEMS}, openapi_extra=json_body(schemas.ImageRequest),
     )  # fmt: skip
     async def infer(request: Request) -> Response:
@@ -49,13 +49,16 @@ def _add_detection(router: APIRouter, service: Service) -> None:
         model = service.registry.get(body.model)
         async with service.judged(body.image, model) as judgement:
             build = partial(
-                answers.detection_json, judgement, threshold=body.threshold, picture=body.visualize is not False
+                answers.detection_json,
+                judgement,
+                threshold=body.threshold,
+                picture=model.visualize if body.visualize is None else body.visualize,
             )
             result = await service.in_thread(build)
         return _json(answers.success_start(body.logId or _log_id(request), "result") + result + b"}")
 
     @router.post(
-        "/image-anomaly-detection/batch", operation_id="inferBatch", tags=["judge"],
+        "/image-anomaly-detection/batch", operation_id="inferBatch", summary="Judge several images, as JSON", tags=["judge"],
         responses={200: {"model": schemas.BatchDetection}, **PROBLEMS}, openapi_extra=json_body(schemas.BatchRequest),
     )  # fmt: skip
     async def infer_batch(request: Request) -> Response:
@@ -80,8 +83,8 @@ def _add_detection(router: APIRouter, service: Service) -> None:
 
 def _add_judge(router: APIRouter, service: Service) -> None:
     @router.post(
-        "/judge", operation_id="judge", tags=["judge"], responses={200: {"model": schemas.Judged}, **PROBLEMS},
-        openapi_extra=multipart_body("files"),
+        "/judge", operation_id="judge", summary="Judge uploaded files", tags=["judge"],
+        responses={200: {"model": schemas.Judged}, **PROBLEMS}, openapi_extra=multipart_body("files"),
     )  # fmt: skip
     async def judge(request: Request, model: str | None = Query(None, description="One of GET /models.")) -> Response:
         """Judge uploaded files; a broken one does not spoil the others. An error status only if not one can be judged."""
@@ -100,14 +103,18 @@ def _add_judge(router: APIRouter, service: Service) -> None:
 
 def _add_models(router: APIRouter, service: Service) -> None:
     @router.get(
-        "/models", operation_id="listModels", tags=["models"], responses={200: {"model": schemas.Models}, **PROBLEMS}
+        "/models",
+        operation_id="listModels",
+        summary="The models and their limits",
+        tags=["models"],
+        responses={200: {"model": schemas.Models}, **PROBLEMS},
     )
     async def models() -> Response:
         """The models of this server, with their limits."""
         return JSONResponse({"models": service.registry.describe()})
 
     @router.post(
-        "/models/{name}/reload", operation_id="reloadModel", tags=["models"],
+        "/models/{name}/reload", operation_id="reloadModel", summary="Load a model anew", tags=["models"],
         responses={200: {"model": schemas.Reloaded}, **PROBLEMS},
     )  # fmt: skip
     async def reload(name: str, request: Request) -> Response:
@@ -133,7 +140,7 @@ def _add_health(router: APIRouter, service: Service) -> None:
 
     ok: dict[int | str, dict[str, Any]] = {200: {"model": schemas.Health}}
 
-    @router.get("/healthz", operation_id="checkHealth", tags=["operation"], responses=ok)
+    @router.get("/healthz", operation_id="checkHealth", summary="Alive?", tags=["operation"], responses=ok)
     async def healthz(request: Request) -> Response:
         """The process is alive."""
         return healthy(request)
@@ -142,7 +149,13 @@ def _add_health(router: APIRouter, service: Service) -> None:
     async def health(request: Request) -> Response:
         return healthy(request)  # the name that PaddleX's server has for it
 
-    @router.get("/readyz", operation_id="checkReadiness", tags=["operation"], responses={**ok, 503: PROBLEMS[503]})
+    @router.get(
+        "/readyz",
+        operation_id="checkReadiness",
+        summary="Ready?",
+        tags=["operation"],
+        responses={**ok, 503: PROBLEMS[503]},
+    )
     async def readyz(request: Request) -> Response:
         """The models are loaded and tried, and the service is not about to stop."""
         if service.is_draining:
@@ -151,7 +164,7 @@ def _add_health(router: APIRouter, service: Service) -> None:
         return healthy(request)
 
     @router.get(
-        "/metrics", operation_id="metrics", tags=["operation"],
+        "/metrics", operation_id="metrics", summary="For Prometheus", tags=["operation"],
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, 401: PROBLEMS[401]},
         response_class=Response,
     )  # fmt: skip

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-#: A white 8 x 8 PNG, for the examples.
-EXAMPLE_IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR4nGP8/58BBJgYIAAAGCoCDvrN7IoAAAAASUVORK5CYII="
+#: A grey 8 x 8 PNG, for the examples.
+EXAMPLE_IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR42mM8wQABTAwUMQA6AADYbMmlZgAAAABJRU5ErkJggg=="
 
 ImageText = Annotated[
     str,
@@ -36,7 +36,9 @@ class ImageRequest(_Request):
     """The body of ``POST /image-anomaly-detection``."""
 
     image: ImageText
-    visualize: bool | None = Field(None, description="Whether the answer holds a picture; null is yes.")
+    visualize: bool | None = Field(
+        None, description="Whether the answer holds a picture; null: as Serving.visualize of the pipeline says, or yes."
+    )
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"image": EXAMPLE_IMAGE, "visualize": False}]})
 

@@ -18,7 +18,7 @@ from paddlex.inference.serving.app import create_app
 from paddlex.inference.serving.judging import Service
 from paddlex.inference.serving.metrics import Metrics
 from paddlex.inference.serving.protocol import guarded_protocol
-from paddlex.inference.serving.registry import ModelRegistry, PredictorFactory
+from paddlex.inference.serving.registry import ModelRegistry, PipelineLoader
 from paddlex.inference.serving.settings import ServerSettings
 from paddlex.inference.serving.web_pages import PAGE
 from paddlex.utils.logging import logger
@@ -26,7 +26,7 @@ from paddlex.utils.logging import logger
 _MAX_HEAD_BYTES = 32 * 2**10
 
 
-def run_server(pipelines: Mapping[str, str], factory: PredictorFactory, settings: ServerSettings) -> int:
+def run_server(pipelines: Mapping[str, str], load: PipelineLoader, settings: ServerSettings) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop, 1 if the models cannot be loaded.
 
     Raises:
@@ -34,7 +34,7 @@ def run_server(pipelines: Mapping[str, str], factory: PredictorFactory, settings
     """
     listener = listen(settings.host, settings.port)
     announce(settings, listener)
-    server = Server(pipelines, factory, settings)
+    server = Server(pipelines, load, settings)
     server.run(sockets=[listener])
     logger.info("Stopped.")
     return 0 if server.failure is None else 1
@@ -45,7 +45,7 @@ class Server(uvicorn.Server):
 
     Args:
         pipelines: name -> pipeline; the first is the default.
-        factory: loads one.
+        load: loads one.
         settings: of the server.
         page: the folder of the page.
 
@@ -57,12 +57,12 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         pipelines: Mapping[str, str],
-        factory: PredictorFactory,
+        load: PipelineLoader,
         settings: ServerSettings,
         page: Path = PAGE,
     ) -> None:
         metrics = Metrics()
-        self.service = Service(settings, ModelRegistry(pipelines, factory, settings, metrics), metrics)
+        self.service = Service(settings, ModelRegistry(pipelines, load, settings, metrics), metrics)
         self.failure: BaseException | None = None
         self._stop_at: float | None = None
         config = uvicorn.Config(

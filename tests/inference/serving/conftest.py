@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.serving.registry import Loaded
 from paddlex.inference.serving.server import Server, listen
 from paddlex.inference.serving.settings import ServerSettings
 from paddlex.inference.serving.web_pages import PAGE
@@ -66,11 +67,10 @@ class ServerProcess:
 
 @pytest.fixture(scope="session")
 def pipeline_file(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pipeline's YAML with a threshold of its own."""
+    """A pipeline's YAML with a threshold of its own, and without pictures."""
     path = tmp_path_factory.mktemp("pipelines") / "strict.yaml"
-    path.write_text(
-        f"SubModules:\n  AnomalyDetection:\n    model_dir: {trained}\n    threshold: 1.5\n", encoding="utf-8"
-    )
+    model = f"SubModules:\n  AnomalyDetection:\n    model_dir: {trained}\n    threshold: 1.5\n"
+    path.write_text(f"Serving:\n  visualize: False\n{model}", encoding="utf-8")
     return path
 
 
@@ -109,7 +109,7 @@ def serve_here(predictor: AnomalyPredictor) -> Iterator[Callable[..., str]]:
     def serve(judge: object = predictor, page: Path = PAGE, **settings: object) -> str:
         chosen = ServerSettings(**{"port": 0, "drain_delay": 0, "max_batch": 4, **settings})  # type: ignore[arg-type]
         listener = listen(chosen.host, chosen.port)
-        server = Server({"parts": "parts"}, lambda _: judge, chosen, page)  # type: ignore[arg-type, return-value]
+        server = Server({"parts": "parts"}, lambda _: Loaded(judge), chosen, page)  # type: ignore[arg-type, return-value]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread.start()

@@ -243,6 +243,7 @@ def test_a_model_is_chosen_by_its_name(client: httpx.Client, photo: bytes, photo
     assert entry["threshold"] == 1.5
     answer = client.post("/image-anomaly-detection", json={"image": photo_base64, "model": "strict"}).json()
     assert answer["result"]["threshold"] == 1.5
+    assert answer["result"]["image"] is None  # Serving.visualize of its file
     assert client.post("/judge?model=none", files={"files": ("part.jpg", photo)}).status_code == 404
 
 
@@ -266,7 +267,7 @@ def test_metrics_count_what_was_judged(client: httpx.Client, photo: bytes) -> No
     client.post("/judge?model=strict", files=[("files", ("a", photo)), ("files", ("b", photo)), ("files", ("c", b"x"))])
     assert (read(judged), read(answered), read(rejected)) == (before[0] + 2, before[1] + 1, before[2] + 1)
     assert read('paddlex_queue_depth{model="strict"}') == 0
-    client.get("/no/such/path/4711")
+    client.request("METHOD4711", "/no/such/path/4711")
     assert "4711" not in client.get("/metrics").text
 
 

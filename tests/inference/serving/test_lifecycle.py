@@ -18,6 +18,7 @@ import httpx
 import pytest
 import yaml
 
+from paddlex.cli import main
 from paddlex.errors import ConfigError
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.serving.server import announce, listen
@@ -120,24 +121,36 @@ def test_sigterm_while_the_models_are_loaded_is_a_clean_stop_too(
     assert server.stop() == 0
 
 
+def test_a_server_whose_model_is_not_there_says_so_and_ends_with_1(start_server: Callable[..., object]) -> None:
+    server = start_server("--pipeline", "no/such/file.yaml")
+    assert server.process.wait(60) == 1
+    assert "the pipeline's file does not exist (no/such/file.yaml)" in server.log
+    assert "Traceback" not in server.log
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--pipeline", "no/such/file.yaml"), "the pipeline's file does not exist (no/such/file.yaml)"),
-        (("--pipeline", "a={trained}", "--pipeline", "a={trained}"), "two pipelines are called a"),
-        (("--pipeline", "{trained}", "--host", "192.0.2.1"), "the service cannot listen"),
-        (("--pipeline", "{trained}", "--api_key_file", "no/such/key"), "the API key cannot be read"),
-        (("--pipeline", "{trained}", "--max_batch", "0"), "--max_batch must be at least 1, not 0"),
-        (("--pipeline", "a={trained}", "--pipeline", "b={trained}", "--threshold", "1"), "--threshold with several"),
+        (("--pipeline", "a=one.yaml", "--pipeline", "a=two.yaml"), "two pipelines are called a"),
+        (("--pipeline", "a.yaml", "--host", "192.0.2.1"), "the service cannot listen"),
+        (("--pipeline", "a.yaml", "--api_key_file", "no/such/key"), "the API key cannot be read"),
+        (("--pipeline", "a.yaml", "--max_batch", "0"), "--max_batch must be at least 1, not 0"),
+        (("--pipeline", "a.yaml", "--max_megapixels", "nan"), "--max_megapixels must be above 0, not nan"),
+        (("--pipeline", "a.yaml", "--pipeline", "b.yaml", "--threshold", "1"), "--threshold with several pipelines"),
     ],
 )
-def test_a_server_that_cannot_start_says_why_and_ends_with_1(
-    start_server: Callable[..., object], trained: Path, arguments: tuple[str, ...], message: str
+def test_a_command_that_cannot_be_carried_out_says_why(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = start_server(*(argument.format(trained=trained) for argument in arguments))
-    assert server.process.wait(60) == 1
-    assert message in server.log
-    assert "Traceback" not in server.log
+    assert main(["--serve", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_without_a_pipeline_there_is_nothing_to_serve(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--serve"])
+    assert caught.value.code == 2
+    assert "--serve needs --pipeline" in capsys.readouterr().err
 
 
 def settings_of(*arguments: str) -> ServerSettings:
