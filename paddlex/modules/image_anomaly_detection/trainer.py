@@ -33,6 +33,7 @@ from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_match
 from paddlex.modules.image_anomaly_detection.resume import resume
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
+from paddlex.modules.image_anomaly_detection.tiles import into_tiles
 from paddlex.modules.image_anomaly_detection.train_curve import draw_train_curve
 from paddlex.modules.image_anomaly_detection.train_result import TRAIN_CURVE
 from paddlex.modules.image_anomaly_detection.training_clock import TrainingClock
@@ -78,8 +79,10 @@ class Trainer:
         paddle.seed(self.options.seed)
         samples = read_samples(config.Global.dataset_dir or "", TRAIN_LIST)
         holdout_percent = self.options.calibration.holdout_percent
-        self.fit_samples, self.held_out_samples = hold_out(samples, holdout_percent, self.options.seed)
-        logger.info("%d images to train on, %d held out.", len(self.fit_samples), len(self.held_out_samples))
+        fit, held_out = hold_out(samples, holdout_percent, self.options.seed)
+        logger.info("%d images to train on, %d held out.", len(fit), len(held_out))
+        self.photos = [*held_out, *fit]
+        self.fit_samples, self.held_out_samples = into_tiles(fit, held_out, self.options)
         self.run = _new_run(config, samples)
         self.fit = ImageBatches(self.fit_samples, self.run.card.transform, augmentation=augmentation)
         self.held_out = ImageBatches(self.held_out_samples, self.run.card.transform)
@@ -140,7 +143,7 @@ class Trainer:
     def _look_at_images(self) -> None:
         """Read every image once, before hours are spent; the teacher's features of all are made in a fixed order."""
         constant = [*self.fit.constant(), *self.held_out.constant()]
-        for warning in warn_of_images(len(self.fit_samples) + len(self.held_out_samples), constant):
+        for warning in warn_of_images(len(self.photos), constant):
             self._warn(warning)
         if not self.options.augment:
             # not as the steps come by: how the last bits are rounded may depend on the batch, and with it on where a run
@@ -266,7 +269,7 @@ class Trainer:
         validation = []
         with suppress(DatasetError):  # without val.txt there are pictures of good parts only
             validation = read_samples(config.Global.dataset_dir or "", VAL_LIST)
-        samples = choose_samples(self.held_out_samples, validation)
+        samples = choose_samples(self.photos, validation)
         return VisualLog(self.output, samples, lambda: self.completion.predictor(self.run.network, self.run.card))
 
     def _warn(self, text: str) -> None:

@@ -105,10 +105,10 @@ class VisualLog:
             self._writer.flush()
 
 
-def choose_samples(held_out: Iterable[Sample], validation: Iterable[Sample]) -> list[Sample]:
-    """Two held-out good images, and one image with a mask of each of up to four kinds of defects."""
+def choose_samples(good: Iterable[Sample], validation: Iterable[Sample]) -> list[Sample]:
+    """The first two good images, and one image with a mask of each of up to four kinds of defects."""
     defects = {sample.defect_type: sample for sample in validation if sample.mask is not None}
-    return [*list(held_out)[:2], *(defects[name] for name in sorted(defects)[:4])]
+    return [*list(good)[:2], *(defects[name] for name in sorted(defects)[:4])]
 
 
 def _cut(path: Path, step: int, evaluated: bool) -> None:

@@ -33,7 +33,9 @@ def stopped_after(start_loss: float, *losses: float) -> int | None:
     ("losses", "after"),
     [
         pytest.param([1.576, 0.201, 1.555, 1.628, 1.211], 4, id="1e4, one cycle"),
-        pytest.param([1.963, 1.53, 1.335, 1.003, 1.057, 1.998, 1.167, 1.028, 1.647, 1.826, 1.64], 10, id="1e4, constant"),
+        pytest.param(
+            [1.963, 1.53, 1.335, 1.003, 1.057, 1.998, 1.167, 1.028, 1.647, 1.826, 1.64], 10, id="1e4, constant"
+        ),
         pytest.param([1.404, 0.218, 0.918, 1.1, 0.539], 4, id="1e3, constant"),
     ],
 )
@@ -44,8 +46,12 @@ def test_a_training_that_diverges_is_stopped(losses, after):
 @pytest.mark.parametrize(
     "losses",
     [
-        pytest.param([1.701, 1.639, 1.502, 1.341, 1.21, 1.117, 1.053, 0.986, 0.895, 0.8, 0.5, 0.27, 0.26], id="0.4, one cycle"),
-        pytest.param([1.508, 1.143, 1.09, 1.033, 0.961, 0.845, 0.686, 0.193, 0.09, 0.098, 0.068, 0.045], id="10, one cycle"),
+        pytest.param(
+            [1.701, 1.639, 1.502, 1.341, 1.21, 1.117, 1.053, 0.986, 0.895, 0.8, 0.5, 0.27, 0.26], id="0.4, one cycle"
+        ),
+        pytest.param(
+            [1.508, 1.143, 1.09, 1.033, 0.961, 0.845, 0.686, 0.193, 0.09, 0.098, 0.068, 0.045], id="10, one cycle"
+        ),
         pytest.param([1.71, 1.694, 1.678, 1.661], id="1e-6: too slow, but not diverging"),
         pytest.param([1.8, 1.9, 2.0, 1.7], id="a wobble near the start"),
         pytest.param([0.9, 0.1, 0.3, 0.3, 0.3], id="worse than the best, far below the start"),
