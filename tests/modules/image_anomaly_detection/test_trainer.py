@@ -413,7 +413,7 @@ def test_the_teacher_sees_the_augmented_picture_and_held_out_images_stay_as_they
         wanted = trainer.run.network.teacher_features(x)
         for got, expected in zip(features, wanted, strict=True):
             np.testing.assert_array_equal(got.numpy(), expected.numpy())
-        seen.append({key: picture for key, picture in zip(keys, x.numpy(), strict=True)})
+        seen.append(dict(zip(keys, x.numpy(), strict=True)))
         return features
 
     class Watched(type(trainer.held_out)):
@@ -446,7 +446,7 @@ def test_a_resumed_run_with_augmentation_ends_as_if_it_had_not_been_interrupted(
 
 
 def test_an_unknown_augmentation_is_refused_before_training(dataset, tmp_path):
-    with pytest.raises(ConfigError, match="unknown augmentation 'rotation'.*Did you mean rotate"):
+    with pytest.raises(ConfigError, match=r"unknown augmentation 'rotation'.*Did you mean rotate"):
         train(dataset, tmp_path, "Train.augment=[rotation]")
     assert list(tmp_path.iterdir()) == []
 
