@@ -358,14 +358,13 @@ def test_an_image_too_small_for_its_layers_is_refused_before_training(dataset, t
 
 def test_few_constant_and_unlearned_images_are_warned_of_in_the_result(dataset, main_runner, tmp_path):
     copy = Path(shutil.copytree(dataset, tmp_path / "data"))
-    line = (copy / "train.txt").read_text(encoding="utf-8").splitlines()[6].partition("\t")[0]
-    (image,) = (path for path in (copy / "images" / "train").rglob("*") if path.relative_to(copy).as_posix() in line)
-    cv2.imwrite(str(image), np.zeros((128, 128, 3), np.uint8))
+    name = (copy / "train.txt").read_text(encoding="utf-8").splitlines()[6].split()[0]
+    cv2.imwrite(str(copy / name), np.zeros((128, 128, 3), np.uint8))
     done = main_runner(*overrides_for(copy, tmp_path / "out", "Train.learning_rate=1e-6", "Train.epochs_iters=1"))
     assert done.returncode == 0, done.stderr
     few, constant, unlearned = json.loads((tmp_path / "out" / "train_result.json").read_text("utf-8"))["warnings"]
     assert "24 training images are few" in few
-    assert f"1 training images are a single colour: {image.relative_to(copy).as_posix()} (line 7)" in constant
+    assert f"1 training image is a single colour: {name} (line 7)" in constant
     assert "The student has not learned" in unlearned
     assert all(text in done.stderr for text in (few, constant, unlearned))
 
