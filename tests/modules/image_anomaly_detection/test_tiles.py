@@ -15,9 +15,11 @@ from paddlex import create_model
 from paddlex.config_schema import Config, TrainSection
 from paddlex.errors import ImageReadError, ModelError
 from paddlex.inference.tiling import TileGrid, Tiling
+from paddlex.inference.transforms import Transform
 from paddlex.modules.image_anomaly_detection.completion import Completion
 from paddlex.modules.image_anomaly_detection.dataset import Sample, read_mask, read_samples
 from paddlex.modules.image_anomaly_detection.demo.surface import draw_surface, make_surface_dataset
+from paddlex.modules.image_anomaly_detection.export_images import ExportImages
 from paddlex.modules.image_anomaly_detection.tiles import draw_tiles, image_size, into_tiles, photos_of
 from paddlex.modules.image_anomaly_detection.trainer import Trainer
 
@@ -130,6 +132,15 @@ def test_a_tile_that_is_too_small_is_refused_before_anything_is_written(surfaces
     with pytest.raises(ModelError, match="a tile of 3 pixels is too small"):
         Trainer(config_of(surfaces, tmp_path / "output", tiling={"tile_size": 3}), "cpu")
     assert not (tmp_path / "output").exists()
+
+
+def test_an_int8_model_is_quantised_with_tiles(photos):
+    """As many as there are of whole images for another model, from all photos alike."""
+    transform = Transform((64, 64))
+    batches = list(ExportImages(train=photos).batches(transform, TILING))
+    tiles = draw_tiles(photos, TILING, 100 // len(photos), seed=0)
+    assert len(batches) == len(tiles) == 96
+    np.testing.assert_array_equal(batches[50], transform([tiles[50].read()]))
 
 
 # What it makes
