@@ -10,11 +10,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "create_model"]
+__all__ = ["__version__", "create_model", "create_pipeline"]
 
 if TYPE_CHECKING:
+    from paddlex.inference.pipelines import create_pipeline
     from paddlex.inference.predictor import AnomalyPredictor
     from paddlex.inference.tiling import Tiling
+
+
+def __getattr__(name: str) -> Any:
+    """``create_pipeline`` is imported when it is asked for."""
+    if name == "create_pipeline":
+        from paddlex.inference.pipelines import create_pipeline
+
+        return create_pipeline
+    raise AttributeError(f"module 'paddlex' has no attribute {name!r}")
 
 
 def create_model(

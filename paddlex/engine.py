@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from paddlex.cli import add_config_arguments
 from paddlex.config import load_config, read_loosely
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
 from paddlex.errors import ConfigError, DatasetError, PaddleXError, TrainingInterrupted
@@ -26,18 +27,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_config_arguments(parser, required=True)
     arguments = parser.parse_args(argv)
     return run_config(arguments.config, arguments.override)
-
-
-def add_config_arguments(parser: argparse.ArgumentParser, required: bool) -> None:
-    """Add ``-c`` and ``-o`` to a parser."""
-    parser.add_argument(
-        "-c", "--config", required=required, metavar="FILE",
-        help="the config, for example paddlex/configs/image_anomaly_detection/STFPM.yaml",
-    )  # fmt: skip
-    parser.add_argument(
-        "-o", "--override", action="append", default=[], metavar="KEY=VALUE",
-        help="set one key, for example Global.mode=train; may be repeated",
-    )  # fmt: skip
 
 
 def run_config(path: str, overrides: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,10 @@ def predict_to_folder(
     folder: Path,
     batch_size: int,
     save_coco: bool = False,
+    *,
     video: VideoOptions = ALL_FRAMES,
+    on_result: Callable[[AnomalyResult, Path, Path], None] | None = None,
+    on_error: Callable[[Source, PaddleXError], None] | None = None,
 ) -> dict[str, Any]:
     """Write ``<name>_res.png`` and ``<name>_res.json`` for each image, summary.csv, and coco.json if asked to.
 
@@ -47,6 +50,16 @@ def predict_to_folder(
 
     Images below an input folder keep their sub-folders. An image that cannot be read is logged, counted and left out; what an
     earlier run wrote to ``folder`` is not taken for input.
+
+    Args:
+        predictor: the model.
+        source: files, folders, globs or URLs.
+        folder: where to write; it is made.
+        batch_size: images that the network takes at once.
+        save_coco: also write all regions as one COCO file.
+        video: which frames of a video or camera are judged.
+        on_result: called with each result, its picture and its JSON, when both are written.
+        on_error: called with each image that cannot be read, and the error.
 
     Returns:
         images, anomalous, failed (what could not be read, the first hundred), threshold, and where things are.
@@ -63,6 +76,8 @@ def predict_to_folder(
         logger.error("%s", error)
         if len(failed) < 100:
             failed.append({"input_path": describe(broken), "error": str(error)})
+        if on_error is not None:
+            on_error(broken, error)
 
     count = anomalous = 0
     coco = CocoCollector() if save_coco else None
@@ -87,6 +102,8 @@ def predict_to_folder(
                 coco.add(result, result["input_path"] + place)
             count += 1
             anomalous += result["is_anomalous"]
+            if on_result is not None:
+                on_result(result, image, json_file)
             if stop.signal_number is not None:
                 logger.info("Stopped by signal %d after %d images.", stop.signal_number, count)
                 break

@@ -81,12 +81,22 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     Raises:
         ValueError: the suffix is not an image format that OpenCV writes.
     """
-    try:
-        _, encoded = cv2.imencode(Path(path).suffix, image)
-    except cv2.error as error:
-        raise ValueError(f"the image cannot be encoded as {Path(path).suffix or 'a file without suffix'}") from error
+    encoded = encode_image(Path(path).suffix, image)
     with atomic_path(path, durable=False) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+        temporary.write_bytes(encoded)
+
+
+def encode_image(suffix: str, image: np.ndarray) -> bytes:
+    """The bytes of an image file of uint8 [H, W, 3] BGR, in the format of a suffix such as ``.png``.
+
+    Raises:
+        ValueError: the suffix is not an image format that OpenCV writes.
+    """
+    try:
+        _, encoded = cv2.imencode(suffix, image)
+    except cv2.error as error:
+        raise ValueError(f"the image cannot be encoded as {suffix or 'a file without suffix'}") from error
+    return encoded.tobytes()
 
 
 def _draw_header(canvas: np.ndarray, result: Mapping[str, Any]) -> None:

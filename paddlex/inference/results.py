@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paddlex.errors import MissingPackageError
 from paddlex.inference.postprocess import Limit
 from paddlex.utils.files import atomic_path, write_text
 
@@ -52,12 +53,26 @@ class AnomalyResult(dict):
 
     @property
     def img(self) -> dict[str, Image]:
-        """``{"res": picture}``: the image with the mask outlined beside the heat map, an RGB ``PIL.Image``."""
-        from PIL import Image
+        """``{"res": picture}``: the image with the mask outlined beside the heat map, an RGB ``PIL.Image``.
+
+        Raises:
+            MissingPackageError: Pillow is not installed; nothing else needs it.
+        """
+        try:
+            from PIL import Image
+        except ImportError:
+            what, remedy = "a result's .img needs Pillow", "pip install pillow, or use save_to_img"
+            raise MissingPackageError(what, remedy=remedy) from None
 
         from paddlex.inference.pictures import draw_result
 
         return {"res": Image.fromarray(draw_result(self, self._pixel_limit)[:, :, ::-1])}
+
+    def _repr_png_(self) -> bytes:
+        """The same picture as a PNG file's bytes: Jupyter shows a result so."""
+        from paddlex.inference.pictures import draw_result, encode_image
+
+        return encode_image(".png", draw_result(self, self._pixel_limit))
 
     def print(self, json_format: bool = False, indent: int = 4, ensure_ascii: bool = False) -> None:
         """Print the result without polygons, the mask shortened to its shape; with ``json_format`` as indented JSON."""
