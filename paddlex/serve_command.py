@@ -66,9 +66,9 @@ def run_service(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop."""
     log_to_console()
     try:
-        # the second bound on an image's size, for OpenCV, which reads it when it is imported
-        os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(int(4 * arguments.max_megapixels * 1e6)))
         settings = read_settings(arguments)
+        # the second bound on an image's size, for OpenCV, which reads it when it is imported
+        os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(4 * settings.max_pixels))
         from paddlex.inference.serving.registry import parse_pipelines
         from paddlex.inference.serving.server import run_server
 

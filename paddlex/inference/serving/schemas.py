@@ -23,9 +23,9 @@ Threshold = Annotated[
 
 
 class _Request(BaseModel):
-    """Unknown keys are refused: a misspelt ``threshold`` must not pass for none."""
+    """Unknown keys are refused: a misspelt ``threshold`` must not pass for none. Nor does 0 pass for false."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     model: ModelName = None
     threshold: Threshold = None

@@ -109,6 +109,7 @@ def test_images_of_any_shape_are_judged(
         (b'{"image": 5}', 422, "image: "),
         (b'{"image": "QUJD", "treshold": 2}', 422, "treshold"),
         (b'{"image": "QUJD", "threshold": NaN}', 422, "threshold"),
+        (b'{"image": "QUJD", "visualize": 0}', 422, "visualize"),
         (b'{"image": "QUJD", "model": "other"}', 404, "there is no model 'other'"),
         (b'{"image": "QUJD"}', 415, "unknown format"),
         (b'{"image": ""}', 415, "empty"),
