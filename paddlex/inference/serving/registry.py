@@ -29,6 +29,10 @@ class Predictor(Judge, Protocol):
     backend: Backend
 
 
+#: Batches at work at once, where the backend serves several threads.
+_WORKERS = 2
+
+
 @dataclass(frozen=True)
 class Loaded:
     """What a pipeline is for the service.
@@ -79,6 +83,7 @@ class ServedModel:
             max_batch=settings.max_batch,
             max_wait=settings.batch_wait,
             queue_size=settings.queue_size,
+            workers=_WORKERS if loaded.predictor.backend.is_concurrent else 1,
             observe=metrics.watch_model(name, lambda: self.batcher.depth),
         )
         self._loaded = loaded
