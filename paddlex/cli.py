@@ -57,6 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("--pipeline needs --input")
         if arguments.engine == "ray" and not arguments.save_path:
             parser.error("--engine ray needs --save_path")
+        if arguments.engine == "ray" and arguments.json:
+            parser.error("--json is for --engine local; Ray's results are Parquet files in --save_path")
+        if arguments.engine == "local" and (arguments.ray_address or arguments.workers or arguments.shard_size):
+            parser.error("--ray_address, --workers and --shard_size are for --engine ray")
         from paddlex.pipeline_command import run_pipeline
 
         return run_pipeline(arguments)
@@ -111,7 +115,12 @@ def _add_scale_out_arguments(parser: argparse.ArgumentParser) -> None:
     add("--engine", choices=("local", "ray"), default="local", help="where the pipeline runs (default: local)")
     add("--ray_address", metavar="HOST:PORT", help="a running Ray cluster; without it one is started on this machine")
     add("--workers", type=_count, metavar="N", help="models that work at once (default: one a GPU, or one a core)")
-    add("--shard_size", type=_count, metavar="N", help="images that are judged, and saved, as one piece (default: 256)")
+    add(
+        "--shard_size",
+        type=_count,
+        metavar="N",
+        help="images that are judged, and saved, as one piece (default: by the number of images)",
+    )
 
 
 def _count(text: str) -> int:

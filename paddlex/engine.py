@@ -175,6 +175,7 @@ def predict(config: Config) -> Result:
     """Judge images: a picture and a JSON for each, and a summary."""
     from paddlex.inference.batch_job import predict_to_folder
     from paddlex.inference.predictor import AnomalyPredictor
+    from paddlex.inference.video import VideoOptions
 
     options = config.Predict
     if not options.input:
@@ -188,10 +189,12 @@ def predict(config: Config) -> Result:
         threshold=options.threshold,
         target_fpr=options.target_fpr,
         min_area=options.min_area,
+        tiling=options.tiling.given(),
     )
     return predict_to_folder(
-        predictor, options.input, config.output / "predict", options.batch_size, save_coco=options.save_coco
-    )
+        predictor, options.input, config.output / "predict", options.batch_size,
+        save_coco=options.save_coco, video=VideoOptions(options.video.every, options.video.max_frames),
+    )  # fmt: skip
 
 
 MODES: dict[str, Callable[[Config], Result]] = {

@@ -130,7 +130,7 @@ def _run_on_ray(arguments: argparse.Namespace) -> int:
             "images a second": f"{done.images_per_second:.1f}",
             "saved to": arguments.save_path,
         },
-        to_stderr=arguments.json,
+        to_stderr=False,
     )
     return _status(arguments, done.anomalous, done.failed)
 

@@ -14,6 +14,8 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -97,18 +99,36 @@ def test_json_is_one_object_an_image_and_nothing_else_on_standard_output(run, tr
     assert "images a second" in err
 
 
-def test_lines_come_as_the_images_are_judged(trained: Path, val: Path, tmp_path: Path) -> None:
-    """The first line arrives while an input that never ends is still being read."""
-    shutil.copy(val / "bent" / "000.jpg", tmp_path / "a.jpg")
-    os.mkfifo(tmp_path / "b.jpg")  # opening it for reading blocks until somebody writes
-    command = [sys.executable, "-m", "paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(trained)]
-    command += ["--device", "cpu", "--json", "--input", str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT) as process:
-        assert process.stdout is not None
-        try:
-            assert json.loads(process.stdout.readline())["input_path"] == str(tmp_path / "a.jpg")
-        finally:
-            process.kill()
+def test_a_line_comes_as_soon_as_its_image_is_judged(trained: Path, val: Path) -> None:
+    """The first line arrives while the second image is still on its way."""
+    first_line_is_here = threading.Event()
+    content = (val / "bent" / "000.jpg").read_bytes()
+
+    class SlowServer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/2.jpg":
+                first_line_is_here.wait(60)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        urls = [f"http://127.0.0.1:{server.server_port}/{number}.jpg" for number in (1, 2)]
+        command = [sys.executable, "-m", "paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(trained)]
+        command += ["--device", "cpu", "--json", "--input", *urls]
+        environment = {**os.environ, "no_proxy": "127.0.0.1"}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["input_path"] == urls[0]
+            assert not first_line_is_here.is_set()
+            first_line_is_here.set()
+            assert json.loads(process.stdout.readline())["input_path"] == urls[1]
+        server.shutdown()
+    assert process.returncode == 0
 
 
 def test_a_progress_bar_is_drawn_on_a_terminal_and_nowhere_else(trained: Path, val: Path, tmp_path: Path) -> None:
@@ -183,7 +203,7 @@ def test_status_1_tells_of_an_image_that_nobody_judged(run, val: Path, tmp_path:
     options = ["--save_path", tmp_path / "out"] if saving else []
     status, out, err = run("--input", tmp_path, "--json", "--fail_on_anomaly", "--threshold", 0, *options)
     assert status == 1
-    good, broken = (json.loads(line) for line in out.splitlines())
+    good, broken = sorted((json.loads(line) for line in out.splitlines()), key=lambda row: row["input_path"])
     assert good["error"] is None
     assert broken["input_path"] == str(tmp_path / "broken.jpg")
     assert broken["is_anomalous"] is None
@@ -223,8 +243,13 @@ def test_status_1_and_one_line_for_what_cannot_be_done(run, options: list[str], 
         ([], "give --pipeline"),
         (["--pipeline", "anomaly_detection"], "--pipeline needs --input"),
         (["--pipeline", "anomaly_detection", "--input", "a", "--engine", "ray"], "--engine ray needs --save_path"),
+        (
+            ["--pipeline", "x", "--input", "a", "--engine", "ray", "--save_path", "b", "--json"],
+            "--json is for --engine local",
+        ),
         (["--pipeline", "anomaly_detection", "--input", "a", "--threshold", "1", "--target_fpr", "0.1"], "not allowed"),
         (["--pipeline", "anomaly_detection", "--input", "a", "--treshold", "1"], "unrecognized arguments"),
+        (["--pipeline", "x", "--input", "a", "--workers", "2"], "--workers and --shard_size are for --engine ray"),
         (["--pipeline", "anomaly_detection", "--input", "a", "--workers", "0", "--engine", "ray"], "invalid"),
     ],
 )

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ImageReadError, MissingPackageError, PaddleXError, ScaleOutError
+from paddlex.inference.archive import MANIFEST
 from paddlex.inference.buckets import is_bucket, open_bucket
 from paddlex.inference.inputs import decode_image, read_image
 from paddlex.inference.model_folder import ModelFolder, open_model_folder
@@ -66,7 +67,7 @@ class Outcome:
         images: judged, by all runs; ``anomalous`` of them are.
         failed: could not be judged.
         before: images that earlier runs had done (judged or failed).
-        workers: how many worked.
+        workers: how many worked; 0 if there was nothing to do.
         images_per_second: of this run, the start of the cluster and of the workers included.
     """
 
@@ -110,13 +111,15 @@ def judge_on_ray(job: ScaleOut, inputs: Sequence[str], save_path: str) -> Outcom
         logger.info("%d images are in %s already and are not judged again.", before, save_path)
     pending = list_pending(inputs, done.paths)
     images = sum(len(place.paths) for place in pending)
-    with _cluster(job) as (workers, resources):
-        shards = list(cut(pending, workers, job.shard_size))
-        workers = min(workers, max(len(shards), 1))
-        counted = _run(shards, workers, resources, {
-            "config": config, "files": ray.put(files), "device": job.device, "save_path": save_path, "made_by": made_by,
-            "attempts": ray.remote(num_cpus=0)(_Attempts).remote(),
-        })  # fmt: skip
+    counted, workers = {"anomalous": 0, "failed": 0}, 0
+    if images:
+        with _cluster(job) as (workers, resources):
+            shards = list(cut(pending, workers, job.shard_size))
+            workers = min(workers, len(shards))
+            counted = _run(shards, workers, resources, {
+                "config": config, "files": ray.put(files), "device": _of_a_worker(job.device), "save_path": save_path,
+                "made_by": made_by, "attempts": ray.remote(num_cpus=0)(_Attempts).remote(),
+            })  # fmt: skip
     failed = done.failed + counted["failed"]
     judged = before + images - failed
     if not judged:
@@ -155,7 +158,7 @@ class _Judge:
         made_by: Mapping[str, Any],
         attempts: ray.actor.ActorHandle,
     ) -> None:
-        cv2.setNumThreads(1)  # as many workers as cores: more threads would only wait for each other
+        cv2.setNumThreads(1)  # there are as many workers as cores: more threads would only wait for each other
         self._config, self._files, self._device = config, files, device
         self._save_path, self._made_by, self._attempts = save_path, made_by, attempts
         self._buckets: dict[str, Any] = {}
@@ -167,7 +170,8 @@ class _Judge:
         self._folder = tempfile.TemporaryDirectory(prefix="paddlex-model-")
         for name, content in ray.get(self._files).items():
             (Path(self._folder.name) / name).write_bytes(content)
-        return AnomalyDetectionPipeline(replace(self._config, model_dir=self._folder.name), self._device, quiet=True)
+        config = replace(self._config, model_dir=self._folder.name)
+        return AnomalyDetectionPipeline(config, self._device, threads=1, quiet=True)
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
         """Judge the one shard of a batch; returns its counts, or what makes it useless to go on, in one row."""
@@ -218,11 +222,9 @@ def _run(
     shards: Sequence[Shard], workers: int, resources: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> dict[str, int]:
     """Let the workers judge the shards; returns the sums of what they counted."""
-    counted = {"images": 0, "anomalous": 0, "failed": 0}
-    if not shards:
-        return counted
     import ray
 
+    counted = {"images": 0, "anomalous": 0, "failed": 0}
     tasks = ray.data.from_items([asdict(shard) for shard in shards], override_num_blocks=min(len(shards), 10_000))
     judged = tasks.map_batches(
         _Judge,
@@ -269,6 +271,11 @@ def _cluster(job: ScaleOut) -> Iterator[tuple[int, dict[str, Any]]]:
             ray.shutdown()
 
 
+def _of_a_worker(device: str | None) -> str | None:
+    """The device as a worker must name it: Ray shows it one GPU, which then is number 0 whatever it is to others."""
+    return "gpu" if (device or "").startswith("gpu") else device
+
+
 def _require_ray() -> None:
     try:
         import pyarrow  # noqa: F401
@@ -279,7 +286,9 @@ def _require_ray() -> None:
 
 
 def _files_of(folder: ModelFolder) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.path.iterdir()) if path.is_file()}
+    """The model's files by name, but for what an archive says of itself: the same model is the same files."""
+    paths = (path for path in sorted(folder.path.iterdir()) if path.is_file() and path.name != MANIFEST)
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def _made_by(config: PipelineConfig, folder: ModelFolder, files: Mapping[str, bytes]) -> dict[str, Any]:

@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
@@ -144,7 +146,17 @@ def test_a_second_run_does_nothing_again(run, job: ScaleOut, photos: Path) -> No
     assert again.before == first.images + first.failed
 
 
-def test_a_killed_run_is_gone_on_with(cluster: str, job: ScaleOut, trained: Path, images, tmp_path: Path) -> None:
+def kill_a_worker(it_is_time: Callable[[], bool]) -> None:
+    """Kill one of the processes that hold a model, in the middle of the work."""
+    while not it_is_time():
+        time.sleep(0.01)
+    worker = next(process for process in psutil.process_iter() if process.name().startswith("ray::MapWorker"))
+    worker.kill()
+
+
+def test_a_killed_run_is_gone_on_with_even_if_a_worker_dies(
+    cluster: str, job: ScaleOut, trained: Path, images, tmp_path: Path
+) -> None:
     (tmp_path / "in").mkdir()
     for number in range(120):
         shutil.copy(images[number % len(images)], tmp_path / "in" / f"{number}.jpg")
@@ -161,8 +173,11 @@ def test_a_killed_run_is_gone_on_with(cluster: str, job: ScaleOut, trained: Path
     time.sleep(1)  # its worker may finish the shard that it has begun
     done = {path: path.stat().st_mtime_ns for path in output.glob("part-*")}
     assert 2 <= len(done) < 120
-    outcome = judge_on_ray(replace(job, shard_size=None), [str(tmp_path / "in")], str(output))
-    assert outcome.before == len(done)
+    killer = threading.Thread(target=kill_a_worker, args=(lambda: len(list(output.glob("part-*"))) > len(done) + 2,))
+    killer.start()
+    outcome = judge_on_ray(replace(job, shard_size=5), [str(tmp_path / "in")], str(output))
+    killer.join()
+    assert (outcome.before, outcome.images, outcome.failed) == (len(done), 120, 0)
     assert set(rows_of(output)) == {str(path) for path in (tmp_path / "in").iterdir()}
     assert {path: path.stat().st_mtime_ns for path in done} == done
 

@@ -18,6 +18,7 @@ class AnomalyDetectionPipeline:
     Args:
         config: the settings.
         device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
+        threads: CPU threads to use; None for ``OMP_NUM_THREADS``, or all cores.
         quiet: do not log which model runs where.
 
     Attributes:
@@ -30,13 +31,16 @@ class AnomalyDetectionPipeline:
         DeviceError: the device is not there.
     """
 
-    def __init__(self, config: PipelineConfig, device: str | None = None, quiet: bool = False) -> None:
+    def __init__(
+        self, config: PipelineConfig, device: str | None = None, *, threads: int | None = None, quiet: bool = False
+    ) -> None:
         self.config = config
         self.predictor = AnomalyPredictor(
             official_model_folder(config.model_name) if config.model_dir is None else config.model_dir,
             model_name=config.model_name,
             device=device,
             run_mode="auto" if config.use_hpip else config.run_mode,
+            threads=threads,
             threshold=config.threshold,
             target_fpr=config.target_fpr,
             min_area=config.min_area,
