@@ -1,4 +1,4 @@
-"""STFPM as the paper trains it, written in plain PyTorch: a contestant of time_to_quality.py, run by it in torch's own environment.
+"""STFPM as the paper trains it, in plain PyTorch: a contestant of time_to_quality.py, run in torch's own environment.
 
 It imports nothing of this project. The images, the teacher and the student's first weights come in an .npz file, so that all
 contestants start alike.

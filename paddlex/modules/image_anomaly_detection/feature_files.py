@@ -26,9 +26,9 @@ _SHARE_OF_FREE_DISK = 0.5
 class FeatureFiles:
     """A folder of features, one ``<name>.npy`` an image: a record with a field for each layer.
 
-    A name is a digest of all that the features depend on: the teacher's weights, the image as the network sees it (so the file's
-    content and every step of the transform), the version of Paddle and its threads, which decide how sums are rounded. What has
-    changed is therefore not found; it is deleted when the room is needed, the longest unused first.
+    A name is a digest of all that the features depend on: the teacher's weights, the image as the network sees it (so the
+    file's content and every step of the transform), the version of Paddle and its threads, which decide how sums are rounded.
+    Features of what has changed are not found; they are deleted when the room is needed, the longest unused first.
 
     A folder that cannot be written, or a full disk, costs time and not the training: a warning, and nothing more is kept.
 
@@ -55,7 +55,7 @@ class FeatureFiles:
             self._teacher = _digest_of_teacher(network)
         digest = hashlib.blake2b(self._teacher, digest_size=20)
         digest.update(str(image.shape).encode())
-        digest.update(np.ascontiguousarray(image))
+        digest.update(image.tobytes())
         return digest.hexdigest()
 
     def read(self, name: str) -> list[np.ndarray] | None:
@@ -115,5 +115,5 @@ def _digest_of_teacher(network: nn.Layer) -> bytes:
     digest.update(f"{paddle.device.get_device()} {network.teacher.layers}".encode())
     for name, tensor in network.teacher.state_dict().items():
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(tensor.numpy()))
+        digest.update(tensor.numpy().tobytes())
     return digest.digest()

@@ -23,9 +23,9 @@ from paddlex.modules.image_anomaly_detection.checkpoint import (
 )
 from paddlex.modules.image_anomaly_detection.completion import Completion
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, Sample, read_samples
+from paddlex.modules.image_anomaly_detection.feature_files import FeatureFiles
 from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.modules.image_anomaly_detection.feature_files import FeatureFiles
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures

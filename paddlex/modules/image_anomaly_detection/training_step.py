@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import Literal
 
 import paddle
 
@@ -19,17 +20,20 @@ from paddlex.utils.logging import logger
 _LOSS_SCALE = 1024.0
 
 
+MixedPrecision = Literal["bfloat16", "float16"]
+
+
 class TrainingStep:
     """Moves a run on by one batch.
 
     Args:
         run: its student, optimiser, smoothed weights and progress change.
         ema_decay: of the smoothed weights.
-        amp: ``bfloat16`` or ``float16``: what the student's convolutions compute in on a GPU; weights, batch statistics and loss
-            stay float32. On a CPU Paddle trains in float32 whatever is asked for, and a warning says so.
+        amp: ``bfloat16`` or ``float16``: what the student's convolutions compute in on a GPU; weights, batch statistics and
+            the loss stay float32. On a CPU Paddle trains in float32 whatever is asked for, and a warning says so.
     """
 
-    def __init__(self, run: Run, ema_decay: float, amp: str | None = None) -> None:
+    def __init__(self, run: Run, ema_decay: float, amp: MixedPrecision | None = None) -> None:
         self._run, self._ema_decay = run, ema_decay
         self._dtype = amp if _is_on_gpu() else None
         if amp != self._dtype:
@@ -71,7 +75,7 @@ class TrainingStep:
             TrainingError: one of them is not a number; it names the first such step.
         """
         progress = self._run.progress
-        values = paddle.stack(self._losses).tolist() if self._losses else []
+        values: list[float] = paddle.stack(self._losses).numpy().tolist() if self._losses else []
         self._losses.clear()
         for step, value in enumerate(values, progress.step - len(values) + 1):
             check_finite(value, f"in step {step}")

@@ -34,10 +34,10 @@ def feature_matching_loss(teacher: Sequence[paddle.Tensor], student: Sequence[pa
 def _half_distance(teacher: paddle.Tensor, student: paddle.Tensor) -> paddle.Tensor:
     """``0.5 * squared_distance(teacher, normalise(student))`` for training: [N, C, h, w] twice -> [N, 1, h * w].
 
-    Multiplied out, |t - s/|s||^2 = |t|^2 - 2 t.s/|s| + |s|^2/|s|^2: the features are then read by three sums over channels and by
-    nothing else, neither here nor in the backward pass. The sums are products with a row of ones, because on a CPU Paddle's
-    matrix product is several times as fast as its sums and broadcasts along an inner axis. It rounds to about 1e-7, as good
-    as the plain form for a mean of thousands of positions, but not for telling two nearly equal vectors apart.
+    Multiplied out, |t - s/|s||^2 = |t|^2 - 2 t.s/|s| + |s|^2/|s|^2: only three sums over channels read the features, here and
+    in the backward pass. The sums are products with a row of ones, because on a CPU Paddle's matrix product is several times
+    as fast as its sums and broadcasts along an inner axis. An error of about 1e-7 at each position does not matter to a mean of
+    thousands, but would to the map, where good positions are near zero.
     """
     batch, channels = student.shape[:2]
     teacher, student = teacher.reshape([batch, channels, -1]), student.reshape([batch, channels, -1])
