@@ -6,13 +6,15 @@ Nothing heavy is imported until it is used.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "create_model"]
 
 if TYPE_CHECKING:
     from paddlex.inference.predictor import AnomalyPredictor
+    from paddlex.inference.tiling import Tiling
 
 
 def create_model(
@@ -20,22 +22,28 @@ def create_model(
     model_dir: str | os.PathLike[str] | None = None,
     device: str | None = None,
     *,
-    run_mode: str = "auto",
+    backend: str = "auto",
+    threads: int | None = None,
     threshold: float | None = None,
     target_fpr: float | None = None,
     min_area: float | None = None,
+    tiling: Tiling | Mapping[str, Any] | int | None = None,
 ) -> AnomalyPredictor:
     """Load a model that is ready to judge images.
 
     Args:
         model_name: what the model must be, such as ``STFPM``.
-        model_dir: an inference folder, or the output folder of a training run; None fetches PaddleX's official model
-            once and keeps it in the cache.
+        model_dir: an inference folder, an exported .tar, or the output folder of a training run; None fetches PaddleX's
+            official model once and keeps it in the cache.
         device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
-        run_mode: how the network is run: ``auto``, ``paddle`` or ``mkldnn``.
+        backend: what runs the network, one of the names of ``Predict.kernel_option.run_mode``: ``auto`` (the fastest that is
+            installed), ``onnx``, ``openvino``, ``mkldnn``, ``paddle`` and others.
+        threads: CPU threads to use; None for all cores.
         threshold: another limit for the raw image score than the model's own.
         target_fpr: instead of a threshold, the share of good parts that may be called anomalous.
-        min_area: share of the image below which an anomalous region is left out.
+        min_area: share of the image (of a tile, with tiling) below which an anomalous region is left out.
+        tiling: scan large images in tiles, ``{"tile_size": 256, "overlap": 0.25}`` or the tile size alone; None as the model
+            was made, 0 not at all. A model should be trained with it, see docs/large_images.md.
 
     Returns:
         A predictor; its ``predict(input, batch_size=1)`` yields results.
@@ -53,8 +61,10 @@ def create_model(
         folder,
         model_name=model_name,
         device=device,
-        run_mode=run_mode,
+        run_mode=backend,
+        threads=threads,
         threshold=threshold,
         target_fpr=target_fpr,
         min_area=min_area,
+        tiling=tiling,
     )
