@@ -41,29 +41,29 @@ class TeacherFeatures:
         """
         if keys is None:
             return self._compute(images)
-        found = [self._find(key, image) for key, image in zip(keys, images, strict=True)]
+        found = [self._find(key, images, number) for number, key in enumerate(keys)]
         known = [layers for layers in found if layers is not None]
         if len(known) == len(found):
             return [paddle.stack(layer) for layer in zip(*known, strict=True)]
         features = self._compute(images)
         for number, key in enumerate(keys):
             if found[number] is None:
-                self._keep(key, images[number], [layer[number] for layer in features])
+                self._keep(key, images, number, [layer[number] for layer in features])
         return features
 
     def _compute(self, images: paddle.Tensor) -> list[paddle.Tensor]:
         features: list[paddle.Tensor] = self._network.teacher_features(images)
         return features
 
-    def _find(self, key: Hashable, image: paddle.Tensor) -> list[paddle.Tensor] | None:
+    def _find(self, key: Hashable, images: paddle.Tensor, number: int) -> list[paddle.Tensor] | None:
         if key in self._kept:
             return self._kept[key]
         if self._files is None or not self._is_full:
             return None
-        layers = self._files.read(self._name(key, image, self._files))
+        layers = self._files.read(self._name(key, images, number, self._files))
         return None if layers is None else [paddle.to_tensor(layer) for layer in layers]
 
-    def _keep(self, key: Hashable, image: paddle.Tensor, layers: Sequence[paddle.Tensor]) -> None:
+    def _keep(self, key: Hashable, images: paddle.Tensor, number: int, layers: Sequence[paddle.Tensor]) -> None:
         size = sum(layer.size * layer.element_size() for layer in layers)
         if size <= self._free_bytes:
             self._kept[key] = [layer.clone() for layer in layers]
@@ -71,9 +71,9 @@ class TeacherFeatures:
             return
         self._is_full = True
         if self._files is not None:
-            self._files.write(self._name(key, image, self._files), [layer.numpy() for layer in layers])
+            self._files.write(self._name(key, images, number, self._files), [layer.numpy() for layer in layers])
 
-    def _name(self, key: Hashable, image: paddle.Tensor, files: FeatureFiles) -> str:
+    def _name(self, key: Hashable, images: paddle.Tensor, number: int, files: FeatureFiles) -> str:
         if key not in self._names:
-            self._names[key] = files.name_of(self._network, image.numpy())
+            self._names[key] = files.name_of(self._network, images[number].numpy())
         return self._names[key]
