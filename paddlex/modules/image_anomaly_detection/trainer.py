@@ -26,10 +26,10 @@ from paddlex.modules.image_anomaly_detection.checkpoint_store import (
 from paddlex.modules.image_anomaly_detection.completion import Completion
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
 from paddlex.modules.image_anomaly_detection.early_stopping import stops_early
+from paddlex.modules.image_anomaly_detection.feature_files import FeatureFiles
 from paddlex.modules.image_anomaly_detection.held_out import HeldOutLoss, hold_out
 from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.resume import resume
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
@@ -37,13 +37,14 @@ from paddlex.modules.image_anomaly_detection.tiles import into_tiles
 from paddlex.modules.image_anomaly_detection.train_curve import draw_train_curve
 from paddlex.modules.image_anomaly_detection.train_result import TRAIN_CURVE
 from paddlex.modules.image_anomaly_detection.training_clock import TrainingClock
+from paddlex.modules.image_anomaly_detection.training_step import TrainingStep
 from paddlex.modules.image_anomaly_detection.trouble import (
     check_divergence,
-    check_finite,
     warn_of_images,
     warn_of_learning,
 )
 from paddlex.modules.image_anomaly_detection.visual_log import VisualLog, choose_samples
+from paddlex.utils.downloads import cache_folder
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
 from paddlex.utils.signals import StopRequest
@@ -86,10 +87,12 @@ class Trainer:
         self.run = _new_run(config, samples)
         self.fit = ImageBatches(self.fit_samples, self.run.card.transform, augmentation=augmentation)
         self.held_out = ImageBatches(self.held_out_samples, self.run.card.transform)
-        held_out_features = TeacherFeatures(self.run.network)
-        # an augmented image is another one in every epoch: nothing may be kept
-        self.teacher_features = TeacherFeatures(self.run.network, 0) if augmentation else held_out_features
-        self.held_out_loss = HeldOutLoss(self.run.network, self.held_out, held_out_features, self.options.batch_size)
+        files = FeatureFiles(cache_folder() / "teacher_features")
+        self.teacher_features = TeacherFeatures(self.run.network, files=files)
+        self.held_out_loss = HeldOutLoss(
+            self.run.network, self.held_out, self.teacher_features, self.options.batch_size
+        )
+        self.step = TrainingStep(self.run, self.options.ema_decay, self.options.amp)
         self.completion = Completion(config, device, self.held_out)
         self.checkpoints = CheckpointStore(self.output / CHECKPOINTS, self.options.keep_checkpoints)
         self.visual_log = self._visual_log(config) if self.options.visualdl else None
@@ -126,11 +129,11 @@ class Trainer:
                 batches = self._batches(progress.epoch)[progress.batch :]
                 for numbers, images in zip(batches, self.fit(batches, progress.epoch), strict=True):
                     rate = self._learning_rate(progress.step)
-                    loss = self._step(numbers, images, rate)
+                    self._step(numbers, images, rate)
                     bar.update()
                     clock.count(len(numbers))
                     if progress.step % self.options.log_interval == 0:
-                        self._log_step(total_steps, loss, rate, clock)
+                        self._log_step(total_steps, rate, clock)
                     if stop.signal_number is not None:
                         self._interrupt(stop.signal_number)
                     if self._is_time_to_save():
@@ -145,12 +148,12 @@ class Trainer:
         constant = [*self.fit.constant(), *self.held_out.constant()]
         for warning in warn_of_images(len(self.photos), constant):
             self._warn(warning)
-        if not self.options.augment:
-            # not as the steps come by: how the last bits are rounded may depend on the batch, and with it on where a run
-            # was interrupted
-            batches = consecutive(len(self.fit_samples), self.options.batch_size)
-            for numbers, images in zip(batches, self.fit(batches), strict=True):
-                self.teacher_features([("fit", n) for n in numbers], paddle.to_tensor(images))
+        # one by one, and not as the steps come by: in which batch an image is may decide how the last bits of its features
+        # are rounded, and the batches of a resumed run are others
+        for name, images in (("held out", self.held_out), *(() if self.options.augment else (("fit", self.fit),))):
+            batches = consecutive(len(images), 1)
+            for (number,), image in zip(batches, images(batches), strict=True):
+                self.teacher_features([(name, number)], paddle.to_tensor(image))
 
     def _begin(self) -> None:
         """Start a new run."""
@@ -173,26 +176,17 @@ class Trainer:
             step, self.total_steps, options.learning_rate, options.lr_schedule, options.warmup_steps
         )
 
-    def _step(self, numbers: Sequence[int], images: np.ndarray, rate: float) -> float:
-        """One step of the optimiser; returns the loss."""
-        run = self.run
+    def _step(self, numbers: Sequence[int], images: np.ndarray, rate: float) -> None:
+        """One step of the optimiser."""
         x = paddle.to_tensor(images)
-        loss = feature_matching_loss(self.teacher_features([("fit", n) for n in numbers], x), run.network.student(x))
-        value = float(loss)
-        check_finite(value, f"in step {run.progress.step + 1}")
-        run.optimiser.set_lr(rate)
-        loss.backward()
-        run.optimiser.step()
-        run.optimiser.clear_grad()
-        run.update_ema(self.options.ema_decay)
-        run.progress.step += 1
-        run.progress.batch += 1
-        run.progress.loss_sum += value
-        return value
+        # an augmented image is another one in every epoch
+        keys = None if self.options.augment else [("fit", number) for number in numbers]
+        self.step(x, self.teacher_features(keys, x), rate)
 
     def _finish_epoch(self) -> None:
         """Count the epoch; every ``eval_interval`` and at the end evaluate, keep the best model, save a checkpoint."""
         options, progress = self.options, self.run.progress
+        self.step.settle()
         train_loss = progress.loss_sum / max(1, progress.batch)
         progress.epoch, progress.batch, progress.loss_sum = progress.epoch + 1, 0, 0.0
         if progress.epoch % options.eval_interval and progress.epoch != options.epochs_iters:
@@ -255,6 +249,7 @@ class Trainer:
         return minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes
 
     def _save_checkpoint(self) -> Path:
+        self.step.settle()  # a loss that is not a number is found before it is saved
         if self.visual_log is not None:
             self.visual_log.flush()
         folder = self.checkpoints.save(self.run)
@@ -276,8 +271,8 @@ class Trainer:
         logger.warning("%s", text)
         self.warnings.append(text)
 
-    def _log_step(self, total_steps: int, loss: float, rate: float, clock: TrainingClock) -> None:
-        progress = self.run.progress
+    def _log_step(self, total_steps: int, rate: float, clock: TrainingClock) -> None:
+        progress, loss = self.run.progress, self.step.settle()
         if self.visual_log is not None:
             self.visual_log.step(progress.step, loss, rate)
         logger.info(
