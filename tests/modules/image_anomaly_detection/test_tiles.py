@@ -188,7 +188,7 @@ def test_the_scores_of_the_thresholds_are_those_that_predict_gives(tiled_run, su
     config = tiled_run.options.model_copy(deep=True)
     config.calibration.fusion = "product"
     whole = Config.model_validate({"Global": {"dataset_dir": str(surfaces)}, "Train": config.model_dump()})
-    calibration = Completion(whole, "cpu", tiled_run.held_out).complete(tiled_run.run.network, folder)
+    calibration = Completion(whole, "cpu", tiled_run.held_out).complete(tiled_run.run.network, folder, folder)
     held_out = {str(tile.image_path) for tile in tiled_run.held_out_samples}
     results = list(create_model("STFPM", folder / "inference", device="cpu").predict(sorted(held_out)))
     np.testing.assert_allclose(calibration.scores, sorted(result["raw_score"] for result in results), rtol=1e-3)
