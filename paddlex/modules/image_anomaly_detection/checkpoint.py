@@ -35,6 +35,7 @@ class Progress:
         best_score: the best selection score so far (higher is better), None before the first evaluation.
         best_epoch: the epoch that it was reached after.
         history: one dict an evaluation: epoch, step, train_loss, held_out_loss, maybe image_auroc.
+        processes: how many processes made the last step together.
     """
 
     step: int = 0
@@ -44,6 +45,7 @@ class Progress:
     best_score: float | None = None
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    processes: int = 1
 
 
 @dataclass

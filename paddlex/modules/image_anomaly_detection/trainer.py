@@ -24,9 +24,11 @@ from paddlex.modules.image_anomaly_detection.checkpoint import (
 )
 from paddlex.modules.image_anomaly_detection.completion import Completion
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, Sample, read_samples
+from paddlex.modules.image_anomaly_detection.distributed import Shard, World, divide
 from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
+from paddlex.modules.image_anomaly_detection.parallel_step import ParallelStep
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
 from paddlex.utils.files import atomic_directory
@@ -38,7 +40,7 @@ BEST_MODEL = "best_model"
 CHECKPOINTS = "checkpoints"
 
 #: What may change between the parts of one run without changing its result.
-_FREE_SETTINGS = {"resume_path", "pretrain_weight_path", "log_interval", "keep_checkpoints", "calibration"}
+_FREE_SETTINGS = {"resume_path", "pretrain_weight_path", "log_interval", "keep_checkpoints", "calibration", "processes"}
 
 
 class Trainer:
@@ -47,14 +49,15 @@ class Trainer:
     Args:
         config: the whole config; Train and Global are read.
         device: the resolved device's name.
+        world: the processes that train together; alone by default. The first one alone writes files.
 
     Raises:
         DatasetError, WeightsError: what is needed cannot be read.
-        TrainingError: too few images.
+        TrainingError: too few images, or the processes were started with different settings.
     """
 
-    def __init__(self, config: Config, device: str) -> None:
-        self.options, self.output = config.Train, config.output
+    def __init__(self, config: Config, device: str, world: World | None = None) -> None:
+        self.options, self.output, self.world = config.Train, config.output, world or World()
         paddle.seed(self.options.seed)
         samples = read_samples(config.Global.dataset_dir or "", TRAIN_LIST)
         holdout_percent = self.options.calibration.holdout_percent
@@ -65,6 +68,9 @@ class Trainer:
         self.held_out = ImageBatches(self.held_out_samples, self.run.card.transform)
         self.teacher_features = TeacherFeatures(self.run.network)
         self.completion = Completion(config, device, self.held_out)
+        self.run.progress.processes = self.world.size
+        self.world.check_same(self.run.settings)
+        self.step = ParallelStep(self.run, self.world, self.teacher_features)
 
     def train(self) -> dict[str, Path]:
         """Train, choose the best model on held-out normal images, calibrate it and export it.
@@ -72,7 +78,7 @@ class Trainer:
         Writes below ``Global.output``: checkpoints/step_…/ and best_model/, each with model.* and inference/.
 
         Returns:
-            The two folders: {best, last_1}.
+            The two folders: {best, last_1}; in all but the first of several processes, none.
 
         Raises:
             ImageReadError: an image that cannot be read.
@@ -80,7 +86,7 @@ class Trainer:
             TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint was saved first.
         """
         if self.options.resume_path:
-            self._resume(find_checkpoint(self.options.resume_path))
+            self._resume(self.options.resume_path)
         progress = self.run.progress
         steps_per_epoch = len(self._batches(epoch=0))
         total_steps = steps_per_epoch * self.options.epochs_iters
@@ -88,19 +94,18 @@ class Trainer:
         with StopRequest() as stop, progress_bar(total_steps, progress.step, "Train", "step") as bar:
             while progress.epoch < self.options.epochs_iters:
                 batches = self._batches(progress.epoch)[progress.batch :]
-                for numbers, images in zip(batches, self.fit(batches), strict=True):
+                shards = [self.world.shard(batch) for batch in batches]
+                for shard, images in zip(shards, self.fit([shard.numbers for shard in shards]), strict=True):
                     rate = self._learning_rate(total_steps)
-                    loss = self._step(numbers, images, rate)
+                    loss = self._step(shard, images, rate)
                     bar.update()
-                    clock.count(len(numbers))
+                    clock.count(shard.total)
                     if progress.step % self.options.log_interval == 0:
                         self._log_step(total_steps, loss, rate, clock)
-                    if stop.signal_number is not None:
-                        self._interrupt(stop.signal_number)
+                    self._stop_if_asked(stop)
                 self._finish_epoch()
-                if stop.signal_number is not None:
-                    self._interrupt(stop.signal_number)
-            return self._finish()  # a signal that comes now is too late to stop what takes seconds
+                self._stop_if_asked(stop)
+            return self._finish() if self.world.is_main else {}  # a signal that comes now is too late to stop what takes seconds
 
     def _batches(self, epoch: int) -> list[list[int]]:
         return shuffled(len(self.fit_samples), self.options.batch_size, self.options.seed, epoch)
@@ -111,17 +116,11 @@ class Trainer:
             self.run.progress.step, total_steps, options.learning_rate, options.lr_schedule, options.warmup_steps
         )
 
-    def _step(self, numbers: Sequence[int], images: np.ndarray, rate: float) -> float:
+    def _step(self, shard: Shard, images: np.ndarray, rate: float) -> float:
         """One step of the optimiser; returns the loss."""
         run = self.run
-        x = paddle.to_tensor(images)
-        loss = feature_matching_loss(self.teacher_features([("fit", n) for n in numbers], x), run.network.student(x))
-        value = float(loss)
+        value = self.step(shard, images, rate)
         _check_finite(value, f"in step {run.progress.step + 1}")
-        run.optimiser.set_lr(rate)
-        loss.backward()
-        run.optimiser.step()
-        run.optimiser.clear_grad()
         run.update_ema(self.options.ema_decay)
         run.progress.step += 1
         run.progress.batch += 1
@@ -139,19 +138,22 @@ class Trainer:
         entry["held_out_loss"] = self._held_out_loss()
         score = -entry["held_out_loss"]
         if options.best_by == "auroc":
-            score = entry["image_auroc"] = self.completion.validation_auroc(self.run.network, self.run.card)
+            score = entry["image_auroc"] = self.world.by_main(
+                lambda: self.completion.validation_auroc(self.run.network, self.run.card)
+            )
         progress.history.append(entry)
         figures = ", ".join(f"{key} {value:.4f}" for key, value in entry.items() if isinstance(value, float))
         logger.info("Epoch %d/%d: %s.", progress.epoch, options.epochs_iters, figures)
         if progress.best_score is None or score > progress.best_score:
             progress.best_score, progress.best_epoch = score, progress.epoch
-            self.run.save(self.output / BEST_MODEL)
+            self.world.by_main(lambda: self.run.save(self.output / BEST_MODEL))
         self._save_checkpoint()
 
     def _held_out_loss(self) -> float:
         """The mean loss over the held-out images, with the batch statistics frozen."""
         self.run.network.eval()
-        batches = consecutive(len(self.held_out_samples), self.options.batch_size)
+        mine = divide(range(len(self.held_out_samples)), self.world.size)[self.world.rank]
+        batches = [[mine[place] for place in batch] for batch in consecutive(len(mine), self.options.batch_size)]
         total, peaks = 0.0, np.zeros(len(self.run.card.layers))
         with paddle.no_grad():
             for numbers, images in zip(batches, self.held_out(batches), strict=True):
@@ -161,6 +163,8 @@ class Trainer:
                 total += float(feature_matching_loss(teacher, student)) * len(numbers)
                 peaks = np.maximum(peaks, [features.numpy().max() for features in student])
         self.run.network.train()
+        self.world.meet()
+        (total,), peaks = self.world.sum([total]), np.array(self.world.maximum(peaks.tolist()))
         loss = total / len(self.held_out_samples)
         _check_finite(loss, f"on held-out images after step {self.run.progress.step}")
         if not peaks.all():
@@ -187,10 +191,22 @@ class Trainer:
         )  # fmt: skip
         return {"best": best, "last_1": last}
 
-    def _resume(self, folder: Path) -> None:
-        self.run.restore(folder)
+    def _resume(self, resume_path: str) -> None:
+        with self.world.folder_of_main(lambda: find_checkpoint(resume_path)) as folder:
+            self.run.restore(folder)
+            progress, size = self.run.progress, self.world.size
+            logger.info("Resumed from %s: epoch %d, step %d.", folder, progress.epoch, progress.step)
+            if progress.processes != size:
+                logger.warning(
+                    "So far %d process(es) trained, now %d: the same result to rounding, not to the bit.",
+                    progress.processes, size,
+                )  # fmt: skip
+                progress.processes = size
+            self.world.by_main(lambda: self._bring_best_model(folder))
+
+    def _bring_best_model(self, folder: Path) -> None:
+        """Have the best model so far, of the run that is resumed, in this run's output folder."""
         progress, own_best = self.run.progress, self.output / BEST_MODEL
-        logger.info("Resumed from %s: epoch %d, step %d.", folder, progress.epoch, progress.step)
         best = folder if folder.name == BEST_MODEL else folder.parent.parent / BEST_MODEL
         if progress.best_epoch and not (best / WEIGHTS).is_file():
             raise TrainingError(
@@ -201,9 +217,13 @@ class Trainer:
         if progress.best_epoch and best.resolve() != own_best.resolve():  # the run goes on in another output folder
             with atomic_directory(own_best) as temporary:
                 shutil.copytree(best, temporary, dirs_exist_ok=True)
-            self._save_checkpoint()
+            self._write_checkpoint()
 
-    def _interrupt(self, signal_number: int) -> None:
+    def _stop_if_asked(self, stop: StopRequest) -> None:
+        """Stop, with a checkpoint, after a signal; all processes at the same step, whichever of them the signal came to."""
+        signal_number = int(self.world.maximum([stop.signal_number or 0])[0])
+        if not signal_number:
+            return
         folder = self._save_checkpoint()
         raise TrainingInterrupted(
             f"training was stopped by signal {signal_number} after step {self.run.progress.step}",
@@ -213,10 +233,13 @@ class Trainer:
         )
 
     def _save_checkpoint(self) -> Path:
+        self.world.by_main(self._write_checkpoint)
+        return self._checkpoint_folder()
+
+    def _write_checkpoint(self) -> None:
         folder = self._checkpoint_folder()
         self.run.save(folder)
         keep_newest(folder.parent, self.options.keep_checkpoints)
-        return folder
 
     def _checkpoint_folder(self) -> Path:
         return self.output / CHECKPOINTS / f"step_{self.run.progress.step:07d}"
