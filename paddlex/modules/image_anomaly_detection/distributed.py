@@ -136,11 +136,9 @@ class World:
         with TemporaryDirectory() as temporary:
             for name, size in listing:
                 content = (folder / name).read_bytes() if folder is not None else bytes(size)
-                tensor = paddle.to_tensor(np.frombuffer(content, np.uint8).copy())
-                with _lost_if_it_fails():
-                    paddle.distributed.broadcast(tensor, src=0)
+                received = self._broadcast(content) if content else content
                 if folder is None:
-                    (Path(temporary) / name).write_bytes(tensor.numpy().tobytes())
+                    (Path(temporary) / name).write_bytes(received)
             yield folder if folder is not None else Path(temporary)
 
     def check_same(self, settings: dict[str, Any]) -> None:
@@ -159,6 +157,12 @@ class World:
                 f"({key} is {own.get(key)}, there {expected.get(key)})",
                 remedy="Start all with the same config, data set and teacher",
             )
+
+    def _broadcast(self, content: bytes) -> bytes:
+        tensor = paddle.to_tensor(np.frombuffer(content, np.uint8).copy())
+        with _lost_if_it_fails():
+            paddle.distributed.broadcast(tensor, src=0)
+        return bytes(tensor.numpy())
 
     def _reduce_values(self, values: Sequence[float], operation: Any) -> list[float]:
         if self.size == 1:
