@@ -274,10 +274,10 @@ def _report(error: BaseException, path: str, overrides: Sequence[str]) -> None:
     problems = getattr(error, "problems", None)
     if problems is not None:
         result.update(check_pass=False, problems=problems)
-    path = Path(output) / f"{name}_result.json"
-    if isinstance(error, ProcessLost) and path.exists():
+    result_path = Path(output) / f"{name}_result.json"
+    if isinstance(error, ProcessLost) and result_path.exists():
         return  # the process that is lost has said why
     try:
-        write_json(path, result)
+        write_json(result_path, result)
     except OSError as failure:
-        logger.error("%s_result.json cannot be written to %s: %s", name, output, failure)
+        logger.error("%s cannot be written: %s", result_path, failure)

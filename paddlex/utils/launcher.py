@@ -57,19 +57,19 @@ def run_processes(work: Callable[..., Any], arguments: tuple[Any, ...], count: i
     """
     if not sys.platform.startswith("linux"):
         raise DeviceError(
-            "several processes work on Linux only", remedy="Set Train.processes=1 and one GPU or the CPU as Global.device"
+            "several processes work on Linux only",
+            remedy="Set Train.processes=1 and one GPU or the CPU as Global.device",
         )
     import_paddle()
     import paddle.distributed
 
-    options = {"backend": "nccl", "gpus": _absolute(device)} if device.is_gpu else {"backend": "gloo"}
+    options: dict[str, Any] = {"backend": "nccl", "gpus": _absolute(device)} if device.is_gpu else {"backend": "gloo"}
     proxies = {name: value for name, value in os.environ.items() if name.lower() in ("http_proxy", "https_proxy")}
     with StopRequest() as stop, environment_of_processes(count):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a CPU is a CPU
-            context = paddle.distributed.spawn(
-                _in_child, args=(work, arguments, proxies, logger.level), nprocs=count, join=False, **options
-            )
+            spawn: Any = paddle.distributed.spawn
+            context = spawn(_in_child, (work, arguments, proxies, logger.level), count, join=False, **options)
         try:
             outcomes, lost = _watch(context, stop)
         finally:
@@ -112,7 +112,7 @@ def _conclude(outcomes: dict[int, Outcome], lost: dict[int, int], stop: StopRequ
     """The result of process 0, or the error that explains best why there is none."""
     errors = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
     causes = [error for error in errors if not isinstance(error, ProcessLost)]
-    if causes:
+    if causes and -signal.SIGKILL not in lost.values():  # nothing kills itself so: then errors are its consequences
         raise causes[0]
     if lost and stop.signal_number is not None:
         raise TrainingInterrupted(
@@ -120,7 +120,7 @@ def _conclude(outcomes: dict[int, Outcome], lost: dict[int, int], stop: StopRequ
             signal_number=stop.signal_number,
         )
     if lost:
-        rank, code = next(iter(lost.items()))
+        rank, code = min(lost.items(), key=lambda item: item[1] != -signal.SIGKILL)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
         raise TrainingError(
             f"process {rank} of {count} {how}",

@@ -11,7 +11,7 @@ from paddlex.utils.paddle_environment import usable_cores
 
 
 def process_rank() -> int:
-    """This process's number among those that were started together, from 0."""
+    """The number of this process among those that were started together, from 0."""
     return _number("PADDLE_TRAINER_ID", 0)
 
 

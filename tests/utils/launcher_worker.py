@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from paddlex.errors import DatasetError, ProcessLost, TrainingInterrupted
+from paddlex.utils import launcher
 from paddlex.utils.devices import Device
 from paddlex.utils.launcher import run_processes
 from paddlex.utils.processes import process_count, process_rank
@@ -20,9 +21,8 @@ def work(case: str, folder: str) -> object:
     (Path(folder) / f"pid_{rank}").write_text(str(os.getpid()), encoding="utf-8")
     if case == "describe":
         names = ("OMP_NUM_THREADS", "https_proxy")
-        return {"rank": rank, "count": process_count(), **{name: os.environ.get(name) for name in names}}
-    if case == "much":
-        return "x" * 1_000_000  # more than a pipe holds
+        more_than_a_pipe_holds = "x" * 1_000_000
+        return [rank, process_count(), *(os.environ.get(name) for name in names), more_than_a_pipe_holds]
     if case == "killed" and rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     if case == "fails" and rank == 1:
@@ -53,6 +53,7 @@ class NotPicklable(Exception):
 
 
 if __name__ == "__main__":
+    launcher.GRACE_SECONDS = 2.0
     try:
         print(json.dumps({"result": run_processes(work, tuple(sys.argv[1:]), 2, Device("cpu"))}))
     except Exception as error:

@@ -60,7 +60,7 @@ class World:
         return self.rank == 0
 
     def shard(self, batch: Sequence[int]) -> Shard:
-        """This process's part of a batch."""
+        """The part of a batch that falls to this process."""
         mine = divide(batch, self.size)[self.rank]
         return Shard(mine or [batch[0]], len(mine) / len(batch), len(batch))
 
@@ -122,7 +122,7 @@ class World:
 
     @contextlib.contextmanager
     def folder_of_main(self, find: Callable[[], Path]) -> Iterator[Path]:
-        """Yield a folder that process 0 finds; the others, which may be on other machines, get a temporary copy of its files."""
+        """Yield a folder that process 0 finds; the others, maybe on other machines, get a temporary copy of its files."""
         if self.size == 1:
             yield find()
             return

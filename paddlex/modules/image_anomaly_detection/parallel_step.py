@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import paddle
 
+from paddlex.errors import ProcessLost
 from paddlex.modules.image_anomaly_detection.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.distributed import Shard, World
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
@@ -34,6 +35,9 @@ class ParallelStep:
             shard: this process's part of the batch.
             images: float32 [len(shard.numbers), 3, H, W].
             rate: the learning rate.
+
+        Raises:
+            ProcessLost: another process has ended.
         """
         student, optimiser = self._run.network.student, self._run.optimiser
         for layer in self._batch_norms:
@@ -42,9 +46,20 @@ class ParallelStep:
         teacher = self._teacher_features([("fit", number) for number in shard.numbers], x)
         loss = feature_matching_loss(teacher, student(x)) * shard.weight
         (value,) = self._world.sum([float(loss)])
-        loss.backward()
+        _backward(loss)
         self._world.sum_gradients(student.parameters())
         optimiser.set_lr(rate)
         optimiser.step()
         optimiser.clear_grad()
         return value
+
+
+def _backward(loss: paddle.Tensor) -> None:
+    """Paddle makes an OSError of whatever is raised on the way back; a lost process is to be told from other troubles."""
+    try:
+        loss.backward()
+    except OSError as error:
+        _, name, text = str(error).splitlines()[0].partition(f"{ProcessLost.__name__}: ")
+        if not name:
+            raise
+        raise ProcessLost(text) from error

@@ -26,7 +26,7 @@ class SynchronisedBatchNorm(nn.BatchNorm2D):
     """
 
     def __init__(self, original: nn.BatchNorm2D, world: World) -> None:
-        super().__init__(original.weight.shape[0], momentum=original._momentum, epsilon=original._epsilon)
+        super().__init__(original._mean.shape[0], momentum=original._momentum, epsilon=original._epsilon)
         self.weight, self.bias = original.weight, original.bias
         self._mean, self._variance = original._mean, original._variance
         self._world = world
@@ -96,7 +96,11 @@ class _BatchNorm(PyLayer):
 
     @staticmethod
     def backward(ctx: Any, dy: paddle.Tensor, *unused: Any) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
-        """dx = weight / deviation * (dy - mean(dy) - x^ * mean(dy * x^)), x^ the normalised x; the means are over all."""
+        """The gradients of x, weight and bias.
+
+        dx = weight / deviation * (dy - mean(dy) - x^ * mean(dy * x^)), where x^ is the normalised x and the means are over
+        the images of all processes. Those of weight and bias are this process's part of the sum.
+        """
         x, weight, mean, inverse_deviation = ctx.saved_tensor()
         normalised = _scale_and_shift(x, inverse_deviation, -mean * inverse_deviation)
         own_bias, own_weight = _sum(dy), _sum(dy * normalised)
@@ -116,6 +120,6 @@ def _sum(x: paddle.Tensor) -> paddle.Tensor:
 
 
 def _scale_and_shift(x: paddle.Tensor, scale: paddle.Tensor, shift: paddle.Tensor) -> paddle.Tensor:
-    """scale * x + shift for each channel. By the kernel of batch normalisation: broadcasting takes four times as long."""
+    """For each channel scale * x + shift, by the kernel of batch normalisation: broadcasting takes four times as long."""
     mean, variance = paddle.zeros_like(scale), paddle.full_like(scale, 1 - _EPSILON)
     return F.batch_norm(x, mean, variance, weight=scale, bias=shift, training=False, epsilon=_EPSILON)

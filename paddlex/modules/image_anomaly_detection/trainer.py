@@ -63,6 +63,11 @@ class Trainer:
         holdout_percent = self.options.calibration.holdout_percent
         self.fit_samples, self.held_out_samples = hold_out(samples, holdout_percent, self.options.seed)
         logger.info("%d images to train on, %d held out.", len(self.fit_samples), len(self.held_out_samples))
+        if self.world.size > len(self.fit_samples):
+            raise TrainingError(
+                f"{len(self.fit_samples)} images to train on cannot be divided among {self.world.size} processes",
+                remedy="Lower Train.processes, or list fewer GPUs in Global.device",
+            )
         self.run = _new_run(config, samples)
         self.fit = ImageBatches(self.fit_samples, self.run.card.transform)
         self.held_out = ImageBatches(self.held_out_samples, self.run.card.transform)
@@ -105,7 +110,9 @@ class Trainer:
                     self._stop_if_asked(stop)
                 self._finish_epoch()
                 self._stop_if_asked(stop)
-            return self._finish() if self.world.is_main else {}  # a signal that comes now is too late to stop what takes seconds
+            return (
+                self._finish() if self.world.is_main else {}
+            )  # a signal that comes now is too late to stop what takes seconds
 
     def _batches(self, epoch: int) -> list[list[int]]:
         return shuffled(len(self.fit_samples), self.options.batch_size, self.options.seed, epoch)

@@ -10,8 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddlex.errors import TrainingError
-from paddlex.modules.image_anomaly_detection.distributed import World, divide
+from paddlex.errors import ProcessLost, TrainingError
+from paddlex.modules.image_anomaly_detection.checkpoint import Run
+from paddlex.modules.image_anomaly_detection.distributed import Shard, World, divide
+from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
+from paddlex.modules.image_anomaly_detection.parallel_step import ParallelStep
+from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
+
+import paddle  # isort: skip
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,7 +31,9 @@ def folder(tmp_path_factory) -> Path:
     (folder / "given" / "empty").write_bytes(b"")
     worker = Path(__file__).with_name("parallel_worker.py")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, worker, folder], env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, worker, folder], env=environment, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -87,8 +95,32 @@ def test_alone_nothing_is_divided_and_nothing_changed():
 
 def test_a_process_with_other_settings_than_the_first_is_refused_and_the_setting_named(monkeypatch):
     monkeypatch.setattr(World, "by_main", lambda self, work: {"seed": 0, "layers": ["layer1"]})
-    with pytest.raises(TrainingError, match=r"process 1 has other settings than process 0: seed \(seed is 3, there 0\)"):
+    with pytest.raises(
+        TrainingError, match=r"process 1 has other settings than process 0: seed \(seed is 3, there 0\)"
+    ):
         World(1, 2).check_same({"seed": 3, "layers": ["layer1"]})
+
+
+def test_a_process_that_is_lost_on_the_way_back_is_told_from_other_troubles(monkeypatch):
+    class LostOnTheWayBack(World):
+        def sum(self, values):
+            monkeypatch.setattr(LostOnTheWayBack, "sum_tensor", self.fail)  # the way there is done
+            return list(values)
+
+        def sum_tensor(self, tensor):
+            pass
+
+        @staticmethod
+        def fail(tensor):
+            raise ProcessLost("the other process has ended")
+
+    paddle.seed(0)
+    network = STFPM("resnet18", ["layer1"], (32, 32))
+    network.train()
+    optimiser = paddle.optimizer.Momentum(0.1, parameters=network.student.parameters())
+    step = ParallelStep(Run(network, optimiser, {}, None, {}), LostOnTheWayBack(0, 2), TeacherFeatures(network))
+    with pytest.raises(ProcessLost, match="the other process has ended"):
+        step(Shard([0], 0.5, 2), np.zeros([1, 3, 32, 32], np.float32), rate=0.1)
 
 
 # Dividing
@@ -99,7 +131,7 @@ def test_a_process_with_other_settings_than_the_first_is_refused_and_the_setting
 def test_every_image_has_one_process_and_the_parts_differ_by_one_image_at_most(count, size):
     numbers = np.random.default_rng(count).permutation(50)[:count].tolist()
     parts = divide(numbers, size)
-    assert sorted(sum(parts, [])) == sorted(numbers)
+    assert sorted(number for part in parts for number in part) == sorted(numbers)
     assert len(parts) == size
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
