@@ -120,6 +120,17 @@ class World:
                 store.set(key, "all here")
             store.wait(key)
 
+    def leave(self) -> None:
+        """Before an early end: process 0 keeps what the others wait for, and so lets them go first."""
+        if self.size == 1:
+            return
+        store = paddle.base.core.create_or_get_global_tcp_store()
+        with _lost_if_it_fails():
+            if self.is_main:
+                store.wait("paddlex/left")
+            elif store.add("paddlex/leaving", 1) == self.size - 1:
+                store.set("paddlex/left", "all others")
+
     @contextlib.contextmanager
     def folder_of_main(self, find: Callable[[], Path]) -> Iterator[Path]:
         """Yield a folder that process 0 finds; the others, maybe on other machines, get a temporary copy of its files."""

@@ -232,6 +232,7 @@ class Trainer:
         if not signal_number:
             return
         folder = self._save_checkpoint()
+        self.world.leave()
         raise TrainingInterrupted(
             f"training was stopped by signal {signal_number} after step {self.run.progress.step}",
             signal_number=signal_number,
