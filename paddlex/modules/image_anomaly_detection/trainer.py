@@ -96,7 +96,7 @@ class Trainer:
         steps_per_epoch = len(self._batches(epoch=0))
         total_steps = steps_per_epoch * self.options.epochs_iters
         clock = _Clock(progress.step)
-        with StopRequest() as stop, progress_bar(total_steps, progress.step, "Train", "step") as bar:
+        with StopRequest(patient=self.world.size > 1) as stop, progress_bar(total_steps, progress.step, "Train", "step") as bar:
             while progress.epoch < self.options.epochs_iters:
                 batches = self._batches(progress.epoch)[progress.batch :]
                 shards = [self.world.shard(batch) for batch in batches]

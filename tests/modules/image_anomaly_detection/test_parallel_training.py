@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +141,12 @@ def test_the_checkpoint_says_how_many_processes_made_it(two):
 def test_a_signal_leaves_one_checkpoint_and_resuming_gives_the_uninterrupted_run_bit_for_bit(start, two, tmp_path):
     process = start()
     wait_for_line(process, tmp_path / "train.log", "step 4/12")
+    first = ranks(process)[0]
     process.send_signal(signal.SIGTERM)
+    with suppress(psutil.NoSuchProcess):
+        for _ in range(20):  # as Paddle's launcher does, if less often
+            time.sleep(0.1)
+            first.terminate()
     _, log = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 128 + signal.SIGTERM, log
     stopped = result(tmp_path)
