@@ -69,6 +69,13 @@ class CalibrationSection(Section):
     min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0001
 
 
+class EarlyStoppingSection(Section):
+    """Stopping when the best model has not got better for a while."""
+
+    patience: PositiveInt | None = None
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+
+
 class TrainSection(Section):
     """Mode train. ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps."""
 
@@ -96,7 +103,11 @@ class TrainSection(Section):
     log_interval: PositiveInt = 10
     eval_interval: PositiveInt = 1
     best_by: Literal["loss", "auroc"] = "loss"
-    keep_checkpoints: PositiveInt = 1
+    keep_checkpoints: PositiveInt = 2
+    save_interval: Annotated[float, Field(gt=0)] | None = 10
+    early_stopping: EarlyStoppingSection = EarlyStoppingSection()
+    augment: list[str] = []
+    visualdl: bool = False
     calibration: CalibrationSection = CalibrationSection()
 
 

@@ -107,6 +107,7 @@ def _train_in_this_process(config: Config, device: Device) -> Result:
     from paddlex.modules.image_anomaly_detection.distributed import join_world
     from paddlex.modules.image_anomaly_detection.train_result import LABELS, describe_training
     from paddlex.modules.image_anomaly_detection.trainer import Trainer
+    from paddlex.modules.image_anomaly_detection.training_folder import training_folder
 
     world = join_world(device.is_gpu)
     if world.size == 1:
@@ -114,19 +115,22 @@ def _train_in_this_process(config: Config, device: Device) -> Result:
     if not world.is_main:
         Trainer(config, str(device), world).train()
         return {}
-    config.output.mkdir(parents=True, exist_ok=True)
     resolved = config.model_copy(deep=True)
     resolved.Global.device, resolved.Global.dataset_dir = str(device), os.path.abspath(_dataset_dir(config))
     resolved.Train.resume_path = None  # whoever trains again from this file starts at the beginning
-    write_text(config.output / "config.yaml", resolved.to_yaml())
-    write_text(config.output / "label_dict.txt", LABELS)
-    with log_to_file(config.output / "train.log", append=bool(config.Train.resume_path)):
+    append = bool(config.Train.resume_path)
+    with training_folder(config.output), log_to_file(config.output / "train.log", append=append):
+        write_text(config.output / "config.yaml", resolved.to_yaml())
+        write_text(config.output / "label_dict.txt", LABELS)
         start = time.monotonic()
         trainer = Trainer(config, str(device), world)
         folders = trainer.train()
         minutes = (time.monotonic() - start) / 60
         logger.info("Training took %.1f minutes.", minutes)
-    return describe_training(trainer.run, folders, config.output, config.Global.model, minutes)
+    visualdl_log = None if trainer.visual_log is None else trainer.visual_log.path
+    return describe_training(
+        trainer.run, folders, config.output, config.Global.model, minutes, trainer.warnings, visualdl_log
+    )
 
 
 def evaluate(config: Config) -> Result:

@@ -17,6 +17,7 @@ import numpy as np
 import paddle
 
 from paddlex.errors import ProcessLost, TrainingError
+from paddlex.modules.image_anomaly_detection.batches import consecutive
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import communicate_on_cpu
 from paddlex.utils.processes import process_count, process_rank
@@ -33,11 +34,13 @@ class Shard:
             0, because the sums over all processes need it to take part.
         weight: its share of the batch, 0..1; the weights of all processes add up to 1.
         total: images of the whole batch.
+        own: so many of the numbers, in front, fall to this process in every epoch; the others do so now and then.
     """
 
     numbers: list[int]
     weight: float
     total: int
+    own: int
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,14 @@ class World:
     def shard(self, batch: Sequence[int]) -> Shard:
         """The part of a batch that falls to this process."""
         mine = divide(batch, self.size)[self.rank]
-        return Shard(mine or [batch[0]], len(mine) / len(batch), len(batch))
+        own = sum(number % self.size == self.rank for number in mine)
+        return Shard(mine or [batch[0]], len(mine) / len(batch), len(batch), own)
+
+    def own_batches(self, count: int, batch_size: int) -> list[list[int]]:
+        """The numbers below ``count`` that fall to this process, in order, in batches of its share of a batch."""
+        mine = divide(range(count), self.size)[self.rank]
+        places = consecutive(len(mine), max(1, batch_size // self.size))
+        return [[mine[place] for place in batch] for batch in places]
 
     def sum(self, values: Sequence[float]) -> list[float]:
         """The sum over all processes, in float64, of each value."""
@@ -141,7 +151,8 @@ class World:
 
         def sizes() -> list[tuple[str, int]]:
             assert folder is not None
-            return [(path.name, path.stat().st_size) for path in sorted(folder.iterdir()) if path.is_file()]
+            files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+            return [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
 
         listing = self.by_main(sizes)
         with TemporaryDirectory() as temporary:
@@ -149,7 +160,9 @@ class World:
                 content = (folder / name).read_bytes() if folder is not None else bytes(size)
                 received = self._broadcast(content) if content else content
                 if folder is None:
-                    (Path(temporary) / name).write_bytes(received)
+                    path = Path(temporary) / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(received)
             yield folder if folder is not None else Path(temporary)
 
     def check_same(self, settings: dict[str, Any]) -> None:
@@ -188,7 +201,8 @@ def divide(numbers: Sequence[int], size: int) -> list[list[int]]:
     """The parts of ``size`` processes, as equal as can be.
 
     An image goes to the same process every time (its number modulo ``size``) unless that has its share already: what a
-    process keeps of an image, its pixels and the teacher's features, is then seldom needed by another.
+    process keeps of an image, its pixels and the teacher's features, is then seldom needed by another. Such strangers
+    stand behind a process's own images.
     """
     places = [len(numbers) // size + (rank < len(numbers) % size) for rank in range(size)]
     parts: list[list[int]] = [[] for _ in range(size)]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from paddlex.errors import DatasetError
-from paddlex.inference.postprocess import Limits
+from paddlex.inference.inputs import read_image
+from paddlex.inference.postprocess import Limits, anomaly_score
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
 from paddlex.modules.image_anomaly_detection.dataset import Sample, read_mask
@@ -152,6 +153,22 @@ def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interva
         pixel_by_type=pixels.compute_by_type(),
         notes=_notes(rows),
     )
+
+
+def validation_scores(predictor: AnomalyPredictor, samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
+    """The raw image scores of normal and of anomalous images, float64 [n] and [m]: ``evaluate`` without the pixels.
+
+    Raises:
+        ImageReadError: an image or a mask that cannot be read.
+    """
+    scores: tuple[list[float], list[float]] = ([], [])
+    for start in range(0, len(samples), _BATCH_SIZE):
+        batch = samples[start : start + _BATCH_SIZE]
+        maps = predictor.anomaly_maps([read_image(sample.image_path) for sample in batch])
+        for sample, anomaly_map in zip(batch, maps, strict=True):
+            has_mask = sample.mask_path is not None and bool(read_mask(sample.mask_path).any())
+            scores[has_mask or sample.is_defective_by_name].append(anomaly_score(anomaly_map))
+    return np.array(scores[0], np.float64), np.array(scores[1], np.float64)
 
 
 def _predict(predictor: AnomalyPredictor, samples: Sequence[Sample]) -> Iterator[tuple[Sample, AnomalyResult]]:

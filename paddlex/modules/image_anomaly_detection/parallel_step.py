@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+
 import paddle
+from paddle import nn
 
 from paddlex.errors import ProcessLost
 from paddlex.modules.image_anomaly_detection.checkpoint import Run
@@ -21,20 +23,20 @@ class ParallelStep:
     Args:
         run: its network's student and its optimiser are changed.
         world: the processes.
-        teacher_features: what the student is to match.
     """
 
-    def __init__(self, run: Run, world: World, teacher_features: TeacherFeatures) -> None:
-        self._run, self._world, self._teacher_features = run, world, teacher_features
+    def __init__(self, run: Run, world: World) -> None:
+        self._run, self._world = run, world
         self._batch_norms = synchronise_batch_norm(run.network.student, world) if world.size > 1 else []
 
-    def __call__(self, shard: Shard, images: np.ndarray, rate: float) -> float:
+    def __call__(self, x: paddle.Tensor, teacher: Sequence[paddle.Tensor], rate: float, shard: Shard) -> float:
         """One step; returns the mean loss over the whole batch, the same in all processes.
 
         Args:
-            shard: this process's part of the batch.
-            images: float32 [len(shard.numbers), 3, H, W].
+            x: float32 [N, 3, H, W], this process's images of the batch.
+            teacher: its normalised features of these images.
             rate: the learning rate.
+            shard: says which part of the batch they are.
 
         Raises:
             ProcessLost: another process has ended.
@@ -42,8 +44,6 @@ class ParallelStep:
         student, optimiser = self._run.network.student, self._run.optimiser
         for layer in self._batch_norms:
             layer.shard = shard
-        x = paddle.to_tensor(images)
-        teacher = self._teacher_features([("fit", number) for number in shard.numbers], x)
         loss = feature_matching_loss(teacher, student(x)) * shard.weight
         (value,) = self._world.sum([float(loss)])
         _backward(loss)
@@ -52,6 +52,22 @@ class ParallelStep:
         optimiser.step()
         optimiser.clear_grad()
         return value
+
+
+def features_of_shard(
+    features: TeacherFeatures, network: nn.Layer, shard: Shard, x: paddle.Tensor
+) -> list[paddle.Tensor]:
+    """The teacher's features of a process's images, one [N, C, h, w] a layer.
+
+    Those of its own images are kept. Those of others' are not: the last bits may depend on the batch that they were
+    computed in, and must not on how long ago the run was resumed.
+    """
+    if shard.own == 0:
+        return network.teacher_features(x)
+    own = features([("fit", number) for number in shard.numbers[: shard.own]], x[: shard.own])
+    if shard.own == len(shard.numbers):
+        return own
+    return [paddle.concat(pair) for pair in zip(own, network.teacher_features(x[shard.own :]), strict=True)]
 
 
 def _backward(loss: paddle.Tensor) -> None:

@@ -30,7 +30,7 @@ class SynchronisedBatchNorm(nn.BatchNorm2D):
         self.weight, self.bias = original.weight, original.bias
         self._mean, self._variance = original._mean, original._variance
         self._world = world
-        self.shard = Shard([0], 1.0, 1)
+        self.shard = Shard([0], 1.0, 1, 1)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """float32 [n, C, h, w] of this process's images -> the same."""

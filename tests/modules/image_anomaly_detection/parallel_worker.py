@@ -8,7 +8,7 @@ import numpy as np
 from paddlex.modules.image_anomaly_detection.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.distributed import World, join_world
 from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM, feature_matching_loss
-from paddlex.modules.image_anomaly_detection.parallel_step import ParallelStep
+from paddlex.modules.image_anomaly_detection.parallel_step import ParallelStep, features_of_shard
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
 from paddlex.utils.devices import Device
 from paddlex.utils.launcher import run_processes
@@ -52,9 +52,11 @@ def steps_alone(dtype: str) -> dict[str, np.ndarray]:
 
 def steps_together(dtype: str, world: World) -> dict[str, np.ndarray]:
     run = new_run()
-    step = ParallelStep(run, world, TeacherFeatures(run.network))
-    shards = [world.shard(batch) for batch in BATCHES]
-    losses = [step(shard, images(dtype)[shard.numbers], RATE) for shard in shards]
+    step, features = ParallelStep(run, world), TeacherFeatures(run.network)
+    shards, losses = [world.shard(batch) for batch in BATCHES], []
+    for shard in shards:
+        x = paddle.to_tensor(images(dtype)[shard.numbers])
+        losses.append(step(x, features_of_shard(features, run.network, shard, x), RATE, shard))
     return state(run, losses) | {"shard sizes": np.array([round(shard.weight * shard.total) for shard in shards])}
 
 

@@ -15,7 +15,6 @@ from paddlex.modules.image_anomaly_detection.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.distributed import Shard, World, divide
 from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
 from paddlex.modules.image_anomaly_detection.parallel_step import ParallelStep
-from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
 
 import paddle  # isort: skip
 
@@ -87,7 +86,8 @@ def test_a_folder_of_the_first_process_reaches_the_others_byte_for_byte(folder):
 def test_alone_nothing_is_divided_and_nothing_changed():
     world = World()
     shard = world.shard([4, 2, 7])
-    assert (shard.numbers, shard.weight, shard.total) == ([4, 2, 7], 1.0, 3)
+    assert shard == Shard([4, 2, 7], weight=1.0, total=3, own=3)
+    assert world.own_batches(5, 2) == [[0, 1], [2, 3], [4]]
     assert world.sum([0.1, 2]) == [0.1, 2]
     assert world.by_main(lambda: [1]) == [1]
     world.check_same({"seed": 0})
@@ -117,9 +117,10 @@ def test_a_process_that_is_lost_on_the_way_back_is_told_from_other_troubles():
     network = STFPM("resnet18", ["layer1"], (32, 32))
     network.train()
     optimiser = paddle.optimizer.Momentum(0.1, parameters=network.student.parameters())
-    step = ParallelStep(Run(network, optimiser, {}, None, {}), LostOnTheWayBack(0, 2), TeacherFeatures(network))
+    step = ParallelStep(Run(network, optimiser, {}, None, {}), LostOnTheWayBack(0, 2))
+    x = paddle.zeros([1, 3, 32, 32])
     with pytest.raises(ProcessLost, match="the other process has ended"):
-        step(Shard([0], 0.5, 2), np.zeros([1, 3, 32, 32], np.float32), rate=0.1)
+        step(x, network.teacher_features(x), 0.1, Shard([0], 0.5, 2, 1))
 
 
 # Dividing

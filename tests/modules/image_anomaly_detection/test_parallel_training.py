@@ -179,7 +179,7 @@ def test_a_killed_process_ends_the_run_and_one_process_can_go_on_from_its_checkp
     paths = (f"Global.dataset_dir={demo_dataset}", f"Global.output={tmp_path}", f"Train.resume_path={checkpoint}")
     done = main_runner(*SETTINGS, *paths, "Train.epochs_iters=8")
     assert done.returncode == 0, done.stderr
-    assert "So far 2 process(es) trained, now 1: the same result to rounding, not to the bit." in done.stderr
+    assert "So far 2 process(es) trained, now 1: the result is the same to rounding, not to the bit." in done.stderr
     assert [entry["epoch"] for entry in result(tmp_path)["history"]] == [2, 4, 6, 8]
 
 

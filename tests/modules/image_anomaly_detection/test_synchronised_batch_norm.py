@@ -44,7 +44,7 @@ def test_alone_it_is_as_close_to_batch_normalisation_in_float64_as_paddles_own(m
     paddles = one_pass(batch_norm("float32"), x, dy, "float32")
     network = nn.Sequential(batch_norm("float32"))
     (layer,) = synchronise_batch_norm(network, World())
-    layer.shard = Shard(list(range(6)), 1.0, 6)
+    layer.shard = Shard(list(range(6)), 1.0, 6, 6)
     got = one_pass(layer, x, dy, "float32")
     for name, wanted in exact.items():
         rounding = np.finfo(np.float32).eps * np.abs(wanted).max()
