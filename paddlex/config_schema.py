@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,6 +76,23 @@ class EarlyStoppingSection(Section):
     min_delta: Annotated[float, Field(ge=0)] = 0.0
 
 
+class TilingSection(Section):
+    """Scanning photos in tiles at full resolution, see ``inference.tiling.Tiling``."""
+
+    tile_size: Annotated[int, Field(ge=0, strict=True)] | None = None
+    overlap: Annotated[float, Field(ge=0, le=0.5)] = 0.25
+
+    def given(self) -> dict[str, Any] | None:
+        """What is asked for; None for nothing."""
+        return None if self.tile_size is None else {"tile_size": self.tile_size, "overlap": self.overlap}
+
+
+class TrainTilingSection(TilingSection):
+    """Training for that."""
+
+    max_tiles: PositiveInt | None = 1000
+
+
 class TrainSection(Section):
     """Mode train. ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps."""
 
@@ -108,6 +125,7 @@ class TrainSection(Section):
     early_stopping: EarlyStoppingSection = EarlyStoppingSection()
     augment: list[str] = []
     visualdl: bool = False
+    tiling: TrainTilingSection = TrainTilingSection()
     calibration: CalibrationSection = CalibrationSection()
 
 
@@ -134,6 +152,13 @@ class KernelOptionSection(Section):
     cpu_threads: PositiveInt | None = None
 
 
+class VideoSection(Section):
+    """Which frames of a video or a camera are judged, see ``inference.video.VideoOptions``."""
+
+    every: PositiveInt = 1
+    max_frames: PositiveInt | None = None
+
+
 class PredictSection(Section):
     """Mode predict."""
 
@@ -143,6 +168,8 @@ class PredictSection(Section):
     threshold: float | None = None
     target_fpr: Rate | None = None
     min_area: Annotated[float, Field(ge=0, lt=1)] | None = None
+    tiling: TilingSection = TilingSection()
+    video: VideoSection = VideoSection()
     save_coco: bool = False
     kernel_option: KernelOptionSection = KernelOptionSection()
 

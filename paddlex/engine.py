@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paddlex.cli import add_config_arguments
 from paddlex.config import load_config, read_loosely
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
 from paddlex.errors import ConfigError, DatasetError, PaddleXError, ProcessLost, TrainingInterrupted
@@ -32,18 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_config(arguments.config, arguments.override)
 
 
-def add_config_arguments(parser: argparse.ArgumentParser, required: bool) -> None:
-    """Add ``-c`` and ``-o`` to a parser."""
-    parser.add_argument(
-        "-c", "--config", required=required, metavar="FILE",
-        help="the config, for example paddlex/configs/image_anomaly_detection/STFPM.yaml",
-    )  # fmt: skip
-    parser.add_argument(
-        "-o", "--override", action="append", default=[], metavar="KEY=VALUE",
-        help="set one key, for example Global.mode=train; may be repeated",
-    )  # fmt: skip
-
-
 def run_config(path: str, overrides: Sequence[str]) -> int:
     """Run the mode that a config names; returns the exit status. Every outcome is in ``<mode>_result.json``."""
     log_to_console()
@@ -52,7 +41,7 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
         result_path = config.output / f"{config.Global.mode}_result.json"
         speaks = process_rank() == 0  # of several processes that a launcher has started
         if speaks:
-            result_path.unlink(missing_ok=True)  # should this run be killed, no earlier one must speak for it
+            _forget(result_path)  # should this run be killed, no earlier one must speak for it
         result = MODES[config.Global.mode](config)
         if speaks:
             write_json(result_path, {"done_flag": True, **result})
@@ -218,6 +207,7 @@ def predict(config: Config) -> Result:
     """Judge images: a picture and a JSON for each, and a summary."""
     from paddlex.inference.batch_job import predict_to_folder
     from paddlex.inference.predictor import AnomalyPredictor
+    from paddlex.inference.video import VideoOptions
 
     options = config.Predict
     if not options.input:
@@ -231,10 +221,12 @@ def predict(config: Config) -> Result:
         threshold=options.threshold,
         target_fpr=options.target_fpr,
         min_area=options.min_area,
+        tiling=options.tiling.given(),
     )
     return predict_to_folder(
-        predictor, options.input, config.output / "predict", options.batch_size, save_coco=options.save_coco
-    )
+        predictor, options.input, config.output / "predict", options.batch_size,
+        save_coco=options.save_coco, video=VideoOptions(options.video.every, options.video.max_frames),
+    )  # fmt: skip
 
 
 MODES: dict[str, Callable[[Config], Result]] = {
@@ -244,6 +236,17 @@ MODES: dict[str, Callable[[Config], Result]] = {
     "export": export,
     "predict": predict,
 }
+
+
+def _forget(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the output folder cannot be written: {error.strerror}",
+            where=path.parent,
+            remedy="Set Global.output to a folder on a disk that can be written",
+        ) from error
 
 
 def _dataset_dir(config: Config) -> str:

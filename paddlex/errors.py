@@ -98,3 +98,11 @@ class TrainingInterrupted(PaddleXError):
 
 class ProcessLost(TrainingError):
     """Another process of the same training run has ended: the cause is that one's error, not this."""
+
+
+class MissingPackageError(PaddleXError):
+    """What was asked for needs a package that is optional, and not installed."""
+
+
+class ScaleOutError(PaddleXError):
+    """A cluster cannot do what it is asked to."""

@@ -67,6 +67,19 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(retired, ignore_errors=True)
 
 
+def copy_files(source: Path, target: Path) -> None:
+    """Copy the files of a folder and of those below it into a folder that exists.
+
+    ``shutil.copytree`` goes on after an error and raises a list in the end; this stops at the first, such as a full disk.
+    """
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            copy.mkdir(exist_ok=True)
+        else:
+            shutil.copyfile(path, copy)
+
+
 def remove_leftovers(folder: Path, names: re.Pattern[str]) -> list[str]:
     """Finish what killed processes left half done in a folder: call it only while no other process writes these names.
 

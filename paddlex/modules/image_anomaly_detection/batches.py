@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from paddlex.inference.inputs import read_image
 from paddlex.inference.transforms import Transform
 from paddlex.modules.image_anomaly_detection.augment import Augmentation
 from paddlex.modules.image_anomaly_detection.dataset import Sample
+from paddlex.modules.image_anomaly_detection.tiles import TileSample
 from paddlex.utils.paddle_environment import usable_cores
 
 #: Resized images kept in memory; beyond it they are read again in every epoch.
@@ -32,12 +32,12 @@ class ImageBatches:
 
     def __init__(
         self,
-        samples: Sequence[Sample],
+        samples: Sequence[Sample | TileSample],
         transform: Transform,
         memory_bytes: int = IMAGE_MEMORY_BYTES,
         augmentation: Augmentation | None = None,
     ) -> None:
-        self._samples = samples
+        self.samples = samples
         self._transform = transform
         self._augmentation = augmentation
         width, height = transform.size
@@ -45,7 +45,7 @@ class ImageBatches:
         self._kept: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self.samples)
 
     def __call__(self, batches: Sequence[Sequence[int]], epoch: int = 0) -> Iterator[np.ndarray]:
         """Yield float32 [N, 3, H, W] for each list of N sample numbers, in order.
@@ -74,7 +74,9 @@ class ImageBatches:
                     yield ready.result()
 
     def constant(self) -> list[Sample]:
-        """The samples whose images are a single colour. Reads all images, so that they are in memory afterwards.
+        """The photos of a single colour. Reads all images, so that they are in memory afterwards.
+
+        Tiles are left out: in a large photo of a good part there may well be a place without any detail.
 
         Raises:
             ImageReadError: an image that cannot be read.
@@ -85,13 +87,14 @@ class ImageBatches:
             return bool(np.all(np.ptp(pixels, axis=0) <= _CONSTANT_RANGE))
 
         with ThreadPoolExecutor(usable_cores()) as readers:
-            found = list(readers.map(is_constant, range(len(self._samples))))
-        return [sample for sample, is_found in zip(self._samples, found, strict=True) if is_found]
+            found = list(readers.map(is_constant, range(len(self))))
+        samples = [sample for sample, is_found in zip(self.samples, found, strict=True) if is_found]
+        return [sample for sample in samples if isinstance(sample, Sample)]
 
     def _resized(self, number: int) -> np.ndarray:
         if number in self._kept:
             return self._kept[number]
-        resized = self._transform.resize(read_image(self._samples[number].image_path))
+        resized = self._transform.resize(self.samples[number].read())
         if len(self._kept) < self._capacity:
             self._kept[number] = resized
         return resized

@@ -14,7 +14,7 @@ from pathlib import Path
 from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.checkpoint import FILES, WEIGHTS, Run
 from paddlex.modules.image_anomaly_detection.manifest import Manifest, damage
-from paddlex.utils.files import atomic_directory
+from paddlex.utils.files import atomic_directory, copy_files
 
 CHECKPOINTS = "checkpoints"
 
@@ -49,12 +49,8 @@ class CheckpointStore:
             self._forget(path)
         except OSError as error:
             good = next((old for old in self._readable() if old != path), None)
-            raise TrainingError(
-                f"the checkpoint of step {run.progress.step} cannot be written: {error.strerror or error}",
-                where=path,
-                remedy=f"{_mend(error)}, then go on with -o Train.resume_path=auto"
-                + (f" from {good.name}, the last that is whole" if good else "; there is no earlier one yet"),
-            ) from error
+            rest = f" from {good.name}, the last that is whole" if good else "; there is no earlier one yet"
+            raise cannot_write(f"the checkpoint of step {run.progress.step}", path, error, rest) from error
         return path
 
     def newest_first(self) -> list[Path]:
@@ -94,7 +90,7 @@ class CheckpointStore:
             return
         source = checkpoint.parent / manifest.best["folder"]
         with atomic_directory(self.folder / source.name) as temporary:
-            shutil.copytree(source, temporary, dirs_exist_ok=True)
+            copy_files(source, temporary)
             Manifest(self._next_order()).write(temporary)
 
     def _best_of(self, run: Run) -> dict[str, str]:
@@ -148,7 +144,19 @@ def damage_of_best(checkpoint: Path) -> str | None:
     return what and f"its best model so far, {best.name}: {what}"
 
 
-def _mend(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "Free some space"
-    return "Make the folder writable"
+def cannot_write(what: str, where: Path, error: OSError, rest: str = "") -> TrainingError:
+    """An error for what does not fit on the disk, or must not be written there.
+
+    Args:
+        what: could not be written.
+        where: its path.
+        error: from the operating system.
+        rest: what else to say about going on.
+    """
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    mend = "Free some space" if is_full else "Make the folder writable"
+    return TrainingError(
+        f"{what} cannot be written: {error.strerror or error}",
+        where=where,
+        remedy=f"{mend}, then go on with -o Train.resume_path=auto{rest}",
+    )

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from paddle import nn
 
 from paddlex.config_schema import Config
 from paddlex.errors import PaddleXError, TrainingError
+from paddlex.inference.backends import open_backend
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.tiling import Tiling
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive
 from paddlex.modules.image_anomaly_detection.calibration import Calibration
-from paddlex.modules.image_anomaly_detection.calibrator import calibrate
+from paddlex.modules.image_anomaly_detection.calibrator import calibrate, calibrate_tiles
 from paddlex.modules.image_anomaly_detection.checkpoint import WEIGHTS, read_tensors
 from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
 from paddlex.modules.image_anomaly_detection.evaluator import validation_scores
-from paddlex.modules.image_anomaly_detection.exporter import export, write_inference_config
+from paddlex.modules.image_anomaly_detection.exporter import export, export_distances, write_inference_config
 from paddlex.modules.image_anomaly_detection.manifest import Manifest
 from paddlex.modules.image_anomaly_detection.metrics.curves import Ranking
 from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.utils.files import atomic_directory
+from paddlex.modules.image_anomaly_detection.tiles import TileSample
+from paddlex.utils.devices import resolve_device
+from paddlex.utils.files import atomic_directory, copy_files
 from paddlex.utils.logging import logger
 
 INFERENCE = "inference"
@@ -62,7 +66,7 @@ class Completion:
             folder: replaced if it exists; it may be the checkpoint itself.
         """
         with atomic_directory(folder) as temporary:
-            shutil.copytree(checkpoint, temporary, dirs_exist_ok=True)
+            copy_files(checkpoint, temporary)
             calibration = self._complete_in_place(network, temporary)
             manifest = Manifest.read(checkpoint) or Manifest(order=0)
             manifest.write(temporary)
@@ -72,7 +76,7 @@ class Completion:
         """Replace a checkpoint by a complete folder of the same weights: whole or not at all."""
         manifest = Manifest.read(checkpoint) or Manifest(order=0)
         with atomic_directory(checkpoint) as temporary:
-            shutil.copytree(complete, temporary, dirs_exist_ok=True)
+            copy_files(complete, temporary)
             manifest.write(temporary)
 
     def _complete_in_place(self, network: nn.Layer, folder: Path) -> Calibration:
@@ -114,8 +118,22 @@ class Completion:
 
     def _calibrate(self, network: nn.Layer, card: ModelCard) -> Calibration:
         batches = consecutive(len(self._held_out), self._options.batch_size)
-        size = (card.image_size, card.image_size)
-        return calibrate(network, self._held_out(batches), self._options.calibration, size)
+        images, options = self._held_out(batches), self._options.calibration
+        if card.tiling:
+            return self._calibrate_tiles(network, card, images)
+        return calibrate(network, images, options, (card.image_size, card.image_size))
+
+    def _calibrate_tiles(self, network: nn.Layer, card: ModelCard, batches: Iterable[np.ndarray]) -> Calibration:
+        """All tiles of all held-out photos go through the network: by the hundreds, so by the backend that ``predict`` has."""
+        tiles = [sample for sample in self._held_out.samples if isinstance(sample, TileSample)]
+        device = resolve_device(self._device)
+        with TemporaryDirectory() as folder:
+            graph = export_distances(network, card, Path(folder))
+            distances = open_backend(graph, "paddle" if device.is_gpu else "mkldnn", device).run
+            tiling = Tiling(**card.tiling)
+            return calibrate_tiles(
+                network, distances, batches, tiles, self._options.calibration, tiling, card.transform
+            )
 
     def _consider_best_f1(self, calibration: Calibration, inference: Path) -> Calibration:
         """Add the image threshold with the highest F1 on val.txt, if that has anomalous images; let it rule if it is to."""

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from paddlex.errors import DatasetError
-from paddlex.inference.inputs import read_image
-from paddlex.inference.postprocess import Limits, anomaly_score
+from paddlex.inference.postprocess import Limits
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
 from paddlex.modules.image_anomaly_detection.dataset import Sample, read_mask
@@ -162,12 +161,9 @@ def validation_scores(predictor: AnomalyPredictor, samples: Sequence[Sample]) ->
         ImageReadError: an image or a mask that cannot be read.
     """
     scores: tuple[list[float], list[float]] = ([], [])
-    for start in range(0, len(samples), _BATCH_SIZE):
-        batch = samples[start : start + _BATCH_SIZE]
-        maps = predictor.anomaly_maps([read_image(sample.image_path) for sample in batch])
-        for sample, anomaly_map in zip(batch, maps, strict=True):
-            has_mask = sample.mask_path is not None and bool(read_mask(sample.mask_path).any())
-            scores[has_mask or sample.is_defective_by_name].append(anomaly_score(anomaly_map))
+    for sample, result in _predict(predictor, samples):
+        has_mask = sample.mask_path is not None and bool(read_mask(sample.mask_path).any())
+        scores[has_mask or sample.is_defective_by_name].append(result["raw_score"])
     return np.array(scores[0], np.float64), np.array(scores[1], np.float64)
 
 

@@ -21,6 +21,7 @@ from paddlex.modules.image_anomaly_detection.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.checkpoint_store import (
     CHECKPOINTS,
     CheckpointStore,
+    cannot_write,
 )
 from paddlex.modules.image_anomaly_detection.completion import Completion
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
@@ -33,6 +34,7 @@ from paddlex.modules.image_anomaly_detection.parallel_step import ParallelStep, 
 from paddlex.modules.image_anomaly_detection.resume import resume
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
+from paddlex.modules.image_anomaly_detection.tiles import into_tiles
 from paddlex.modules.image_anomaly_detection.train_curve import draw_train_curve
 from paddlex.modules.image_anomaly_detection.train_result import TRAIN_CURVE
 from paddlex.modules.image_anomaly_detection.training_clock import TrainingClock
@@ -80,8 +82,10 @@ class Trainer:
         paddle.seed(self.options.seed)
         samples = read_samples(config.Global.dataset_dir or "", TRAIN_LIST)
         holdout_percent = self.options.calibration.holdout_percent
-        self.fit_samples, self.held_out_samples = hold_out(samples, holdout_percent, self.options.seed)
-        logger.info("%d images to train on, %d held out.", len(self.fit_samples), len(self.held_out_samples))
+        fit, held_out = hold_out(samples, holdout_percent, self.options.seed)
+        logger.info("%d images to train on, %d held out.", len(fit), len(held_out))
+        self.photos = [*held_out, *fit]
+        self.fit_samples, self.held_out_samples = into_tiles(fit, held_out, self.options)
         if self.world.size > len(self.fit_samples):
             raise TrainingError(
                 f"{len(self.fit_samples)} images to train on cannot be divided among {self.world.size} processes",
@@ -170,7 +174,7 @@ class Trainer:
         """Read every image once, before hours are spent; the teacher's features of all are made in a fixed order."""
         if self.world.is_main:
             constant = [*self.fit.constant(), *self.held_out.constant()]
-            for warning in warn_of_images(len(self.fit_samples) + len(self.held_out_samples), constant):
+            for warning in warn_of_images(len(self.photos), constant):
                 self._warn(warning)
         if not self.options.augment:
             # not as the steps come by: how the last bits are rounded may depend on the batch, and with it on where a run
@@ -252,11 +256,14 @@ class Trainer:
             logger.info("Stopped early, after epoch %d of %d.", progress.epoch, self.options.epochs_iters)
         self._draw_curve()
         best, last = self.output / BEST_MODEL, self.checkpoints.path(progress.step)
-        calibration = self.completion.complete(self.run.network, self.checkpoints.path(progress.best_step), best)
-        if progress.best_step == progress.step:
-            self.completion.copy(best, last)
-        else:
-            self.completion.complete(self.run.network, last, last)
+        try:
+            calibration = self.completion.complete(self.run.network, self.checkpoints.path(progress.best_step), best)
+            if progress.best_step == progress.step:
+                self.completion.copy(best, last)
+            else:
+                self.completion.complete(self.run.network, last, last)
+        except OSError as error:
+            raise cannot_write("the finished model", best, error, "; the training itself is done") from error
         logger.info("Best model: epoch %d of %d, in %s.", progress.best_epoch, progress.epoch, best)
         logger.info(
             "Thresholds: image %.4g (%s), pixel %.4g.",
@@ -301,7 +308,7 @@ class Trainer:
         validation = []
         with suppress(DatasetError):  # without val.txt there are pictures of good parts only
             validation = read_samples(config.Global.dataset_dir or "", VAL_LIST)
-        samples = choose_samples(self.held_out_samples, validation)
+        samples = choose_samples(self.photos, validation)
         return VisualLog(self.output, samples, lambda: self.completion.predictor(self.run.network, self.run.card))
 
     def _warn(self, text: str) -> None:

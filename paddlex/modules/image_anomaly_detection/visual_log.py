@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from paddlex.errors import ConfigError
@@ -94,7 +95,9 @@ class VisualLog:
         with self._predictor() as predictor:
             for tag, sample in self._samples.items():
                 (result,) = predictor.predict(sample.image_path)
-                self._writer.add_image(tag, np.asarray(result.img["res"]), step)
+                picture = np.asarray(result.img["res"])
+                half = (picture.shape[1] // 2, picture.shape[0] // 2)  # enough to look at, a quarter of the bytes
+                self._writer.add_image(tag, cv2.resize(picture, half, interpolation=cv2.INTER_AREA), step)
 
     def flush(self) -> None:
         """Write out what was noted: a checkpoint that is saved afterwards finds all of it in the file."""
@@ -102,10 +105,10 @@ class VisualLog:
             self._writer.flush()
 
 
-def choose_samples(held_out: Iterable[Sample], validation: Iterable[Sample]) -> list[Sample]:
-    """Two held-out good images, and one image with a mask of each of up to four kinds of defects."""
+def choose_samples(good: Iterable[Sample], validation: Iterable[Sample]) -> list[Sample]:
+    """The first two good images, and one image with a mask of each of up to four kinds of defects."""
     defects = {sample.defect_type: sample for sample in validation if sample.mask is not None}
-    return [*list(held_out)[:2], *(defects[name] for name in sorted(defects)[:4])]
+    return [*list(good)[:2], *(defects[name] for name in sorted(defects)[:4])]
 
 
 def _cut(path: Path, step: int, evaluated: bool) -> None:
