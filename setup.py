@@ -44,6 +44,7 @@ setup(
     package_data={
         "paddlex": ["configs/*/*.yaml", "py.typed"],
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
+        "paddlex.modules.image_anomaly_detection.categories": ["*.html"],
         "paddlex.modules.image_anomaly_detection.report": ["*.html", "*.css"],
     },
     install_requires=USING,
