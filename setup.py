@@ -42,7 +42,7 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["paddlex", "paddlex.*"]),
     package_data={
-        "paddlex": ["configs/*/*.yaml", "py.typed"],
+        "paddlex": ["configs/*/*.yaml", "configs/*/*.yml", "py.typed"],
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
         "paddlex.modules.image_anomaly_detection.categories": ["*.html"],
         "paddlex.modules.image_anomaly_detection.report": ["*.html", "*.css"],

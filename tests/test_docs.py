@@ -74,7 +74,13 @@ def test_the_chinese_tutorial_has_the_commands_of_the_english_one():
     assert blocks("docs/tutorial.md", "python") == blocks("docs/zh/tutorial.md", "python")
 
 
-@pytest.mark.parametrize("page", [*PAGES, "docs/outputs.md", "docs/method.md", "docs/compatibility.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        *(*PAGES, "docs/outputs.md", "docs/method.md", "docs/compatibility.md"),
+        *("docs/benchmarking.md", "docs/paddleseg.md"),
+    ],
+)
 def test_links_between_pages_lead_to_files(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     targets = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +93,8 @@ def make_data_set(category: Category, lists: Path) -> DataSet:
         write_text(lists / VAL_LIST, list_text(val))
         folder = lists
     train_samples, val_samples = read_samples(folder, TRAIN_LIST), read_samples(folder, VAL_LIST)
-    return DataSet(folder, len(train_samples), _fingerprint(train_samples), _fingerprint(val_samples))
+    fingerprints = [_fingerprint(samples, category.folder) for samples in (train_samples, val_samples)]
+    return DataSet(folder, len(train_samples), *fingerprints)
 
 
 def _has_lists(folder: Path) -> bool:
@@ -108,11 +110,12 @@ def _absolute(entries: list[Entry], folder: Path) -> list[Entry]:
     return [Entry(absolute(image), mask and absolute(mask)) for image, mask in entries]
 
 
-def _fingerprint(samples: list[Sample]) -> str:
+def _fingerprint(samples: list[Sample], root: Path) -> str:
+    """The same wherever the category lies."""
     digest = hashlib.sha256()
     for sample in samples:
-        sizes = [_size(path) for path in (sample.image_path, sample.mask_path)]
-        digest.update(f"{sample.image}\n{sample.mask}\n{sizes}\n".encode())
+        for path in (sample.image_path, sample.mask_path):
+            digest.update(f"{path and os.path.relpath(path, root)}\n{_size(path)}\n".encode())
     return digest.hexdigest()
 
 
