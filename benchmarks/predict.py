@@ -22,8 +22,8 @@ def main() -> None:
     arguments = parser.parse_args()
     paths = list(list_images(arguments.images))[: arguments.count]
     print("| run mode | network alone, p50 / p90 / p99 ms | end to end | network's share |\n|---|---|---|---|")
-    for run_mode in ("mkldnn", "paddle"):
-        model = create_model("STFPM", arguments.model_dir, device="cpu", run_mode=run_mode)
+    for run_mode in ("onnx", "mkldnn", "paddle"):
+        model = create_model("STFPM", arguments.model_dir, device="cpu", backend=run_mode)
         batch = model.folder.transform([read_image(paths[0])])
         for _ in range(3):
             model.backend.run(batch)

@@ -20,7 +20,8 @@ def create_model(
     model_dir: str | os.PathLike[str] | None = None,
     device: str | None = None,
     *,
-    run_mode: str = "auto",
+    backend: str = "auto",
+    threads: int | None = None,
     threshold: float | None = None,
     target_fpr: float | None = None,
     min_area: float | None = None,
@@ -29,10 +30,12 @@ def create_model(
 
     Args:
         model_name: what the model must be, such as ``STFPM``.
-        model_dir: an inference folder, or the output folder of a training run; None fetches PaddleX's official model
-            once and keeps it in the cache.
+        model_dir: an inference folder, an exported .tar, or the output folder of a training run; None fetches PaddleX's
+            official model once and keeps it in the cache.
         device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
-        run_mode: how the network is run: ``auto``, ``paddle`` or ``mkldnn``.
+        backend: what runs the network, one of the names of ``Predict.kernel_option.run_mode``: ``auto`` (the fastest that is
+            installed), ``onnx``, ``openvino``, ``mkldnn``, ``paddle`` and others.
+        threads: CPU threads to use; None for all cores.
         threshold: another limit for the raw image score than the model's own.
         target_fpr: instead of a threshold, the share of good parts that may be called anomalous.
         min_area: share of the image below which an anomalous region is left out.
@@ -53,7 +56,8 @@ def create_model(
         folder,
         model_name=model_name,
         device=device,
-        run_mode=run_mode,
+        run_mode=backend,
+        threads=threads,
         threshold=threshold,
         target_fpr=target_fpr,
         min_area=min_area,

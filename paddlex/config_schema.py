@@ -110,12 +110,16 @@ class ExportSection(Section):
     """Mode export."""
 
     weight_path: str | None = None
+    precision: Literal["float32", "int8"] = "float32"
+    force: bool = False
+    archive: bool = False
 
 
 class KernelOptionSection(Section):
     """How the network is run."""
 
     run_mode: str = "auto"
+    cpu_threads: PositiveInt | None = None
 
 
 class PredictSection(Section):

@@ -146,19 +146,38 @@ def evaluate(config: Config) -> Result:
 
 
 def export(config: Config) -> Result:
-    """Write the inference folder of a model."""
+    """Write the inference folder of a model, and hold it against the model on real images before it is called done."""
+    from paddlex.inference.archive import SUFFIX, pack
+    from paddlex.inference.model_folder import INT8_NAME, ONNX_NAME
     from paddlex.modules.image_anomaly_detection import exporter
+    from paddlex.modules.image_anomaly_detection.export_check import check_export
+    from paddlex.modules.image_anomaly_detection.export_images import export_images
     from paddlex.modules.image_anomaly_detection.model import load_network
+    from paddlex.modules.image_anomaly_detection.onnx_export import OPSET, quantise
+    from paddlex.utils.files import atomic_directory
 
-    weight_path = _weight_path(config, config.Export.weight_path, "Export.weight_path")
+    options = config.Export
+    weight_path = _weight_path(config, options.weight_path, "Export.weight_path")
     network, card = load_network(weight_path, config.Global.model, config.Train)
+    images = export_images(config.Global.dataset_dir)
     folder = config.output / "inference"
-    exporter.export(network, card, folder)
+    with atomic_directory(folder) as temporary:
+        exporter.write_model(network, card, temporary)
+        if options.precision == "int8":
+            quantise(temporary / ONNX_NAME, temporary / INT8_NAME, images.batches(card.transform))
+        checks = check_export(network, temporary, images.to_check, has_labels=images.has_labels, force=options.force)
+    archive = None
+    if options.archive:
+        archive = f"{config.Global.model}{SUFFIX}"
+        pack(folder, config.output / archive)
     logger.info("Exported to %s.", folder)
-    files = sorted(path.name for path in folder.iterdir())
     return {
         "export_path": "inference",
-        "files": files,
+        "files": sorted(path.name for path in folder.iterdir()),
+        "archive": archive,
+        "onnx_opset": OPSET,
+        "checked_images": len(images.to_check),
+        "checks": checks,
         "weights": weight_path,
         "teacher_weights": dict(card.teacher_weights),
         "calibrated": card.calibration is not None,
@@ -178,6 +197,7 @@ def predict(config: Config) -> Result:
         model_dir,
         device=_device(config),
         run_mode=options.kernel_option.run_mode,
+        threads=options.kernel_option.cpu_threads,
         threshold=options.threshold,
         target_fpr=options.target_fpr,
         min_area=options.min_area,

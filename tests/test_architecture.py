@@ -117,7 +117,7 @@ def test_a_model_folder_opens_without_paddle(without_paddle: dict) -> None:
 
 
 def test_running_a_model_without_paddle_says_what_to_install(without_paddle: dict) -> None:
-    assert without_paddle["error"] == "PaddlePaddle is not installed. pip install paddlepaddle==3.2.2."
+    assert without_paddle["error"] == "the run mode paddle needs paddle. pip install paddlepaddle==3.2.2."
 
 
 def test_the_networks_and_the_metrics_know_no_files_and_no_config() -> None:

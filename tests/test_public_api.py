@@ -95,7 +95,7 @@ def test_a_name_without_an_official_model_is_refused() -> None:
 
 def test_an_unknown_run_mode_is_refused_with_those_that_exist(trained: Path) -> None:
     with pytest.raises(ModelError, match=r"unknown run mode 'fast'\. It is one of auto, paddle, mkldnn"):
-        create_model("STFPM", model_dir=trained, device="cpu", run_mode="fast")
+        create_model("STFPM", model_dir=trained, device="cpu", backend="fast")
 
 
 def test_an_unknown_device_is_refused(trained: Path) -> None:

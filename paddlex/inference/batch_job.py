@@ -12,9 +12,12 @@ from typing import Any
 from paddlex.errors import ImageReadError, PaddleXError
 from paddlex.inference.coco import CocoCollector
 from paddlex.inference.inputs import Source, describe, expand
+from paddlex.inference.parallel import in_order
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.results import AnomalyResult
 from paddlex.utils.files import atomic_path, write_json
 from paddlex.utils.logging import logger
+from paddlex.utils.paddle_environment import default_threads
 from paddlex.utils.progress import progress
 
 _COLUMNS = ("input_path", "is_anomalous", "score", "raw_score", "anomalous_area", "image", "json")
@@ -52,11 +55,9 @@ def predict_to_folder(
         table = csv.DictWriter(file, _COLUMNS)
         table.writeheader()
         sources = _outside(expand(source), folder)
-        for result in progress(predictor.predict(sources, batch_size, on_error=note), "Predict"):
-            stem = names.stem(result["input_path"])
-            image, json_file = (stem.with_name(stem.name + suffix) for suffix in ("_res.png", "_res.json"))
-            result.save_to_img(image)
-            result.save_to_json(json_file)
+        results = predictor.predict(sources, batch_size, on_error=note, read_ahead=True)
+        named = ((result, names.stem(result["input_path"])) for result in results)
+        for result, image, json_file in progress(in_order(_save, named, default_threads()), "Predict"):
             row = {key: result[key] for key in _COLUMNS[:5]}
             table.writerow({**row, "image": image.relative_to(folder), "json": json_file.relative_to(folder)})
             if coco is not None:
@@ -83,6 +84,15 @@ def predict_to_folder(
         "summary": f"{folder.name}/summary.csv",
         "images_per_second": round((count + failures) / max(time.monotonic() - start, 1e-9), 2),
     }
+
+
+def _save(named: tuple[AnomalyResult, Path]) -> tuple[AnomalyResult, Path, Path]:
+    """Write the picture and the JSON of one result; returns where they are."""
+    result, stem = named
+    image, json_file = (stem.with_name(stem.name + suffix) for suffix in ("_res.png", "_res.json"))
+    result.save_to_img(image)
+    result.save_to_json(json_file)
+    return result, image, json_file
 
 
 def _outside(sources: Iterable[Source], folder: Path) -> Iterator[Source]:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from paddlex.errors import ModelError
+from paddlex.inference.archive import unpack
 from paddlex.inference.postprocess import PADDLEX_LIMITS, Limit, Limits
 from paddlex.inference.thresholds import image_threshold
 from paddlex.inference.transforms import Transform
@@ -19,6 +20,8 @@ from paddlex.utils.files import write_text
 CONFIG_NAME = "inference.yml"
 GRAPH_NAMES = ("inference.pdmodel", "inference.json")
 PARAMS_NAME = "inference.pdiparams"
+ONNX_NAME = "inference.onnx"
+INT8_NAME = "inference_int8.onnx"
 
 #: Our own block of inference.yml; upstream PaddleX passes over it.
 OWN_BLOCK = "AnomalyDetection"
@@ -46,6 +49,16 @@ class ModelFolder:
     @property
     def is_calibrated(self) -> bool:
         return "calibration" in self.own
+
+    @property
+    def self_check(self) -> Mapping[str, Any] | None:
+        """The network's answer to ``self_check.probe`` when it was exported; None for a model made elsewhere."""
+        answer: Mapping[str, Any] | None = self.own.get("self_check")
+        return answer
+
+    @property
+    def has_paddle_graph(self) -> bool:
+        return any((self.path / name).is_file() for name in GRAPH_NAMES)
 
     @property
     def output(self) -> int:
@@ -146,11 +159,13 @@ class ModelFolder:
             },
             OWN_BLOCK: dict(self.own),
         }
-        write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        write_text(
+            path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+        )
 
 
 def open_model_folder(path: str | os.PathLike[str]) -> ModelFolder:
-    """Read the inference.yml of a folder, or of the inference folder inside a training run's output.
+    """Read the inference.yml of a folder, of the inference folder inside a training run's output, or of an exported .tar.
 
     Raises:
         ModelError: the folder, its inference.yml or a needed key is missing or not understood.
@@ -158,6 +173,8 @@ def open_model_folder(path: str | os.PathLike[str]) -> ModelFolder:
     folder = Path(path)
     if not folder.exists():
         raise ModelError("the model folder does not exist", where=folder, remedy="Train or export a model first")
+    if folder.is_file():
+        folder = unpack(folder)
     for candidate in (folder, *(folder / nested for nested in NESTED_FOLDERS)):
         if (candidate / CONFIG_NAME).is_file():
             return _read(candidate)

@@ -66,7 +66,7 @@ def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Write uint8 [H, W, 3] BGR in the format of the path's suffix, atomically.
+    """Write uint8 [H, W, 3] BGR in the format of the path's suffix, atomically but not durably.
 
     Raises:
         ValueError: the suffix is not an image format that OpenCV writes.
@@ -75,7 +75,7 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         _, encoded = cv2.imencode(Path(path).suffix, image)
     except cv2.error as error:
         raise ValueError(f"the image cannot be encoded as {Path(path).suffix or 'a file without suffix'}") from error
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=False) as temporary:
         temporary.write_bytes(encoded.tobytes())
 
 

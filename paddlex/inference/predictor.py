@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any
+from copy import copy
+from itertools import chain, islice
+from typing import Any, Union
 
 import numpy as np
 
 from paddlex.errors import ModelError, PaddleXError
-from paddlex.inference.backends import open_backend
+from paddlex.inference.backends import Backend, open_backend
 from paddlex.inference.inputs import Source, expand, read_image
 from paddlex.inference.model_folder import open_model_folder
+from paddlex.inference.parallel import in_order
 from paddlex.inference.postprocess import anomaly_mask, anomaly_score, resize_map
 from paddlex.inference.regions import find_regions
 from paddlex.inference.results import AnomalyResult
 from paddlex.utils.devices import resolve_device
 from paddlex.utils.logging import logger
+from paddlex.utils.paddle_environment import default_threads
+
+#: What becomes of one image.
+Outcome = Union[AnomalyResult, PaddleXError]
+
+#: From how many batches a thread on it pays to open the network a second time, for many at once.
+_MANY = 4
 
 
 class AnomalyPredictor:
@@ -27,7 +36,8 @@ class AnomalyPredictor:
         model_dir: an inference folder, or the output folder of a training run.
         model_name: what the model must be; None for any.
         device: ``auto``, ``cpu``, ``gpu`` or ``gpu:0``.
-        run_mode: how the network is run, see ``backends.RUN_MODES``.
+        run_mode: how the network is run: ``auto`` or one of ``backends.RUN_MODES``.
+        threads: CPU threads to use; None for ``OMP_NUM_THREADS``, or all cores.
         threshold, target_fpr, min_area: other limits than the model's own, see ``ModelFolder.limits_at``.
         quiet: do not log which model runs where.
 
@@ -43,6 +53,7 @@ class AnomalyPredictor:
         model_name: str | None = None,
         device: str | None = None,
         run_mode: str = "auto",
+        threads: int | None = None,
         threshold: float | None = None,
         target_fpr: float | None = None,
         min_area: float | None = None,
@@ -56,7 +67,9 @@ class AnomalyPredictor:
                 remedy="Give the model's own name",
             )
         self.device = resolve_device(device)
-        self.backend = open_backend(self.folder, run_mode, self.device)
+        self.backend = open_backend(self.folder, run_mode, self.device, threads)
+        self._threads = threads or default_threads()
+        self._concurrent: Backend | None = None
         self.limits = self.folder.limits_at(threshold, target_fpr, min_area)
         if quiet:
             return
@@ -72,23 +85,71 @@ class AnomalyPredictor:
         input: Source | Iterable[Source],
         batch_size: int = 1,
         on_error: Callable[[Source, PaddleXError], None] | None = None,
+        read_ahead: bool | None = None,
     ) -> Iterator[AnomalyResult]:
-        """Yield one result an image, in order, at the image's own size; only one batch is in memory at a time.
+        """Yield one result an image, in order, at the image's own size; only a few batches are in memory at a time.
 
         Args:
             input: a file, folder, glob, URL, encoded bytes, array (uint8 [H, W, 3], BGR) or an iterable of these.
             batch_size: images that the network takes at once; the results do not depend on it.
             on_error: called with the source and the error for an image that cannot be read, which is then left out;
                 without it the error is raised.
+            read_ahead: whether later images may be read, and worked on by other threads, before the results of earlier ones
+                are taken. None: for a folder, glob, list or tuple yes; for a generator no, since it may stand for a line
+                that waits for its results.
 
         Raises:
             ImageReadError: an image that cannot be read.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        images = self._read(expand(input), on_error)
-        while batch := list(islice(images, batch_size)):
-            yield from self.judge([image for _, image in batch], [source for source, _ in batch])
+        sources = expand(input)
+        batches = iter(lambda: list(islice(sources, batch_size)), [])
+        if read_ahead is None:
+            read_ahead = isinstance(input, (str, os.PathLike, list, tuple))
+        for batch in self._side_by_side(batches) if read_ahead else map(self._work, batches):
+            for source, outcome in batch:
+                if isinstance(outcome, AnomalyResult):
+                    yield outcome
+                elif on_error is None:
+                    raise outcome
+                else:
+                    on_error(source, outcome)
+
+    def _side_by_side(self, batches: Iterator[list[Source]]) -> Iterator[list[tuple[Source, Outcome]]]:
+        """``_work`` for each batch, in order, on several threads: while one decodes, another runs the network."""
+        workers = max(2, self._threads)
+        first = list(islice(batches, _MANY * workers))
+        if len(first) <= 1:
+            return map(self._work, first)
+        worker = self if len(first) < _MANY * workers else self._opened_for_many()
+        return in_order(worker._work, chain(first, batches), workers)
+
+    def _opened_for_many(self) -> AnomalyPredictor:
+        """The same model with one network run on each core at once, where the backend can.
+
+        That judges more images a second than all cores on one image after the other, which answers a single image sooner.
+        """
+        is_worth_it = self.backend.is_concurrent and self._threads > 1 and not self.device.is_gpu
+        if self._concurrent is None and is_worth_it:
+            self._concurrent = open_backend(self.folder, self.backend.run_mode, self.device, 1, self._threads)
+        other = copy(self)
+        other.backend = self._concurrent or self.backend
+        return other
+
+    def _work(self, sources: list[Source]) -> list[tuple[Source, Outcome]]:
+        """Read and judge one batch; an image that cannot be read has its error for an outcome."""
+        images: list[np.ndarray] = []
+        errors: list[PaddleXError | None] = []
+        for source in sources:
+            try:
+                images.append(read_image(source))
+                errors.append(None)
+            except PaddleXError as error:
+                errors.append(error)
+        read = [source for source, error in zip(sources, errors, strict=True) if error is None]
+        results = iter(self.judge(images, read) if images else ())
+        return [(source, error or next(results)) for source, error in zip(sources, errors, strict=True)]
 
     def judge(
         self, images: Sequence[np.ndarray], sources: Sequence[Source | None] | None = None
@@ -110,17 +171,6 @@ class AnomalyPredictor:
     def paper_maps(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """The same as the paper has them, the product over layers: what upstream PaddleX sees of a model."""
         return self.backend.run(self.folder.transform(images))[0][:, 0]
-
-    def _read(
-        self, sources: Iterator[Source], on_error: Callable[[Source, PaddleXError], None] | None
-    ) -> Iterator[tuple[Source, np.ndarray]]:
-        for source in sources:
-            try:
-                yield source, read_image(source)
-            except PaddleXError as error:
-                if on_error is None:
-                    raise
-                on_error(source, error)
 
     def _result(self, source: Source | None, image: np.ndarray, anomaly_map: np.ndarray) -> AnomalyResult:
         height, width = image.shape[:2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +76,10 @@ class AnomalyResult(dict):
         A path without the suffix .json is a folder, and the file is named after the input.
         """
         path = self._file(save_path, ".json")
-        values = self.json["res"]
-        rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in values["pred"][0])
+        values = {key: value for key, value in self.items() if key not in _ARRAYS}
         text = json.dumps({**values, "pred": "PRED"}, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
-        write_text(path, text.replace('"pred": "PRED"', f'"pred": [[\n{rows}\n]]') + "\n")
+        rows = ",\n".join(_rows_as_json(self["pred"][0]))
+        write_text(path, text.replace('"pred": "PRED"', f'"pred": [[\n{rows}\n]]') + "\n", durable=False)
         return path
 
     def save_map(self, save_path: str | os.PathLike[str]) -> Path:
@@ -97,3 +97,13 @@ class AnomalyResult(dict):
         source = self["input_path"]
         name = Path(str(source).partition("?")[0]).stem if source else "image"
         return path / f"{name}_res{suffix}"
+
+
+def _rows_as_json(mask: np.ndarray) -> Iterator[str]:
+    """Each row of a mask [H, W] as a JSON list; most rows of most masks are alike, so each is written out once."""
+    written: dict[bytes, str] = {}
+    for row in mask:
+        key = row.tobytes()
+        if key not in written:
+            written[key] = json.dumps(row.tolist(), separators=(",", ":"))
+        yield written[key]

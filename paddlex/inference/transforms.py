@@ -43,9 +43,6 @@ class Transform:
         self.mean = tuple(float(value) for value in mean)
         self.std = tuple(float(value) for value in std)
         self.interpolation = interpolation
-        # one multiplication and one subtraction: (x / 255 - mean) / std
-        self._scale = (1 / (255 * np.array(self.std))).astype(np.float32)
-        self._offset = (np.array(self.mean) / np.array(self.std)).astype(np.float32)
 
     def resize(self, image: np.ndarray) -> np.ndarray:
         """uint8 [H, W, 3] BGR -> uint8 [height, width, 3] RGB; the aspect ratio is not kept."""
@@ -53,10 +50,12 @@ class Transform:
         return cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
 
     def normalise(self, resized: np.ndarray) -> np.ndarray:
-        """uint8 [N, height, width, 3] RGB -> float32 [N, 3, height, width], contiguous."""
-        batch = resized * self._scale
-        batch -= self._offset
-        return np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
+        """uint8 [N, height, width, 3] RGB -> float32 [N, 3, height, width], contiguous: (x / 255 - mean) / std."""
+        params = cv2.dnn.Image2BlobParams()
+        params.mean = (*(255 * mean for mean in self.mean), 0.0)
+        params.scalefactor = (*(1 / (255 * std) for std in self.std), 1.0)
+        params.ddepth = cv2.CV_32F
+        return cv2.dnn.blobFromImagesWithParams(list(resized), params)
 
     def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """A batch of images of any sizes -> float32 [N, 3, height, width]."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
+import sys
 from dataclasses import dataclass
 
 from paddlex.errors import DeviceError
@@ -52,8 +54,8 @@ def resolve_device(name: str | None) -> Device:
     available = gpu_count()
     if available == 0:
         raise DeviceError(
-            f"the device {name} was asked for, but Paddle sees no GPU",
-            remedy="Install paddlepaddle-gpu and a driver (see the README), or use device=cpu",
+            f"the device {name} was asked for, but no GPU can be used",
+            remedy="Install paddlepaddle-gpu (or onnxruntime-gpu) and a driver, see the README, or use device=cpu",
         )
     if max(indices) >= available:
         raise DeviceError(f"there is no {name}", remedy=f"This machine has {available} GPU(s), numbered from 0")
@@ -61,13 +63,35 @@ def resolve_device(name: str | None) -> Device:
 
 
 def gpu_count() -> int:
-    """GPUs that the installed Paddle can use; 0 without Paddle or with its CPU build."""
+    """GPUs that the installed Paddle, or else ONNX Runtime, can use; 0 where neither can."""
+    count = _driver_gpu_count()
+    if count == 0:  # known without importing anything large: most machines on a line have none
+        return 0
     from paddlex.utils.paddle_environment import import_paddle
 
     try:
         import_paddle()
+        import paddle
+
+        if paddle.is_compiled_with_cuda():
+            return int(paddle.device.cuda.device_count())
+    except ImportError:
+        pass
+    try:
+        import onnxruntime
     except ImportError:
         return 0
-    import paddle
+    return count if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else 0
 
-    return int(paddle.device.cuda.device_count()) if paddle.is_compiled_with_cuda() else 0
+
+def _driver_gpu_count() -> int:
+    """GPUs that NVIDIA's driver sees; 0 without a driver."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(name)
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value

@@ -50,8 +50,13 @@ def restore_threads() -> None:
     """
     import paddle
 
+    paddle.base.core.set_num_threads(default_threads())
+
+
+def default_threads() -> int:
+    """CPU threads for a network: ``OMP_NUM_THREADS`` where that is set, else all cores."""
     count = os.environ.get("OMP_NUM_THREADS", "")
-    paddle.base.core.set_num_threads(int(count) if count.isdecimal() else usable_cores())
+    return int(count) if count.isdecimal() and int(count) else usable_cores()
 
 
 def usable_cores() -> int:
@@ -62,8 +67,15 @@ def usable_cores() -> int:
         return os.cpu_count() or 1
 
 
+def has_cpu_flag(flag: str) -> bool:
+    """Whether the processor says that it has a feature, by Linux's name; True where that cannot be known."""
+    flags = next((line for line in _processor().splitlines() if line.startswith("flags")), None)
+    return flags is None or flag in flags.split()
+
+
 def _processor() -> str:
+    """Linux's description of the first processor; elsewhere its name."""
     try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")[:400]
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
     except OSError:
         return platform.processor()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from paddlex.errors import ModelError
-from paddlex.inference.backends import RUN_MODES, open_backend
+from paddlex.errors import DeviceError, ModelError
+from paddlex.inference.backends import AUTO_ORDER, RUN_MODES, RunMode, open_backend
 from paddlex.inference.model_folder import open_model_folder
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.utils.devices import Device
+from paddlex.utils.paddle_environment import has_cpu_flag
 
 CPU = Device("cpu")
+GPU = Device("gpu", (0,))
+EXACT_MODES = ("paddle", "mkldnn", "onnx", "openvino")
 
 #: Exports a model in PaddlePaddle 3's own format, as PaddleX's official archives are.
 EXPORT_AS_JSON = """
@@ -47,7 +52,7 @@ def batch(predictor: AnomalyPredictor, images: list[str]) -> np.ndarray:
 @pytest.fixture(scope="module")
 def maps(trained: Path, batch: np.ndarray) -> dict[str, list[np.ndarray]]:
     folder = open_model_folder(trained)
-    return {mode: open_backend(folder, mode, CPU).run(batch) for mode in ("paddle", "mkldnn")}
+    return {mode: open_backend(folder, mode, CPU).run(batch) for mode in EXACT_MODES}
 
 
 def test_the_graph_gives_the_papers_map_and_the_calibrated_map(maps: dict[str, list[np.ndarray]]) -> None:
@@ -57,10 +62,25 @@ def test_the_graph_gives_the_papers_map_and_the_calibrated_map(maps: dict[str, l
     assert outputs[1].min() < 0  # z-scores
 
 
+@pytest.mark.parametrize("mode", EXACT_MODES[1:])
 @pytest.mark.parametrize("output", [0, 1])
-def test_the_run_modes_agree(maps: dict[str, list[np.ndarray]], output: int) -> None:
-    assert np.abs(maps["paddle"][output] - maps["mkldnn"][output]).max() < 1e-4
+def test_the_float32_run_modes_agree(maps: dict[str, list[np.ndarray]], mode: str, output: int) -> None:
+    assert np.abs(maps["paddle"][output] - maps[mode][output]).max() < 1e-4
     assert np.ptp(maps["paddle"][output]) > 0.1
+
+
+@pytest.mark.parametrize("mode", ["mkldnn_bf16", "openvino_bf16"])
+def test_bfloat16_comes_near(trained: Path, batch: np.ndarray, maps: dict[str, list[np.ndarray]], mode: str) -> None:
+    if not has_cpu_flag("avx512bw"):
+        pytest.skip("this processor has no bfloat16")
+    difference = np.abs(open_backend(open_model_folder(trained), mode, CPU).run(batch)[1] - maps["paddle"][1]).max()
+    assert 0 < difference < 0.1 * np.abs(maps["paddle"][1]).max()
+
+
+def test_bfloat16_on_a_processor_without_it_is_an_error(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paddlex.inference.backends.paddle_inference.has_cpu_flag", lambda flag: False)
+    with pytest.raises(ModelError, match=r"bfloat16 needs a processor with AVX-512\. Use run_mode mkldnn\."):
+        open_backend(open_model_folder(trained), "mkldnn_bf16", CPU)
 
 
 def test_the_static_graph_agrees_with_the_network(
@@ -96,20 +116,124 @@ def test_the_new_graph_format_runs_in_every_mode(
             assert np.abs(new - old).max() < 1e-4
 
 
-def test_auto_is_mkldnn_on_a_cpu(predictor: AnomalyPredictor) -> None:
-    assert predictor.backend.run_mode == "mkldnn"
+def test_auto_takes_the_first_of_its_order(predictor: AnomalyPredictor) -> None:
+    assert predictor.backend.run_mode == AUTO_ORDER["cpu"][0] == "onnx"
+
+
+@pytest.mark.parametrize(
+    ("missing", "chosen"), [(("onnxruntime",), "openvino"), (("onnxruntime", "openvino"), "mkldnn")]
+)
+def test_auto_passes_over_what_is_not_installed(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...], chosen: str
+) -> None:
+    monkeypatch.setattr(RunMode, "is_installed", lambda mode: mode.package not in missing)
+    assert open_backend(open_model_folder(trained), "auto", CPU).run_mode == chosen
+
+
+def test_auto_passes_over_a_graph_that_is_not_there(damaged: Path) -> None:
+    (damaged / "inference.onnx").unlink()
+    assert open_backend(open_model_folder(damaged), "auto", CPU).run_mode == "mkldnn"
+
+
+def test_auto_passes_over_a_damaged_graph_and_says_so(damaged: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (damaged / "inference.onnx").write_bytes(b"no graph")
+    caplog.set_level(logging.INFO, "paddlex")
+    assert open_backend(open_model_folder(damaged), "auto", CPU).run_mode == "mkldnn"
+    assert "Run mode onnx cannot be used: the graph cannot be loaded" in caplog.text
+    assert (
+        "Run mode auto: mkldnn, the fastest that works here; passed over: onnx (fails), openvino (fails)."
+        in caplog.text
+    )
+
+
+def test_auto_passes_over_a_graph_with_other_answers_than_when_it_was_exported(
+    damaged: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import onnx
+
+    model = onnx.load(damaged / "inference.onnx")
+    kernel = next(tensor for tensor in model.graph.initializer if list(tensor.dims)[2:] == [7, 7])
+    changed = onnx.numpy_helper.to_array(kernel) * np.float32(1.01)
+    kernel.CopyFrom(onnx.numpy_helper.from_array(changed, kernel.name))
+    onnx.save(model, damaged / "inference.onnx")
+    assert open_backend(open_model_folder(damaged), "auto", CPU).run_mode == "mkldnn"
+    assert "Run mode onnx is passed over: its answer to the self-check is off by" in caplog.text
+
+
+def test_nothing_that_works_is_an_error_with_the_commands_that_help(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RunMode, "is_installed", lambda mode: False)
+    with pytest.raises(ModelError) as caught:
+        open_backend(open_model_folder(trained), "auto", CPU)
+    assert "no run mode works on cpu: onnx (onnxruntime is not installed)" in str(caught.value)
+    assert "Try pip install onnxruntime or pip install openvino" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("mode", "package"), [("onnx", "onnxruntime"), ("openvino", "openvino"), ("mkldnn", "paddlepaddle==3.2.2")]
+)
+def test_a_missing_package_is_named_with_the_command_that_adds_it(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, mode: str, package: str
+) -> None:
+    monkeypatch.setattr(RunMode, "is_installed", lambda mode: False)
+    with pytest.raises(ModelError, match=rf"the run mode {mode} needs .*\. pip install {package}\."):
+        open_backend(open_model_folder(trained), mode, CPU)
 
 
 def test_an_unknown_run_mode_is_refused_with_those_that_exist(trained: Path) -> None:
     with pytest.raises(ModelError) as caught:
         open_backend(open_model_folder(trained), "fast", CPU)
-    assert str(caught.value) == f"unknown run mode 'fast'. It is one of {', '.join(RUN_MODES)}."
+    assert str(caught.value) == f"unknown run mode 'fast'. It is one of auto, {', '.join(RUN_MODES)}."
 
 
-def test_mkldnn_on_a_gpu_is_refused(trained: Path) -> None:
-    with pytest.raises(ModelError) as caught:
-        open_backend(open_model_folder(trained), "mkldnn", Device("gpu", (0,)))
-    assert str(caught.value) == "the run mode mkldnn is for CPUs (gpu:0). Use paddle, or device=cpu."
+@pytest.mark.parametrize(("mode", "device"), [("mkldnn", GPU), ("openvino", GPU), ("trt_fp16", CPU)])
+def test_a_run_mode_of_another_device_is_refused(trained: Path, mode: str, device: Device) -> None:
+    with pytest.raises(ModelError, match=rf"the run mode {mode} is for .*, not for {device}\. Use one of "):
+        open_backend(open_model_folder(trained), mode, device)
+
+
+def test_int8_without_its_graph_says_how_to_export_it(trained: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"no inference_int8.onnx .* Export the model again with -o Export\.precision=int8\."
+    ):
+        open_backend(open_model_folder(trained), "onnx_int8", CPU)
+
+
+def test_onnx_runtime_without_cuda_does_not_fall_back_to_the_cpu(trained: Path) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    with pytest.raises(DeviceError, match=r"no CUDA provider \(gpu:0\)\. pip install onnxruntime-gpu\."):
+        open_backend(open_model_folder(trained), "onnx", GPU)
+
+
+@pytest.mark.parametrize("mode", EXACT_MODES)
+def test_threads_that_run_one_backend_at_once_get_their_own_answers(
+    trained: Path, batch: np.ndarray, mode: str
+) -> None:
+    backend = open_backend(open_model_folder(trained), mode, CPU, 1, 3)
+    alone = [backend.run(image[None])[1] for image in batch]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda number: backend.run(batch[number % 5][None])[1], range(30)))
+    for number, outputs in enumerate(together):
+        np.testing.assert_allclose(outputs, alone[number % 5], atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["onnx", "openvino"])
+def test_a_truncated_onnx_file_is_an_error_that_says_what_to_do(damaged: Path, mode: str) -> None:
+    path = damaged / "inference.onnx"
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(ModelError, match=r"the graph cannot be loaded: .* Export the model again\."):
+        open_backend(open_model_folder(damaged), mode, CPU)
+
+
+@pytest.mark.parametrize("mode", ["onnx", "openvino"])
+def test_an_onnx_graph_of_another_input_size_is_an_error_that_names_the_shape(damaged: Path, mode: str) -> None:
+    backend = open_backend(open_model_folder(damaged), mode, CPU)
+    with pytest.raises(ModelError, match=r"the graph cannot run on an input of shape \[1, 3, 64, 64\]: "):
+        backend.run(np.zeros((1, 3, 64, 64), np.float32))
 
 
 @pytest.mark.parametrize("name", ["inference.pdmodel", "inference.pdiparams"])

@@ -57,8 +57,8 @@ def test_a_gpu_that_is_not_there_is_an_error_and_never_the_cpu(gpus, name: str) 
     with pytest.raises(DeviceError) as caught:
         resolve_device(name)
     assert str(caught.value) == (
-        f"the device {name} was asked for, but Paddle sees no GPU. "
-        "Install paddlepaddle-gpu and a driver (see the README), or use device=cpu."
+        f"the device {name} was asked for, but no GPU can be used. "
+        "Install paddlepaddle-gpu (or onnxruntime-gpu) and a driver, see the README, or use device=cpu."
     )
 
 

@@ -1,35 +1,41 @@
-"""Paddle Inference: run modes ``paddle`` (its own kernels) and ``mkldnn`` (oneDNN, on a CPU)."""
+"""Paddle Inference with its own kernels (``paddle``), oneDNN (``mkldnn…``) or TensorRT (``trt_…``)."""
 
 from __future__ import annotations
+
+import threading
+from typing import Any
 
 import numpy as np
 
 from paddlex.errors import ModelError
 from paddlex.inference.model_folder import ModelFolder
 from paddlex.utils.devices import Device
-from paddlex.utils.paddle_environment import import_paddle, restore_threads, usable_cores
+from paddlex.utils.paddle_environment import default_threads, has_cpu_flag, import_paddle, restore_threads
 
 _GPU_MEMORY_POOL_MB = 256
+_TENSORRT_BATCH = 8
 
 #: How a .pdmodel begins: field 1 of a protobuf message. Given text instead (a Git LFS pointer, say), Paddle crashes.
 _PDMODEL_START = b"\n"
 
 
 class PaddleInference:
-    """A static graph in Paddle's inference engine.
+    """A static graph in Paddle's inference engine; threads that run it at once take turns.
 
     Raises:
-        ModelError: Paddle is not installed, or cannot load the graph.
+        ModelError: Paddle cannot load the graph, or cannot run it in this way on this machine.
     """
 
-    def __init__(self, folder: ModelFolder, run_mode: str, device: Device) -> None:
-        try:
-            import_paddle()
-        except ImportError as error:
-            raise ModelError("PaddlePaddle is not installed", remedy="pip install paddlepaddle==3.2.2") from error
+    is_concurrent = False
+
+    def __init__(
+        self, folder: ModelFolder, run_mode: str, device: Device, threads: int | None, concurrency: int
+    ) -> None:
+        import_paddle()
         from paddle import inference
 
         self.run_mode = run_mode
+        self._turn = threading.Lock()
         self._graph = folder.graph
         if folder.graph.suffix == ".pdmodel" and folder.graph.read_bytes()[:1] != _PDMODEL_START:
             raise ModelError("the graph is damaged, or no graph", where=folder.graph, remedy="Export the model again")
@@ -41,13 +47,12 @@ class PaddleInference:
             config.enable_new_executor(True)
         if device.is_gpu:
             config.enable_use_gpu(_GPU_MEMORY_POOL_MB, device.index)
+            if run_mode.startswith("trt"):
+                _use_tensorrt(config, inference, run_mode, folder.transform.size)
         else:
             config.disable_gpu()
-            config.set_cpu_math_library_num_threads(usable_cores())
-            if run_mode == "mkldnn":
-                config.enable_mkldnn()
-            else:
-                config.disable_mkldnn()
+            config.set_cpu_math_library_num_threads(threads or default_threads())
+            _use_onednn(config, run_mode)
         try:
             self._predictor = inference.create_predictor(config)
         except Exception as error:  # Paddle raises whatever its C++ side throws
@@ -60,19 +65,46 @@ class PaddleInference:
 
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
         """float32 [N, 3, H, W] -> the graph's outputs, float32 [N, 1, H, W] each: the paper's raw map is the first."""
-        self._input.reshape(batch.shape)
-        self._input.copy_from_cpu(batch)
-        try:
-            self._predictor.run()
-        except Exception as error:
-            raise ModelError(
-                f"the graph cannot run on an input of shape {list(batch.shape)}: {_reason(error)}",
-                where=self._graph,
-                remedy="Check Deploy.transforms in inference.yml, or export the model again",
-            ) from error
-        finally:
-            restore_threads()
-        return [output.copy_to_cpu() for output in self._outputs]
+        with self._turn:
+            self._input.reshape(batch.shape)
+            self._input.copy_from_cpu(batch)
+            try:
+                self._predictor.run()
+            except Exception as error:
+                raise ModelError(
+                    f"the graph cannot run on an input of shape {list(batch.shape)}: {_reason(error)}",
+                    where=self._graph,
+                    remedy="Check Deploy.transforms in inference.yml, or export the model again",
+                ) from error
+            finally:
+                restore_threads()
+            return [output.copy_to_cpu() for output in self._outputs]
+
+
+def _use_onednn(config: Any, run_mode: str) -> None:
+    """Set oneDNN's kernels, in float32 or bfloat16, or Paddle's own."""
+    if run_mode == "paddle":
+        config.disable_mkldnn()
+        return
+    config.enable_mkldnn()
+    if run_mode == "mkldnn_bf16":
+        if not has_cpu_flag("avx512bw"):  # Paddle would go on in float32 without a word
+            raise ModelError("bfloat16 needs a processor with AVX-512", remedy="Use run_mode mkldnn")
+        config.enable_mkldnn_bfloat16()
+
+
+def _use_tensorrt(config: Any, inference: Any, run_mode: str, size: tuple[int, int]) -> None:
+    """Let TensorRT run what it can of the graph, for batches of 1 to ``_TENSORRT_BATCH``."""
+    if not any(inference.get_trt_compile_version()):
+        raise ModelError("this Paddle was built without TensorRT", remedy="Use run_mode paddle or onnx")
+    precision = inference.PrecisionType.Half if run_mode == "trt_fp16" else inference.PrecisionType.Float32
+    config.enable_tensorrt_engine(
+        workspace_size=1 << 30, max_batch_size=_TENSORRT_BATCH, min_subgraph_size=3, precision_mode=precision,
+        use_static=False, use_calib_mode=False,
+    )  # fmt: skip
+    width, height = size
+    smallest, largest = {"x": [1, 3, height, width]}, {"x": [_TENSORRT_BATCH, 3, height, width]}
+    config.set_trt_dynamic_shape_info(smallest, largest, smallest)
 
 
 def _reason(error: Exception) -> str:

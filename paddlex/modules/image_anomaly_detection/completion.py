@@ -66,7 +66,7 @@ class Completion:
         card = replace(card, calibration=calibration.to_dict())
         save_arrays(network.state_dict(), folder / WEIGHTS)
         card.save(folder / WEIGHTS)
-        write_inference_config(card, folder / INFERENCE)
+        write_inference_config(card, folder / INFERENCE, network)
         return calibration
 
     def validation_auroc(self, network: nn.Layer, card: ModelCard) -> float:

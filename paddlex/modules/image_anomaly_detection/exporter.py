@@ -1,4 +1,4 @@
-"""From a network to an inference folder: static graph, weights and inference.yml."""
+"""From a network to an inference folder: Paddle's static graph, the same as ONNX, and inference.yml."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import paddle
 from paddle import nn
 from paddle.pir_utils import OldIrGuard
 
-from paddlex.inference.model_folder import CONFIG_NAME, ModelFolder
+from paddlex.inference.model_folder import CONFIG_NAME, GRAPH_NAMES, ONNX_NAME, PARAMS_NAME, ModelFolder
+from paddlex.inference.self_check import probe, summarise
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.onnx_export import convert_to_onnx
 from paddlex.utils.files import atomic_directory
 
 GRAPH_STEM = "inference"
@@ -20,25 +22,37 @@ def export(network: nn.Layer, card: ModelCard, folder: Path) -> None:
 
     The graph takes ``x``, float32 [N, 3, H, W] for any N, and gives the paper's raw map and the calibrated map, float32
     [N, 1, H, W] each, in this order, because upstream PaddleX reads the first. It is written in the .pdmodel format, which
-    upstream and every Paddle since 2.0 read.
+    upstream and every Paddle since 2.0 read, and as ONNX.
 
     Args:
         network: any network of ``NETWORKS``; it is left in the mode it was in.
         card: what stands in inference.yml.
         folder: replaced if it exists.
+
+    Raises:
+        ModelError: the graph cannot be converted to ONNX.
     """
+    with atomic_directory(folder) as temporary:
+        write_model(network, card, temporary)
+
+
+def write_model(network: nn.Layer, card: ModelCard, folder: Path) -> None:
+    """What ``export`` does, into a folder that is there."""
     was_training = network.training
     network.eval()
     width, height = card.transform.size
     x = paddle.static.InputSpec([None, 3, height, width], "float32", name="x")
-    with atomic_directory(folder) as temporary, OldIrGuard():  # without it Paddle 3 writes .json
-        paddle.jit.save(network, str(temporary / GRAPH_STEM), input_spec=[x])
-        write_inference_config(card, temporary)
+    with OldIrGuard():  # without it Paddle 3 writes .json
+        paddle.jit.save(network, str(folder / GRAPH_STEM), input_spec=[x])
+    convert_to_onnx(folder / GRAPH_NAMES[0], folder / PARAMS_NAME, folder / ONNX_NAME)
+    write_inference_config(card, folder, network)
     if was_training:
         network.train()
 
 
-def write_inference_config(card: ModelCard, folder: Path) -> None:
+def write_inference_config(card: ModelCard, folder: Path, network: nn.Layer) -> None:
     """Write inference.yml alone, into a folder that has its graph already."""
-    described = ModelFolder(folder, card.model_name, card.transform, card.deploy_block())
+    with paddle.no_grad():
+        answer = summarise([output.numpy() for output in network(paddle.to_tensor(probe(card.transform.size)))])
+    described = ModelFolder(folder, card.model_name, card.transform, {**card.deploy_block(), "self_check": answer})
     described.write_config(folder / CONFIG_NAME)

@@ -43,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("run_mode", ["paddle", "mkldnn"])
+@pytest.mark.parametrize("run_mode", ["paddle", "mkldnn", "onnx", "openvino"])
 def test_the_static_graph_agrees_with_the_dynamic_one(model, folder, batch, run_mode, count):
     with paddle.no_grad():
         product, calibrated = (output.numpy() for output in model[0](paddle.to_tensor(batch[:count])))
@@ -58,6 +58,7 @@ def test_the_folder_holds_graph_weights_and_config(folder):
         "inference.pdmodel",
         "inference.pdiparams",
         "inference.pdiparams.info",
+        "inference.onnx",
         "inference.yml",
     }
 

@@ -1,0 +1,146 @@
+"""From Paddle's static graph to ONNX, in float32 and in INT8."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+
+import numpy as np
+
+from paddlex.errors import ModelError
+
+#: The operator set of the ONNX files: read by ONNX Runtime since 1.12 and OpenVINO since 2022.
+OPSET = 17
+
+_OUTPUTS = ("raw_map", "calibrated_map")
+_CONVERTER = "pip install paddle2onnx onnx onnxruntime"
+
+
+def convert_to_onnx(graph: Path, params: Path, path: Path) -> None:
+    """Write a Paddle graph (.pdmodel and .pdiparams) as one ONNX file with a free batch size.
+
+    Constants are folded and batch normalisation is merged into the convolutions, by ONNX Runtime's basic optimisations,
+    which hold on every processor. The input is ``x``, the outputs ``raw_map`` and ``calibrated_map``.
+
+    Raises:
+        ModelError: paddle2onnx or ONNX Runtime is missing, or cannot convert the graph.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a compiler that is not needed here
+            import onnx
+            import onnxruntime
+            import paddle2onnx
+    except ImportError as error:
+        raise ModelError(f"the export to ONNX needs {error.name}", remedy=_CONVERTER) from error
+    with _output_captured() as said:
+        model = paddle2onnx.export(str(graph), str(params), opset_version=OPSET, auto_upgrade_opset=False)
+        reason = (said() or ["no reason given"])[-1]
+    if not model:
+        raise ModelError(f"the graph cannot be converted to ONNX: {reason}", where=graph)
+    with TemporaryDirectory() as folder:
+        optimised = Path(folder) / "optimised.onnx"
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(optimised)
+        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        result = onnx.load(optimised)
+    _name_ends(result)
+    result.producer_name = "paddlex"
+    del result.opset_import[:]
+    result.opset_import.append(onnx.helper.make_opsetid("", OPSET))
+    onnx.checker.check_model(result, full_check=True)
+    onnx.save(result, path)
+
+
+def quantise(path: Path, quantised: Path, batches: Iterable[np.ndarray]) -> None:
+    """Write an ONNX file with its convolutions in INT8 (QDQ, one scale for each output channel).
+
+    The ranges of the activations are their extremes over some images. What compares teacher and student stays in float32:
+    its differences are small numbers between large ones.
+
+    Args:
+        path: the float32 file that ``convert_to_onnx`` wrote.
+        quantised: the new file.
+        batches: network inputs, float32 [N, 3, H, W], of normal images.
+    """
+    import onnx
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    class Images(CalibrationDataReader):
+        def __init__(self) -> None:
+            self._batches = iter(batches)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            batch = next(self._batches, None)
+            return None if batch is None else {"x": batch}
+
+    model = onnx.load(path)
+    kernels = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    smoothing = [node.name for node in convolutions if kernels[node.input[1]][0] == 1]
+    logging.getLogger().addFilter(_is_no_advice)
+    try:
+        quantize_static(
+            path, quantised, Images(),
+            quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv"], nodes_to_exclude=smoothing, per_channel=True,
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
+        )  # fmt: skip
+    finally:
+        logging.getLogger().removeFilter(_is_no_advice)
+
+
+@contextlib.contextmanager
+def _output_captured() -> Iterator[Callable[[], list[str]]]:
+    """Keep what native code writes to standard output and error; yields what gives the lines so far."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with TemporaryFile() as file:
+        kept = [(stream, os.dup(stream)) for stream in (1, 2)]
+        for stream, _ in kept:
+            os.dup2(file.fileno(), stream)
+
+        def lines() -> list[str]:
+            file.seek(0)
+            return file.read().decode(errors="replace").strip().splitlines()
+
+        try:
+            yield lines
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for stream, copy in kept:
+                os.dup2(copy, stream)
+                os.close(copy)
+
+
+def _is_no_advice(record: logging.LogRecord) -> bool:
+    """Leave out the quantiser's advice to preprocess the model, which has been done."""
+    return "pre-processing" not in record.getMessage()
+
+
+def _name_ends(model: object) -> None:
+    """Give the outputs and the batch dimension names that mean something."""
+    graph = model.graph  # type: ignore[attr-defined]
+    names = {output.name: name for output, name in zip(graph.output, _OUTPUTS, strict=True)}
+    for node in graph.node:
+        for number, output in enumerate(node.output):
+            node.output[number] = names.get(output, output)
+        for number, name in enumerate(node.input):
+            node.input[number] = names.get(name, name)
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
