@@ -73,7 +73,7 @@ class CategoryRun:
             ConfigError: it was not.
         """
         state = self._state()
-        if not (state and (self._checkpoint() or self.result("train"))):
+        if state is None or not (self._checkpoint() or self.is_trained()):
             return
         stored, current = state["settings"], self._settings()
         different = sorted(key for key in stored.keys() | current.keys() if stored.get(key) != current.get(key))
@@ -99,7 +99,7 @@ class CategoryRun:
         """
         self.output.mkdir(parents=True, exist_ok=True)
         write_text(self.output / _CONFIG, self.config.to_yaml())
-        if self.result("train"):
+        if self.is_trained():
             logger.info("%s: trained already.", self.name)
         else:
             (self.output / "evaluate_result.json").unlink(missing_ok=True)
@@ -110,6 +110,10 @@ class CategoryRun:
         else:
             self._run("evaluate", lock=lock)
             write_json(self.output / _STATE, {**state, "judged_by": self.data.val_fingerprint})
+
+    def is_trained(self) -> bool:
+        """Whether a benchmark has trained the category to the end; a training of unknown settings does not count."""
+        return self._state() is not None and self.result("train") is not None
 
     def result(self, mode: str) -> dict[str, Any] | None:
         """What a mode wrote when it succeeded; None if it did not, or was never run."""

@@ -135,22 +135,25 @@ def test_each_category_keeps_what_train_and_evaluate_write(benchmarked) -> None:
         assert title.startswith(f"Evaluation of STFPM on {name}".replace("<b>", "&lt;b&gt;"))
 
 
-def test_what_is_finished_is_not_done_again_wherever_the_data_set_lies(
+def test_what_is_finished_is_not_done_again_wherever_the_data_set_lies_and_only_judged_where_val_changed(
     benchmarked, categories: Path, main_runner, tmp_path: Path
 ) -> None:
     output = Path(shutil.copytree(benchmarked[0], tmp_path / "output"))
     root = Path(shutil.copytree(categories, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("broken")))
+    next((root / "bottle" / "test" / "good").iterdir()).unlink()
     models = [output / "benchmark" / "categories" / name / "best_model" for name in ("bottle", LISTED)]
     before = [files_of(model) for model in models]
     done = main_runner(*overrides(root, output))
     assert done.returncode == 0, done.stderr
     assert [files_of(model) for model in models] == before
     assert done.stderr.count(": trained already.") == 2
-    assert done.stderr.count(": evaluated already.") == 2
-    again, first = result_of(output), result_of(benchmarked[0])
-    assert again["done_flag"] is True
-    assert again["categories"] == [row for row in first["categories"] if row["error"] is None]
-    assert again["mean"] == first["mean"]
+    assert done.stderr.count(": evaluated already.") == 1
+    again, first = rows_of(output), rows_of(benchmarked[0])
+    assert result_of(output)["done_flag"] is True
+    assert list(again) == ["bottle", LISTED]
+    assert again[LISTED] == first[LISTED]
+    assert (first["bottle"]["normal_images"], again["bottle"]["normal_images"]) == (3, 2)
+    assert again["bottle"]["training_minutes"] == first["bottle"]["training_minutes"]
     assert "mean of 2 |" in (output / "benchmark" / "table.md").read_text(encoding="utf-8").replace("*", "")
 
 
