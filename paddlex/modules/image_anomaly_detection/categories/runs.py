@@ -28,7 +28,7 @@ from paddlex.utils.signals import StopRequest
 _CONFIG, _STATE = "category.yaml", "category_state.json"
 
 #: What may change between two parts of a benchmark without changing its figures.
-_FREE_SETTINGS = {"resume_path", "log_interval", "keep_checkpoints"}
+_FREE_SETTINGS = {"resume_path", "log_interval", "keep_checkpoints", "save_interval", "visualdl"}
 
 #: The ``paddlex`` command; on Linux it gets SIGTERM (15) if the benchmark is killed outright, so that it is not left behind.
 #: 1 is PR_SET_PDEATHSIG of <sys/prctl.h>.
@@ -150,10 +150,8 @@ class CategoryRun:
 
     def _settings(self) -> dict[str, Any]:
         """What decides the figures, as JSON has it, with one dotted key for each setting."""
-        train = self.config.Train.model_dump(exclude=_FREE_SETTINGS)
-        calibration = {f"Train.calibration.{key}": value for key, value in train.pop("calibration").items()}
-        train = {f"Train.{key}": value for key, value in train.items()}
-        return dict(json.loads(json.dumps({"Global.model": self.config.Global.model, **train, **calibration})))
+        train = _flat(self.config.Train.model_dump(mode="json", exclude=_FREE_SETTINGS), "Train")
+        return {"Global.model": self.config.Global.model, **train}
 
     def _state(self) -> dict[str, Any] | None:
         return self._read(_STATE)
@@ -174,6 +172,15 @@ class CategoryRun:
             return
         reason = (self._read(f"{mode}_result.json") or {}).get("err_msg")
         raise BenchmarkError(reason or f"{mode} {_ending(status)}")
+
+
+def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Nested sections as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}.{key}"
+        flat.update(_flat(value, name) if isinstance(value, dict) else {name: value})
+    return flat
 
 
 def _run_child(command: list[str], lock: int, stopped_in: str) -> int:
