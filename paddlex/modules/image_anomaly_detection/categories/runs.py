@@ -21,11 +21,14 @@ import paddlex
 from paddlex.config_schema import Config
 from paddlex.errors import BenchmarkError, ConfigError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.categories.discovery import DataSet
+from paddlex.modules.image_anomaly_detection.checkpoint import EMA, OPTIMISER, WEIGHTS
+from paddlex.modules.image_anomaly_detection.model_card import SUFFIX
 from paddlex.utils.files import write_json, write_text
 from paddlex.utils.logging import logger
 from paddlex.utils.signals import StopRequest
 
 _CONFIG, _STATE = "category.yaml", "category_state.json"
+_CHECKPOINT = (WEIGHTS, EMA, OPTIMISER, f"{Path(WEIGHTS).stem}{SUFFIX}")
 
 #: What may change between two parts of a benchmark without changing its figures.
 _FREE_SETTINGS = {"resume_path", "log_interval", "keep_checkpoints", "save_interval", "visualdl"}
@@ -139,8 +142,10 @@ class CategoryRun:
         return override
 
     def _checkpoint(self) -> Path | None:
-        folders = [path for path in (self.output / "checkpoints").glob("step_*") if path.is_dir()]
-        return max(folders, key=lambda path: path.stat().st_mtime_ns, default=None)
+        """The one of the latest step that is whole: a training may be killed while it removes an older one."""
+        folders = (self.output / "checkpoints").glob("step_*")
+        whole = [path for path in folders if all((path / name).is_file() for name in _CHECKPOINT)]
+        return max(whole, key=lambda path: path.name, default=None)
 
     def _model_data(self) -> list[str]:
         """The fingerprints of the images that the model depends on: those of val.txt only where it is chosen by them."""

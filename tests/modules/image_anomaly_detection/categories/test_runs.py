@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,23 @@ def leave_state(run: CategoryRun, **changes: Any) -> None:
     settings = {**run._settings(), **changes}
     state = {"settings": settings, "data": run._model_data(), "started": 0.0, "earlier_minutes": 2.5}
     leave(run, "category_state.json", state)
+
+
+def leave_checkpoint(run: CategoryRun, step: int, *missing: str) -> Path:
+    folder = run.output / "checkpoints" / f"step_{step:07d}"
+    folder.mkdir(parents=True)
+    for suffix in {"pdparams", "pdema", "pdopt", "pdstates"} - set(missing):
+        (folder / f"model.{suffix}").touch()
+    return folder
+
+
+def test_a_checkpoint_that_was_being_removed_when_the_training_was_killed_is_passed_over(run: CategoryRun) -> None:
+    leave_state(run)
+    leave_checkpoint(run, 1)
+    newest = leave_checkpoint(run, 2)
+    damaged = leave_checkpoint(run, 3, "pdema")
+    os.utime(damaged, (2**31, 2**31))  # removing a file makes its folder younger
+    assert run._resume() == [f"Train.resume_path={newest}"]
 
 
 def test_the_config_of_a_run_has_a_data_set_and_an_output_of_its_own(run: CategoryRun, tmp_path: Path) -> None:
@@ -60,7 +78,7 @@ def test_the_minutes_before_an_interruption_are_counted(run: CategoryRun) -> Non
 def test_a_setting_that_decides_the_figures_must_be_the_same(run: CategoryRun, key: str) -> None:
     leave_state(run, **{key: "other"})
     run.check_settings()  # nothing was trained yet
-    (run.output / "checkpoints" / "step_0000001").mkdir(parents=True)
+    leave_checkpoint(run, 1)
     with pytest.raises(ConfigError, match=rf"other settings: {key} was other, now "):
         run.check_settings()
 
