@@ -6,13 +6,25 @@ Nothing heavy is imported until it is used.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "create_model"]
+__all__ = ["__version__", "create_model", "create_pipeline"]
 
 if TYPE_CHECKING:
+    from paddlex.inference.pipelines import create_pipeline
     from paddlex.inference.predictor import AnomalyPredictor
+    from paddlex.inference.tiling import Tiling
+
+
+def __getattr__(name: str) -> Any:
+    """``create_pipeline`` is imported when it is asked for."""
+    if name == "create_pipeline":
+        from paddlex.inference.pipelines import create_pipeline
+
+        return create_pipeline
+    raise AttributeError(f"module 'paddlex' has no attribute {name!r}")
 
 
 def create_model(
@@ -25,6 +37,7 @@ def create_model(
     threshold: float | None = None,
     target_fpr: float | None = None,
     min_area: float | None = None,
+    tiling: Tiling | Mapping[str, Any] | int | None = None,
 ) -> AnomalyPredictor:
     """Load a model that is ready to judge images.
 
@@ -38,7 +51,9 @@ def create_model(
         threads: CPU threads to use; None for all cores.
         threshold: another limit for the raw image score than the model's own.
         target_fpr: instead of a threshold, the share of good parts that may be called anomalous.
-        min_area: share of the image below which an anomalous region is left out.
+        min_area: share of the image (of a tile, with tiling) below which an anomalous region is left out.
+        tiling: scan large images in tiles, ``{"tile_size": 256, "overlap": 0.25}`` or the tile size alone; None as the model
+            was made, 0 not at all. A model should be trained with it, see docs/large_images.md.
 
     Returns:
         A predictor; its ``predict(input, batch_size=1)`` yields results.
@@ -61,4 +76,5 @@ def create_model(
         threshold=threshold,
         target_fpr=target_fpr,
         min_area=min_area,
+        tiling=tiling,
     )

@@ -1,4 +1,7 @@
-"""The ``paddlex`` command."""
+"""The ``paddlex`` command: its arguments, and which task they name.
+
+Each task is imported when it is asked for, because an installation that only uses models lacks what making them needs.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +10,145 @@ import sys
 from collections.abc import Sequence
 
 from paddlex import __version__
-from paddlex.engine import add_config_arguments, run_config
+
+_EPILOG = """\
+exit status: 0 done, every image judged; 1 failed, or an image could not be judged; 2 wrong command line;
+3 with --fail_on_anomaly: every image judged, and one is anomalous; 130 interrupted.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 1 for a failure, 2 for a wrong command line."""
-    parser = argparse.ArgumentParser(prog="paddlex", description="Image anomaly detection: find the bad parts.")
+    """Returns the exit status, see ``--help``."""
+    parser = argparse.ArgumentParser(
+        prog="paddlex",
+        description="Image anomaly detection: find the bad parts.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="version", version=f"paddlex {__version__}")
     add_config_arguments(parser, required=False)
-    parser.add_argument(
-        "--make_demo_dataset", metavar="FOLDER", help="write the demonstration data set (a woven metal grid) and exit"
-    )
+    _add_demo_arguments(parser)
+    _add_pipeline_arguments(parser)
+    _add_scale_out_arguments(parser)
     arguments = parser.parse_args(argv)
+
     if arguments.make_demo_dataset:
         return _make_demo_dataset(arguments.make_demo_dataset)
     if arguments.config:
-        return run_config(arguments.config, arguments.override)
-    parser.error("give -c CONFIG or --make_demo_dataset FOLDER")
+        return _run_config(arguments)
+    if arguments.get_pipeline_config:
+        from paddlex.pipeline_command import save_pipeline_config
+
+        return save_pipeline_config(arguments.get_pipeline_config, arguments.save_path)
+    if arguments.pipeline:
+        if not arguments.input:
+            parser.error("--pipeline needs --input")
+        if arguments.engine == "ray" and not arguments.save_path:
+            parser.error("--engine ray needs --save_path")
+        if arguments.engine == "ray" and arguments.json:
+            parser.error("--json is for --engine local; Ray's results are Parquet files in --save_path")
+        if arguments.engine == "local" and (arguments.ray_address or arguments.workers or arguments.shard_size):
+            parser.error("--ray_address, --workers and --shard_size are for --engine ray")
+        from paddlex.pipeline_command import run_pipeline
+
+        return run_pipeline(arguments)
+    parser.error(
+        "give --pipeline NAME --input IMAGES, -c CONFIG, --get_pipeline_config NAME or --make_demo_dataset FOLDER"
+    )
+
+
+def add_config_arguments(parser: argparse.ArgumentParser, required: bool) -> None:
+    """Add ``-c`` and ``-o``, of main.py too."""
+    group = parser.add_argument_group("one mode of a config (check_dataset, train, evaluate, export, predict)")
+    group.add_argument(
+        "-c", "--config", required=required, metavar="FILE",
+        help="the config, for example paddlex/configs/image_anomaly_detection/STFPM.yaml",
+    )  # fmt: skip
+    group.add_argument(
+        "-o", "--override", action="append", default=[], metavar="KEY=VALUE",
+        help="set one key, for example Global.mode=train; may be repeated",
+    )  # fmt: skip
+
+
+def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("demonstration")
+    group.add_argument(
+        "--make_demo_dataset", metavar="FOLDER", help="write the demonstration data set (a woven metal grid) and exit"
+    )
+
+
+def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a pipeline: judge images with a trained model")
+    add = group.add_argument
+    add("--pipeline", metavar="NAME|FILE", help="anomaly_detection, or a YAML file of its shape")
+    add("--input", nargs="+", metavar="IMAGES", help="files, folders, globs or URLs")
+    add("--save_path", metavar="FOLDER", help="write a picture and a JSON for each image, and summary.csv, there")
+    add("--model_dir", metavar="FOLDER", help="the model: an inference folder or a training's output folder")
+    add("--device", help="auto (default), cpu, gpu or gpu:0")
+    add("--batch_size", type=int, metavar="N", help="images that the network takes at once")
+    limit = group.add_mutually_exclusive_group()
+    limit.add_argument("--threshold", type=float, metavar="X", help="the raw score above which a part is anomalous")
+    limit.add_argument("--target_fpr", type=float, metavar="X", help="or the share of good parts that may be, 0 to 1")
+    add("--min_area", type=float, metavar="X", help="share of the image below which a region is left out")
+    add("--run_mode", metavar="MODE", help="how the network is run: auto, paddle, mkldnn, ...")
+    add("--use_hpip", action="store_true", default=None, help="run the network in the fastest way there is")
+    add("--json", action="store_true", help="one JSON object an image, each on a line of standard output")
+    add("--fail_on_anomaly", action="store_true", help="exit with 3 if an image is anomalous")
+    add("--get_pipeline_config", metavar="NAME", help="write a pipeline's YAML file (to --save_path, or here) and exit")
+
+
+def _add_scale_out_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a pipeline on many machines")
+    add = group.add_argument
+    add("--engine", choices=("local", "ray"), default="local", help="where the pipeline runs (default: local)")
+    add("--ray_address", metavar="HOST:PORT", help="a running Ray cluster; without it one is started on this machine")
+    add("--workers", type=_count, metavar="N", help="models that work at once (default: one a GPU, or one a core)")
+    add(
+        "--shard_size",
+        type=_count,
+        metavar="N",
+        help="images that are judged, and saved, as one piece (default: by the number of images)",
+    )
+
+
+def _count(text: str) -> int:
+    """A whole number from 1 on; argparse says of anything else that it is invalid."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+def _run_config(arguments: argparse.Namespace) -> int:
+    try:
+        from paddlex.engine import run_config
+    except ModuleNotFoundError as error:
+        return _missing(error)
+    return run_config(arguments.config, arguments.override)
 
 
 def _make_demo_dataset(folder: str) -> int:
     from paddlex.errors import PaddleXError
-    from paddlex.modules.image_anomaly_detection.demo import make_demo_dataset
 
     try:
+        from paddlex.modules.image_anomaly_detection.demo import make_demo_dataset
+
         print(make_demo_dataset(folder))
+    except ModuleNotFoundError as error:
+        return _missing(error)
     except (PaddleXError, OSError) as error:
         print(f"paddlex: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _missing(error: ModuleNotFoundError) -> int:
+    """Say what to install; a module of our own that is missing is another matter."""
+    if (error.name or "").startswith("paddlex"):
+        raise error
+    print(
+        f"paddlex: making a model needs {error.name}, which is not installed. "
+        'In the checkout: pip install ".[train]" paddlepaddle==3.2.2',
+        file=sys.stderr,
+    )
+    return 1

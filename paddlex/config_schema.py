@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -69,6 +69,23 @@ class CalibrationSection(Section):
     min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0001
 
 
+class TilingSection(Section):
+    """Scanning photos in tiles at full resolution, see ``inference.tiling.Tiling``."""
+
+    tile_size: Annotated[int, Field(ge=0, strict=True)] | None = None
+    overlap: Annotated[float, Field(ge=0, le=0.5)] = 0.25
+
+    def given(self) -> dict[str, Any] | None:
+        """What is asked for; None for nothing."""
+        return None if self.tile_size is None else {"tile_size": self.tile_size, "overlap": self.overlap}
+
+
+class TrainTilingSection(TilingSection):
+    """Training for that."""
+
+    max_tiles: PositiveInt | None = 1000
+
+
 class TrainSection(Section):
     """Mode train. ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps."""
 
@@ -96,6 +113,7 @@ class TrainSection(Section):
     eval_interval: PositiveInt = 1
     best_by: Literal["loss", "auroc"] = "loss"
     keep_checkpoints: PositiveInt = 1
+    tiling: TrainTilingSection = TrainTilingSection()
     calibration: CalibrationSection = CalibrationSection()
 
 
@@ -122,6 +140,13 @@ class KernelOptionSection(Section):
     cpu_threads: PositiveInt | None = None
 
 
+class VideoSection(Section):
+    """Which frames of a video or a camera are judged, see ``inference.video.VideoOptions``."""
+
+    every: PositiveInt = 1
+    max_frames: PositiveInt | None = None
+
+
 class PredictSection(Section):
     """Mode predict."""
 
@@ -131,6 +156,8 @@ class PredictSection(Section):
     threshold: float | None = None
     target_fpr: Rate | None = None
     min_area: Annotated[float, Field(ge=0, lt=1)] | None = None
+    tiling: TilingSection = TilingSection()
+    video: VideoSection = VideoSection()
     save_coco: bool = False
     kernel_option: KernelOptionSection = KernelOptionSection()
 

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from paddlex.cli import add_config_arguments
 from paddlex.config import load_config, read_loosely
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
 from paddlex.errors import ConfigError, DatasetError, PaddleXError, TrainingInterrupted
@@ -26,18 +27,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_config_arguments(parser, required=True)
     arguments = parser.parse_args(argv)
     return run_config(arguments.config, arguments.override)
-
-
-def add_config_arguments(parser: argparse.ArgumentParser, required: bool) -> None:
-    """Add ``-c`` and ``-o`` to a parser."""
-    parser.add_argument(
-        "-c", "--config", required=required, metavar="FILE",
-        help="the config, for example paddlex/configs/image_anomaly_detection/STFPM.yaml",
-    )  # fmt: skip
-    parser.add_argument(
-        "-o", "--override", action="append", default=[], metavar="KEY=VALUE",
-        help="set one key, for example Global.mode=train; may be repeated",
-    )  # fmt: skip
 
 
 def run_config(path: str, overrides: Sequence[str]) -> int:
@@ -188,6 +177,7 @@ def predict(config: Config) -> Result:
     """Judge images: a picture and a JSON for each, and a summary."""
     from paddlex.inference.batch_job import predict_to_folder
     from paddlex.inference.predictor import AnomalyPredictor
+    from paddlex.inference.video import VideoOptions
 
     options = config.Predict
     if not options.input:
@@ -201,10 +191,12 @@ def predict(config: Config) -> Result:
         threshold=options.threshold,
         target_fpr=options.target_fpr,
         min_area=options.min_area,
+        tiling=options.tiling.given(),
     )
     return predict_to_folder(
-        predictor, options.input, config.output / "predict", options.batch_size, save_coco=options.save_coco
-    )
+        predictor, options.input, config.output / "predict", options.batch_size,
+        save_coco=options.save_coco, video=VideoOptions(options.video.every, options.video.max_frames),
+    )  # fmt: skip
 
 
 def benchmark(config: Config) -> Result:

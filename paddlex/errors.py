@@ -87,3 +87,11 @@ class TrainingInterrupted(PaddleXError):
     def __init__(self, what: str, *, signal_number: int, where: object = None, remedy: str | None = None) -> None:
         self.signal_number = signal_number
         super().__init__(what, where=where, remedy=remedy)
+
+
+class MissingPackageError(PaddleXError):
+    """What was asked for needs a package that is optional, and not installed."""
+
+
+class ScaleOutError(PaddleXError):
+    """A cluster cannot do what it is asked to."""

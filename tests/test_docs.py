@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from paddlex.inference.pipelines.pipeline_config import load_pipeline_config
+
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "docs/tutorial.md", "docs/zh/tutorial.md")
 
@@ -69,6 +71,28 @@ def test_the_commands_of_a_page_work_in_their_order(page_and_folder):
     assert (folder / "output" / "res.json").is_file()
 
 
+@pytest.mark.slow
+def test_the_commands_of_the_pipeline_page_work_in_their_order(tmp_path, demo_dataset, trained):
+    for name in ("main.py", "paddlex"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "metal_grid").symlink_to(demo_dataset)
+    shutil.copytree(trained, tmp_path / "output")
+    text = (ROOT / "docs/pipeline.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```(bash|python)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert [language for language, _ in examples].count("bash") >= 4
+    for language, code in examples:
+        run(["bash", "-euc", code] if language == "bash" else [sys.executable, "-c", code], tmp_path)
+    (shipped,) = (ROOT / "paddlex" / "configs" / "pipelines").iterdir()
+    assert (tmp_path / "my_pipeline.yaml").read_text(encoding="utf-8") == shipped.read_text(encoding="utf-8")
+
+
+def test_the_yaml_of_the_pipeline_page_is_a_pipeline(tmp_path):
+    (content,) = blocks("docs/pipeline.md", "yaml")
+    (tmp_path / "my.yaml").write_text(content, encoding="utf-8")
+    assert load_pipeline_config(tmp_path / "my.yaml").target_fpr == 0.01
+
+
 def test_the_chinese_tutorial_has_the_commands_of_the_english_one():
     assert commands("docs/tutorial.md") == commands("docs/zh/tutorial.md")
     assert blocks("docs/tutorial.md", "python") == blocks("docs/zh/tutorial.md", "python")
@@ -77,8 +101,8 @@ def test_the_chinese_tutorial_has_the_commands_of_the_english_one():
 @pytest.mark.parametrize(
     "page",
     [
-        *(*PAGES, "docs/outputs.md", "docs/method.md", "docs/compatibility.md"),
-        *("docs/benchmarking.md", "docs/paddleseg.md"),
+        *(*PAGES, "docs/outputs.md", "docs/large_images.md", "docs/method.md", "docs/compatibility.md"),
+        *("docs/pipeline.md", "docs/benchmarking.md", "docs/paddleseg.md"),
     ],
 )
 def test_links_between_pages_lead_to_files(page):

@@ -1,4 +1,4 @@
-"""From whatever the user has (file, folder, glob, URL, bytes, array) to images, one at a time."""
+"""From whatever the user has (file, folder, glob, URL, bytes, array, video, camera) to images, one at a time."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ import glob
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 
 import cv2
 import numpy as np
 
 from paddlex.errors import ImageReadError
+from paddlex.inference.video import (
+    ALL_FRAMES,
+    VideoFrame,
+    VideoOptions,
+    camera_frames,
+    camera_index,
+    is_video,
+    video_frames,
+)
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
 
 #: What ``predict`` takes. A list or generator may mix them.
-Source = Union[str, "os.PathLike[str]", bytes, np.ndarray]
+Source = Union[str, "os.PathLike[str]", bytes, np.ndarray, int, VideoFrame]
 
 if hasattr(cv2.utils, "logging"):  # not in OpenCV below 4.6, which an older project's environment may hold
     # a broken image is reported once, by us, with its name
@@ -26,6 +35,18 @@ if hasattr(cv2.utils, "logging"):  # not in OpenCV below 4.6, which an older pro
 def is_url(source: object) -> bool:
     """Whether ``source`` is a string that starts with http:// or https://."""
     return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
+
+
+def is_camera(source: object) -> bool:
+    """Whether ``source`` is a camera: its number, or ``camera:0``."""
+    return camera_index(source) is not None
+
+
+def origin(source: Source | None) -> dict[str, Any]:
+    """Where an image comes from, as a result says it: ``input_path``, None if it has no name; of a frame also its place."""
+    if isinstance(source, VideoFrame):
+        return {"input_path": source.input_path, "frame": source.frame, "time": source.time}
+    return {"input_path": os.fspath(source) if isinstance(source, (str, os.PathLike)) else None}
 
 
 def list_images(folder: str | os.PathLike[str]) -> Iterator[str]:
@@ -40,33 +61,42 @@ def list_images(folder: str | os.PathLike[str]) -> Iterator[str]:
                 yield os.path.join(root, name)
 
 
-def expand(source: Source | Iterable[Source]) -> Iterator[Source]:
-    """Turn a source into a stream of single images that are not read yet: paths, URLs, bytes or arrays.
+def expand(source: Source | Iterable[Source], video: VideoOptions = ALL_FRAMES) -> Iterator[Source]:
+    """Turn a source into a stream of single images that are not read yet: paths, URLs, bytes, arrays or frames.
 
-    A missing path in a list is passed on like any other; reading it will fail.
+    A missing path in a list is passed on like any other; reading it will fail. The videos of a folder are passed over, those
+    of a glob or a list are not.
+
+    Args:
+        source: what the user has; 0 or ``camera:0`` is a camera.
+        video: which frames of a video or a camera.
 
     Raises:
         ImageReadError: a path that does not exist, a folder or glob without images, or a type that is none of these.
     """
-    if isinstance(source, (bytes, np.ndarray)) or is_url(source):
+    camera = camera_index(source)
+    if camera is not None:
+        yield from camera_frames(camera, video)
+    elif isinstance(source, (bytes, np.ndarray, VideoFrame)) or is_url(source):
         yield source  # type: ignore[misc]
     elif isinstance(source, (str, os.PathLike)):
-        yield from _expand_path(os.fspath(source))
+        for path in _expand_path(os.fspath(source)):
+            yield from video_frames(path, video) if is_video(path) else (path,)
     elif isinstance(source, Iterable):
         for single in source:
             if _is_missing_file(single):
                 yield single  # one missing file among many is found out, and told of, when it is read
             else:
-                yield from expand(single)
+                yield from expand(single, video)
     else:
         raise ImageReadError(
             f"a {type(source).__name__} is not an image source",
-            remedy="Give a file, a folder, a glob, a URL, encoded bytes, a NumPy array, or a list of these",
+            remedy="Give a file, a folder, a glob, a URL, a video, a camera, encoded bytes, a NumPy array, or a list of these",
         )
 
 
 def _is_missing_file(source: Source) -> bool:
-    if not isinstance(source, (str, os.PathLike)) or is_url(source):
+    if not isinstance(source, (str, os.PathLike)) or is_url(source) or is_camera(source):
         return False
     return not os.path.exists(source) and not glob.has_magic(os.fspath(source))
 
@@ -81,7 +111,8 @@ def _expand_path(path: str) -> Iterator[str]:
         matches = sorted(glob.iglob(path, recursive=True))
         found, kind = (match for match in matches if os.path.isfile(match)), "glob"
     else:
-        raise ImageReadError("no such file or folder", where=path, remedy="Check the path")
+        remedy = f"For a camera give camera:{path}" if path.isdecimal() else "Check the path"
+        raise ImageReadError("no such file or folder", where=path, remedy=remedy)
     empty = True
     for image in found:
         empty = False
@@ -102,8 +133,12 @@ def read_image(source: Source) -> np.ndarray:
     Raises:
         ImageReadError: the image does not exist, is truncated or is no image.
     """
+    if isinstance(source, VideoFrame):
+        return source.read()
     if isinstance(source, np.ndarray):
         return _from_array(source)
+    if isinstance(source, int):
+        raise ImageReadError("a camera has no single image", where=f"camera:{source}", remedy="Give it to predict")
     return decode_image(read_bytes(source), flags=cv2.IMREAD_COLOR, name=describe(source))
 
 
@@ -148,7 +183,7 @@ def describe(source: Source) -> str:
         return f"array of shape {source.shape}"
     if isinstance(source, bytes):
         return f"{len(source)} bytes"
-    return os.fspath(source)
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else str(source)
 
 
 def _from_array(array: np.ndarray) -> np.ndarray:

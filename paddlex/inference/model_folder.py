@@ -14,6 +14,7 @@ from paddlex.errors import ModelError
 from paddlex.inference.archive import unpack
 from paddlex.inference.postprocess import PADDLEX_LIMITS, Limit, Limits
 from paddlex.inference.thresholds import image_threshold
+from paddlex.inference.tiling import Tiling
 from paddlex.inference.transforms import Transform
 from paddlex.utils.files import write_text
 
@@ -64,6 +65,15 @@ class ModelFolder:
     def output(self) -> int:
         """Which output of the graph is the anomaly map: 0 is the paper's, 1 the calibrated one."""
         return int(self.is_calibrated and self.own["calibration"].get("fusion") == "calibrated")
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How the images were cut that the model was trained on and calibrated with; None for whole images.
+
+        Raises:
+            ModelError: it cannot be read.
+        """
+        return Tiling.of(self.own.get("tiling"))
 
     def limits_at(
         self, threshold: float | None = None, target_fpr: float | None = None, min_area: float | None = None

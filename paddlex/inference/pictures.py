@@ -35,8 +35,10 @@ def draw_result(result: Mapping[str, Any], pixel_limit: Limit) -> np.ndarray:
     width, height = (max(1, round(side * scale)) for side in (image.shape[1], image.shape[0]))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     small = cv2.resize(image, (width, height), interpolation=interpolation)
-    outlined = outline(small, cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST))
-    small_map = cv2.resize(anomaly_map, (width, height), interpolation=cv2.INTER_LINEAR)
+    nearest = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
+    small_mask = nearest if scale >= 1 else (resize_for_show(mask, width, height) > 0).astype(np.uint8)
+    outlined = outline(small, small_mask)
+    small_map = resize_for_show(anomaly_map, width, height)
     heated = cv2.addWeighted(small, 0.45, heat_map(small_map, pixel_limit), 0.55, 0)
 
     panel = max(width, 280)
@@ -56,6 +58,14 @@ def heat_map(anomaly_map: np.ndarray, limit: Limit) -> np.ndarray:
     return cv2.applyColorMap((place * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
 
 
+def resize_for_show(anomaly_map: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Bring a raw map or a mask [H, W] to another size; where it shrinks, the strongest of what falls together stays."""
+    shrinks_by = min(anomaly_map.shape[0] // height, anomaly_map.shape[1] // width)
+    if shrinks_by > 1:
+        anomaly_map = cv2.dilate(anomaly_map, np.ones((shrinks_by, shrinks_by), np.uint8))
+    return cv2.resize(anomaly_map, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
 def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """A copy of ``image`` [H, W, 3] with the borders of the mask [H, W] drawn, dark below bright so that both show."""
     contours, _ = cv2.findContours(np.ascontiguousarray(mask), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
@@ -71,12 +81,22 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     Raises:
         ValueError: the suffix is not an image format that OpenCV writes.
     """
-    try:
-        _, encoded = cv2.imencode(Path(path).suffix, image)
-    except cv2.error as error:
-        raise ValueError(f"the image cannot be encoded as {Path(path).suffix or 'a file without suffix'}") from error
+    encoded = encode_image(Path(path).suffix, image)
     with atomic_path(path, durable=False) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+        temporary.write_bytes(encoded)
+
+
+def encode_image(suffix: str, image: np.ndarray) -> bytes:
+    """The bytes of an image file of uint8 [H, W, 3] BGR, in the format of a suffix such as ``.png``.
+
+    Raises:
+        ValueError: the suffix is not an image format that OpenCV writes.
+    """
+    try:
+        _, encoded = cv2.imencode(suffix, image)
+    except cv2.error as error:
+        raise ValueError(f"the image cannot be encoded as {suffix or 'a file without suffix'}") from error
+    return encoded.tobytes()
 
 
 def _draw_header(canvas: np.ndarray, result: Mapping[str, Any]) -> None:
@@ -89,7 +109,8 @@ def _draw_header(canvas: np.ndarray, result: Mapping[str, Any]) -> None:
 
 
 def _draw_legend(canvas: np.ndarray, result: Mapping[str, Any], top: int, lefts: tuple[int, int], panel: int) -> None:
-    _write(canvas, "image, anomalous regions outlined", (lefts[0], _HEADER - 14), 0.5, _INK)
+    place = f"frame {result['frame']}, {result['time']:.2f} s" if "frame" in result else "image"
+    _write(canvas, f"{place}, anomalous regions outlined", (lefts[0], _HEADER - 14), 0.5, _INK)
     _write(canvas, "heat map", (lefts[1], _HEADER - 14), 0.5, _INK)
     _write(canvas, f"anomalous area {100 * result['anomalous_area']:.2f} %", (lefts[0], top + 24), 0.5, _INK)
     bar = cv2.applyColorMap(np.linspace(0, 255, panel).astype(np.uint8)[None], cv2.COLORMAP_TURBO)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any, Union
 
@@ -12,12 +13,13 @@ import numpy as np
 
 from paddlex.errors import ModelError, PaddleXError
 from paddlex.inference.backends import Backend, open_backend
-from paddlex.inference.inputs import Source, expand, read_image
+from paddlex.inference.inputs import Source, expand, is_camera, origin, read_image
 from paddlex.inference.model_folder import open_model_folder
 from paddlex.inference.parallel import in_order
-from paddlex.inference.postprocess import anomaly_mask, anomaly_score, resize_map
+from paddlex.inference.postprocess import Limits, anomaly_mask, anomaly_score, resize_map
 from paddlex.inference.regions import find_regions
 from paddlex.inference.results import AnomalyResult
+from paddlex.inference.tiling import Tiling, blended_map
 from paddlex.utils.devices import resolve_device
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import default_threads
@@ -39,6 +41,7 @@ class AnomalyPredictor:
         run_mode: how the network is run: ``auto`` or one of ``backends.RUN_MODES``.
         threads: CPU threads to use; None for ``OMP_NUM_THREADS``, or all cores.
         threshold, target_fpr, min_area: other limits than the model's own, see ``ModelFolder.limits_at``.
+        tiling: how large images are cut, see ``Tiling.of``; None as the model was made, 0 not at all.
         quiet: do not log which model runs where.
 
     Raises:
@@ -57,6 +60,7 @@ class AnomalyPredictor:
         threshold: float | None = None,
         target_fpr: float | None = None,
         min_area: float | None = None,
+        tiling: Tiling | Mapping[str, Any] | int | None = None,
         quiet: bool = False,
     ) -> None:
         self.folder = open_model_folder(model_dir)
@@ -71,6 +75,7 @@ class AnomalyPredictor:
         self._threads = threads or default_threads()
         self._concurrent: Backend | None = None
         self.limits = self.folder.limits_at(threshold, target_fpr, min_area)
+        self.tiling = self.folder.tiling if tiling is None else Tiling.of(tiling)
         if quiet:
             return
         logger.info(
@@ -79,6 +84,7 @@ class AnomalyPredictor:
         )  # fmt: skip
         if not self.folder.is_calibrated:
             logger.warning("The model in %s is not calibrated: decisions use %s.", self.folder.path, self.limits.source)
+        self._log_tiling()
 
     def predict(
         self,
@@ -90,23 +96,26 @@ class AnomalyPredictor:
         """Yield one result an image, in order, at the image's own size; only a few batches are in memory at a time.
 
         Args:
-            input: a file, folder, glob, URL, encoded bytes, array (uint8 [H, W, 3], BGR) or an iterable of these.
+            input: a file, folder, glob, URL, video, camera (0 or ``camera:0``), encoded bytes, array (uint8 [H, W, 3], BGR) or
+                an iterable of these. Of a video or camera every frame has a result.
             batch_size: images that the network takes at once; the results do not depend on it.
             on_error: called with the source and the error for an image that cannot be read, which is then left out;
                 without it the error is raised.
             read_ahead: whether later images may be read, and worked on by other threads, before the results of earlier ones
-                are taken. None: for a folder, glob, list or tuple yes; for a generator no, since it may stand for a line
-                that waits for its results.
+                are taken. None: for a folder, glob, list or tuple yes; for a camera or a generator no, since it
+                may stand for a line that waits for its results.
 
         Raises:
             ImageReadError: an image that cannot be read.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        if self.tiling is not None:  # its tiles are batch enough, and several large images at once would be too large
+            batch_size, read_ahead = 1, False
         sources = expand(input)
         batches = iter(lambda: list(islice(sources, batch_size)), [])
         if read_ahead is None:
-            read_ahead = isinstance(input, (str, os.PathLike, list, tuple))
+            read_ahead = isinstance(input, (str, os.PathLike, list, tuple)) and not is_camera(input)
         for batch in self._side_by_side(batches) if read_ahead else map(self._work, batches):
             for source, outcome in batch:
                 if isinstance(outcome, AnomalyResult):
@@ -160,7 +169,7 @@ class AnomalyPredictor:
             images: uint8 [H, W, 3] BGR, of any sizes.
             sources: where each comes from, for ``input_path``; None where that has no name.
         """
-        maps = self.anomaly_maps(images)
+        maps = self._maps(images)
         sources = [None] * len(images) if sources is None else sources
         return [self._result(*item) for item in zip(sources, images, maps, strict=True)]
 
@@ -172,15 +181,37 @@ class AnomalyPredictor:
         """The same as the paper has them, the product over layers: what upstream PaddleX sees of a model."""
         return self.backend.run(self.folder.transform(images))[0][:, 0]
 
+    def _maps(self, images: Sequence[np.ndarray]) -> Iterable[np.ndarray]:
+        """A map for each image: at the network's resolution, or with tiling at the image's own, one after another."""
+        if self.tiling is None:
+            return self.anomaly_maps(images)
+        return (blended_map(image, self.tiling, self.anomaly_maps) for image in images)
+
+    def _limits_for(self, height: int, width: int) -> Limits:
+        """The limits for an image of a size: with tiling, ``min_area`` is a share of a tile, not of however large an image."""
+        if self.tiling is None:
+            return self.limits
+        share_of_image = min(1.0, self.tiling.tile_size**2 / (height * width))
+        return replace(self.limits, min_area=self.limits.min_area * share_of_image)
+
+    def _log_tiling(self) -> None:
+        if self.tiling is not None:
+            logger.info("Images are scanned in %s.", self.tiling)
+        if self.tiling != self.folder.tiling:
+            logger.warning(
+                "The model was made for %s, and its thresholds are for these; %s may need a threshold of their own.",
+                self.folder.tiling or "whole images", self.tiling or "whole images",
+            )  # fmt: skip
+
     def _result(self, source: Source | None, image: np.ndarray, anomaly_map: np.ndarray) -> AnomalyResult:
         height, width = image.shape[:2]
         raw_score = anomaly_score(anomaly_map)
         if not np.isfinite(raw_score):
             raise ModelError("the network's answer is not a number", remedy="The model is damaged; train it again")
         full_map = resize_map(anomaly_map, height, width)
-        mask = anomaly_mask(full_map, self.limits)
+        mask = anomaly_mask(full_map, self._limits_for(height, width))
         values: dict[str, Any] = {
-            "input_path": os.fspath(source) if isinstance(source, (str, os.PathLike)) else None,
+            **origin(source),
             "is_anomalous": raw_score > self.limits.image.threshold,
             "score": float(self.limits.image.normalise(raw_score)),
             "raw_score": raw_score,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paddlex.errors import MissingPackageError
 from paddlex.inference.postprocess import Limit
 from paddlex.utils.files import atomic_path, write_text
 
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _ARRAYS = ("input_img", "anomaly_map", "pred")
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
 
 class AnomalyResult(dict):
     """The prediction for one image, a dict.
 
     Keys:
-        input_path (str | None): the file or URL; None for an array or bytes.
+        input_path (str | None): the file or URL, or ``camera:0``; None for an array or bytes.
+        frame, time (int, float): only of a video or camera: the frame's number, from 0, and its time in seconds.
         is_anomalous (bool): the decision, ``raw_score > threshold``.
         score (float): 0 to 1, 0.5 at the threshold.
         raw_score (float): the same on the scale of the anomaly map.
@@ -42,21 +45,38 @@ class AnomalyResult(dict):
     @property
     def json(self) -> dict[str, Any]:
         """``{"res": {...}}`` with plain Python values; the mask as nested lists, without the image and the map."""
-        values = {key: value for key, value in self.items() if key not in _ARRAYS}
-        return {"res": {**values, "pred": self["pred"].tolist()}}
+        return {"res": {**self.plain(), "pred": self["pred"].tolist()}}
+
+    def plain(self) -> dict[str, Any]:
+        """What is not an array: plain Python values."""
+        return {key: value for key, value in self.items() if key not in _ARRAYS}
 
     @property
     def img(self) -> dict[str, Image]:
-        """``{"res": picture}``: the image with the mask outlined beside the heat map, an RGB ``PIL.Image``."""
-        from PIL import Image
+        """``{"res": picture}``: the image with the mask outlined beside the heat map, an RGB ``PIL.Image``.
+
+        Raises:
+            MissingPackageError: Pillow is not installed; nothing else needs it.
+        """
+        try:
+            from PIL import Image
+        except ImportError:
+            what, remedy = "a result's .img needs Pillow", "pip install pillow, or use save_to_img"
+            raise MissingPackageError(what, remedy=remedy) from None
 
         from paddlex.inference.pictures import draw_result
 
         return {"res": Image.fromarray(draw_result(self, self._pixel_limit)[:, :, ::-1])}
 
+    def _repr_png_(self) -> bytes:
+        """The same picture as a PNG file's bytes: Jupyter shows a result so."""
+        from paddlex.inference.pictures import draw_result, encode_image
+
+        return encode_image(".png", draw_result(self, self._pixel_limit))
+
     def print(self, json_format: bool = False, indent: int = 4, ensure_ascii: bool = False) -> None:
         """Print the result without polygons, the mask shortened to its shape; with ``json_format`` as indented JSON."""
-        values = {key: value for key, value in self.items() if key not in _ARRAYS}
+        values = self.plain()
         values["regions"] = [{key: region[key] for key in region if key != "polygon"} for region in self["regions"]]
         values["pred"] = f"... uint8 {list(self['pred'].shape)}"
         text = {"res": values}
@@ -91,12 +111,16 @@ class AnomalyResult(dict):
 
     def _file(self, save_path: str | os.PathLike[str], suffix: str) -> Path:
         path = Path(save_path)
-        suffixes = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"} if suffix == ".png" else {suffix}
+        suffixes = _PICTURES if suffix == ".png" else {suffix}
         if path.suffix.lower() in suffixes and not path.is_dir():
             return path
-        source = self["input_path"]
-        name = Path(str(source).partition("?")[0]).stem if source else "image"
-        return path / f"{name}_res{suffix}"
+        return path / f"{name_of(self['input_path'], self.get('frame'))}_res{suffix}"
+
+
+def name_of(input_path: str | None, frame: int | None = None) -> str:
+    """How the files of a result are called: after the input, without its folder and suffix, and the frame."""
+    name = Path(input_path.partition("?")[0]).stem.replace(":", "_") if input_path else "image"
+    return name if frame is None else f"{name}_{frame:06d}"
 
 
 def _rows_as_json(mask: np.ndarray) -> Iterator[str]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from paddlex.errors import PaddleXError
+from paddlex.utils.logging import logger
 
 try:
     import fcntl
@@ -40,6 +41,7 @@ def exclusive(path: str | os.PathLike[str], wait_seconds: float = 0) -> Iterator
 
 
 def _acquire(descriptor: int, path: str | os.PathLike[str], deadline: float) -> None:
+    is_waiting = False
     while fcntl is not None:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,4 +52,7 @@ def _acquire(descriptor: int, path: str | os.PathLike[str], deadline: float) -> 
                     where=Path(path).parent,
                     remedy="Let it finish or stop it, or choose another folder",
                 ) from None
+            if not is_waiting:
+                logger.info("Another process is at work in %s: waiting for it to end.", Path(path).parent)
+                is_waiting = True
             time.sleep(0.1)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from paddlex.inference.pictures import draw_result, heat_map, outline, write_image
+from paddlex.inference.pictures import draw_result, heat_map, outline, resize_for_show, write_image
 from paddlex.inference.postprocess import Limit
 from paddlex.inference.results import AnomalyResult
 
@@ -139,3 +139,18 @@ def test_printing_shortens_the_mask_and_leaves_out_the_polygons(capsys: pytest.C
     printed = json.loads(capsys.readouterr().out)["res"]
     assert printed["pred"] == "... uint8 [1, 40, 80]"
     assert printed["regions"] == [{key: value for key, value in region.items() if key != "polygon"}]
+
+
+def test_what_is_strong_and_small_stays_visible_when_a_large_map_shrinks():
+    """One pixel of 2000 x 3000 in a picture of 512: in the heat map, and with its outline."""
+    anomaly_map = np.zeros((2000, 3000), np.float32)
+    anomaly_map[777, 1234] = 5
+    for size in ((512, 341), (300, 200)):
+        assert resize_for_show(anomaly_map, *size).max() > 1
+    np.testing.assert_array_equal(resize_for_show(anomaly_map, 3000, 2000), anomaly_map)
+    mask = (anomaly_map > 1).astype(np.uint8)[None] * 255
+    image = np.full((2000, 3000, 3), 128, np.uint8)
+    values = {"input_img": image, "anomaly_map": anomaly_map, "pred": mask}
+    drawn = draw_result(make_result(**values), LIMIT)
+    without = draw_result(make_result(**{**values, "pred": np.zeros_like(mask)}), LIMIT)
+    assert (drawn != without).any()

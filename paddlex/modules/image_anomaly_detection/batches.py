@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from paddlex.inference.inputs import read_image
 from paddlex.inference.transforms import Transform
 from paddlex.modules.image_anomaly_detection.dataset import Sample
+from paddlex.modules.image_anomaly_detection.tiles import TileSample
 from paddlex.utils.paddle_environment import usable_cores
 
 #: Resized images kept in memory; beyond it they are read again in every epoch.
@@ -25,15 +25,17 @@ class ImageBatches:
         memory_bytes: how much may be kept.
     """
 
-    def __init__(self, samples: Sequence[Sample], transform: Transform, memory_bytes: int = IMAGE_MEMORY_BYTES) -> None:
-        self._samples = samples
+    def __init__(
+        self, samples: Sequence[Sample | TileSample], transform: Transform, memory_bytes: int = IMAGE_MEMORY_BYTES
+    ) -> None:
+        self.samples = samples
         self._transform = transform
         width, height = transform.size
         self._capacity = memory_bytes // (3 * width * height)
         self._kept: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self.samples)
 
     def __call__(self, batches: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
         """Yield float32 [N, 3, H, W] for each list of N sample numbers, in order.
@@ -56,7 +58,7 @@ class ImageBatches:
     def _resized(self, number: int) -> np.ndarray:
         if number in self._kept:
             return self._kept[number]
-        resized = self._transform.resize(read_image(self._samples[number].image_path))
+        resized = self._transform.resize(self.samples[number].read())
         if len(self._kept) < self._capacity:
             self._kept[number] = resized
         return resized

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import paddle
@@ -11,9 +11,12 @@ from paddle import nn
 from paddlex.config_schema import CalibrationSection
 from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.thresholds import image_threshold
+from paddlex.inference.tiling import Tiling, blended_map
+from paddlex.inference.transforms import Transform
 from paddlex.modules.image_anomaly_detection.calibration import Calibration, PixelQuantile
 from paddlex.modules.image_anomaly_detection.fusion_statistics import choose_shrinkage, fit_statistics, folds_of
 from paddlex.modules.image_anomaly_detection.networks.fusion import product
+from paddlex.modules.image_anomaly_detection.tiles import TileSample, photos_of
 
 _BATCH_SIZE = 16
 _REGION_CUT = 0.25  # of z-scores; the product falls off so steeply by itself that it needs none
@@ -42,23 +45,72 @@ def calibrate_distances(
     network: nn.Layer, layers: Layers, options: CalibrationSection, image_size: tuple[int, int]
 ) -> Calibration:
     """The same from distances that were computed before, float32 [n, h_l, w_l] of each layer."""
-    count = len(layers[0])
-    shrinkages: list[float] = []
-    if options.fusion == "calibrated":
-        shrinkages = [choose_shrinkage(layer) for layer in layers]
-        maps = _cross_fitted_maps(network, layers, shrinkages, image_size)
-    else:
-        maps = fused_maps(product, layers, np.arange(count), image_size)
+    photos = np.arange(len(layers[0]))
+    total = len(photos) * image_size[0] * image_size[1]
+    if options.fusion == "product":
+        return _thresholds(fused_maps(product, layers, photos, image_size), total, options, [])
+    shrinkages = [choose_shrinkage(layer) for layer in layers]
+    maps = _cross_fitted(
+        network, layers, photos, shrinkages, lambda fold: fused_maps(network.fusion, layers, fold, image_size)
+    )
+    return _thresholds(maps, total, options, shrinkages)
 
+
+def calibrate_tiles(
+    network: nn.Layer,
+    distances: Callable[[np.ndarray], list[np.ndarray]],
+    batches: Iterable[np.ndarray],
+    tiles: Sequence[TileSample],
+    options: CalibrationSection,
+    tiling: Tiling,
+    transform: Transform,
+) -> Calibration:
+    """The same for a model that scans photos in tiles: its thresholds are of whole photos, of their blended maps.
+
+    The statistics are of the positions within a tile and come from the tiles that were drawn; the scores are of all tiles of
+    the same photos, blended as ``predict`` does it. One photo is in memory at a time.
+
+    Args:
+        network: trained, in evaluation mode; its ``fusion`` is changed unless ``options.fusion`` is ``product``.
+        distances: does what ``network.distances`` does, from float32 [N, 3, H, W] to [N, 1, h_l, w_l] of each layer.
+        batches: float32 [N, 3, H, W] of the tiles, in order.
+        tiles: what the batches are of.
+        options: the fusion and the target rates.
+        tiling: how photos are cut.
+        transform: makes the network's input of a tile.
+    """
+    first, photos = photos_of(tiles)
+    total = sum(tile.grid.height * tile.grid.width for tile in first)
+    fuse = network.fusion if options.fusion == "calibrated" else product
+
+    def tile_maps(images: Sequence[np.ndarray]) -> np.ndarray:
+        batch = transform(images)
+        with paddle.no_grad():
+            return fuse([paddle.to_tensor(layer) for layer in distances(batch)], batch.shape[2:]).numpy()[:, 0]
+
+    def blended_maps(fold: np.ndarray) -> Iterator[np.ndarray]:
+        for photo in np.unique(photos[fold]):
+            yield blended_map(first[photo].sample.read(), tiling, tile_maps)
+
+    if options.fusion == "product":
+        return _thresholds(blended_maps(np.arange(len(tiles))), total, options, [])
+    layers = _gathered(distances(batch) for batch in batches)
+    shrinkages = [choose_shrinkage(layer, photos) for layer in layers]
+    maps = _cross_fitted(network, layers, photos, shrinkages, blended_maps)
+    return _thresholds(maps, total, options, shrinkages)
+
+
+def _thresholds(
+    maps: Iterable[np.ndarray], total: int, options: CalibrationSection, shrinkages: list[float]
+) -> Calibration:
+    """From the anomaly maps of normal images, with ``total`` pixels together."""
     scores: list[float] = []
     medians: list[float] = []
-    quantile = PixelQuantile(options.target_pixel_fpr, count * image_size[0] * image_size[1])
+    quantile = PixelQuantile(options.target_pixel_fpr, total)
     for anomaly_map in maps:
         scores.append(anomaly_score(anomaly_map))
         medians.append(float(np.median(anomaly_map)))
         quantile.add(anomaly_map)
-    if options.fusion == "calibrated":
-        network.fusion.set_statistics(fit_statistics(layers, shrinkages))
     limit, method = image_threshold(scores, options.target_fpr)
     return Calibration(
         fusion=options.fusion,
@@ -79,16 +131,27 @@ def calibrate_distances(
 def layer_distances(network: nn.Layer, batches: Iterable[np.ndarray]) -> Layers:
     """The squared distances of each layer, float32 [n, h_l, w_l], for all images of some batches."""
     with paddle.no_grad():
-        parts = [[layer.numpy()[:, 0] for layer in network.distances(paddle.to_tensor(batch))] for batch in batches]
+        return _gathered([layer.numpy() for layer in network.distances(paddle.to_tensor(batch))] for batch in batches)
+
+
+def _gathered(batches: Iterable[list[np.ndarray]]) -> Layers:
+    """[N, 1, h_l, w_l] of each layer, batch by batch -> [n, h_l, w_l] of each layer."""
+    parts = [[layer[:, 0] for layer in layers] for layers in batches]
     return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
 
 
-def _cross_fitted_maps(
-    network: nn.Layer, layers: Layers, shrinkages: list[float], image_size: tuple[int, int]
+def _cross_fitted(
+    network: nn.Layer,
+    layers: Layers,
+    photos: np.ndarray,
+    shrinkages: list[float],
+    maps_of: Callable[[np.ndarray], Iterable[np.ndarray]],
 ) -> Iterator[np.ndarray]:
-    for rest, fold in folds_of(len(layers[0])):
+    """The maps of each fold with statistics from the rest; at the end the fusion has those of all."""
+    for rest, fold in folds_of(len(photos), photos=photos):
         network.fusion.set_statistics(fit_statistics([layer[rest] for layer in layers], shrinkages))
-        yield from fused_maps(network.fusion, layers, fold, image_size)
+        yield from maps_of(fold)
+    network.fusion.set_statistics(fit_statistics(layers, shrinkages))
 
 
 def fused_maps(

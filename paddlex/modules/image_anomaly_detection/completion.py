@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from paddle import nn
 
 from paddlex.config_schema import Config
 from paddlex.errors import PaddleXError, TrainingError
+from paddlex.inference.backends import open_backend
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.tiling import Tiling
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive
 from paddlex.modules.image_anomaly_detection.calibration import Calibration
-from paddlex.modules.image_anomaly_detection.calibrator import calibrate
+from paddlex.modules.image_anomaly_detection.calibrator import calibrate, calibrate_tiles
 from paddlex.modules.image_anomaly_detection.checkpoint import WEIGHTS, read_tensors
 from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
 from paddlex.modules.image_anomaly_detection.evaluator import evaluate
-from paddlex.modules.image_anomaly_detection.exporter import export, write_inference_config
+from paddlex.modules.image_anomaly_detection.exporter import export, export_distances, write_inference_config
 from paddlex.modules.image_anomaly_detection.metrics import ImageMetrics
 from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.tiles import TileSample
+from paddlex.utils.devices import resolve_device
 from paddlex.utils.logging import logger
 
 INFERENCE = "inference"
@@ -87,8 +93,22 @@ class Completion:
 
     def _calibrate(self, network: nn.Layer, card: ModelCard) -> Calibration:
         batches = consecutive(len(self._held_out), self._options.batch_size)
-        size = (card.image_size, card.image_size)
-        return calibrate(network, self._held_out(batches), self._options.calibration, size)
+        images, options = self._held_out(batches), self._options.calibration
+        if card.tiling:
+            return self._calibrate_tiles(network, card, images)
+        return calibrate(network, images, options, (card.image_size, card.image_size))
+
+    def _calibrate_tiles(self, network: nn.Layer, card: ModelCard, batches: Iterable[np.ndarray]) -> Calibration:
+        """All tiles of all held-out photos go through the network: by the hundreds, so by the backend that ``predict`` has."""
+        tiles = [sample for sample in self._held_out.samples if isinstance(sample, TileSample)]
+        device = resolve_device(self._device)
+        with TemporaryDirectory() as folder:
+            graph = export_distances(network, card, Path(folder))
+            distances = open_backend(graph, "paddle" if device.is_gpu else "mkldnn", device).run
+            tiling = Tiling(**card.tiling)
+            return calibrate_tiles(
+                network, distances, batches, tiles, self._options.calibration, tiling, card.transform
+            )
 
     def _consider_best_f1(self, calibration: Calibration, inference: Path) -> Calibration:
         """Add the image threshold with the highest F1 on val.txt, if that has anomalous images; let it rule if it is to."""

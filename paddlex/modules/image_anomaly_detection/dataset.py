@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from paddlex.errors import DatasetError
-from paddlex.inference.inputs import IMAGE_SUFFIXES, decode_image, read_bytes
+from paddlex.inference.inputs import IMAGE_SUFFIXES, decode_image, read_bytes, read_image
 
 TRAIN_LIST = "train.txt"
 VAL_LIST = "val.txt"
@@ -44,6 +44,14 @@ class Sample:
     @property
     def image_path(self) -> Path:
         return self.root / self.image
+
+    def read(self) -> np.ndarray:
+        """The image, uint8 [H, W, 3] BGR.
+
+        Raises:
+            ImageReadError: it cannot be read.
+        """
+        return read_image(self.image_path)
 
     @property
     def mask_path(self) -> Path | None:

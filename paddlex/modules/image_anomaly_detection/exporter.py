@@ -50,6 +50,31 @@ def write_model(network: nn.Layer, card: ModelCard, folder: Path) -> None:
         network.train()
 
 
+def export_distances(network: nn.Layer, card: ModelCard, folder: Path) -> ModelFolder:
+    """Write a graph of ``network.distances`` alone, to be run by a backend: several times as fast as the network itself.
+
+    Args:
+        network: in evaluation mode.
+        card: of the network.
+        folder: an empty one that is there; only Paddle's backends can run what is written into it.
+    """
+    width, height = card.transform.size
+    x = paddle.static.InputSpec([None, 3, height, width], "float32", name="x")
+    layer = _Distances(network)  # before the guard, which has no dynamic graph to make it in
+    with OldIrGuard():
+        paddle.jit.save(layer, str(folder / GRAPH_STEM), input_spec=[x])
+    return ModelFolder(folder, card.model_name, card.transform)
+
+
+class _Distances(nn.Layer):
+    def __init__(self, network: nn.Layer) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
+        return self.network.distances(x)
+
+
 def write_inference_config(card: ModelCard, folder: Path, network: nn.Layer) -> None:
     """Write inference.yml alone, into a folder that has its graph already."""
     with paddle.no_grad():

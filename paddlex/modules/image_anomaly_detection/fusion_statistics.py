@@ -35,24 +35,36 @@ def layer_statistics(distances: np.ndarray, shrinkage: float) -> LayerStatistics
     return mean, np.sqrt(np.maximum(variance, floor))
 
 
-def choose_shrinkage(distances: np.ndarray) -> float:
+def choose_shrinkage(distances: np.ndarray, photos: np.ndarray | None = None) -> float:
     """The shrinkage under which images that were left out are likeliest (normal log-likelihood, cross-validated).
 
     Aligned parts want little of it, unaligned textures much, few images more: the images themselves say.
 
     Args:
         distances: float [n, h, w] of n normal images.
+        photos: int [n], which photo each is a tile of; None where each is one of its own.
     """
-    if len(distances) < 2 * FOLDS:
-        return 1.0 if len(distances) < 4 else _likeliest(distances, folds=2)
-    return _likeliest(distances, FOLDS)
+    photos = np.arange(len(distances)) if photos is None else photos
+    count = int(photos.max()) + 1
+    if count < 2 * FOLDS:
+        return 1.0 if count < 4 else _likeliest(distances, photos, folds=2)
+    return _likeliest(distances, photos, FOLDS)
 
 
-def folds_of(count: int, folds: int = FOLDS) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (the rest, a fold) as index arrays; every image is in one fold."""
+def folds_of(
+    count: int, folds: int = FOLDS, photos: np.ndarray | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (the rest, a fold) as index arrays; every image is in one fold, and all tiles of a photo in the same.
+
+    Args:
+        count: of images.
+        folds: how many, or one for each photo if these are fewer.
+        photos: int [count], from 0, which photo each image is a tile of; None where each is one of its own.
+    """
     numbers = np.arange(count)
-    for fold in range(min(folds, count)):
-        is_in = numbers % folds == fold
+    photos = numbers if photos is None else photos
+    for fold in range(min(folds, int(photos.max()) + 1)):
+        is_in = photos % folds == fold
         yield numbers[~is_in], numbers[is_in]
 
 
@@ -61,10 +73,10 @@ def fit_statistics(layers: Sequence[np.ndarray], shrinkages: Sequence[float]) ->
     return [layer_statistics(layer, shrinkage) for layer, shrinkage in zip(layers, shrinkages, strict=True)]
 
 
-def _likeliest(distances: np.ndarray, folds: int) -> float:
+def _likeliest(distances: np.ndarray, photos: np.ndarray, folds: int) -> float:
     def likelihood(shrinkage: float) -> float:
         total = 0.0
-        for rest, fold in folds_of(len(distances), folds):
+        for rest, fold in folds_of(len(distances), folds, photos):
             mean, deviation = layer_statistics(distances[rest], shrinkage)
             z = (distances[fold] - mean) / deviation
             total -= float((0.5 * z**2 + np.log(deviation)).sum())

@@ -10,6 +10,7 @@ from typing import Any
 
 from paddlex.config_schema import TrainSection
 from paddlex.errors import WeightsError
+from paddlex.inference.tiling import Tiling
 from paddlex.inference.transforms import Transform
 from paddlex.utils.files import write_json
 
@@ -24,6 +25,7 @@ class ModelCard:
         model_name: ``Global.model``.
         backbone, layers, image_size: the architecture, as in the config.
         teacher_weights: {source, sha256} of the weights that the teacher was made with.
+        tiling: ``Tiling.to_dict()`` where the model is for tiles of large photos; {} where it is for whole ones.
         calibration: ``Calibration.to_dict()``, or None where the model was never calibrated.
         training: where in a training run the weights come from: epoch, step, scores; {} for a model made elsewhere.
     """
@@ -35,6 +37,7 @@ class ModelCard:
     teacher_weights: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
+    tiling: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def transform(self) -> Transform:
@@ -54,8 +57,10 @@ class ModelCard:
 
     @classmethod
     def from_config(cls, model_name: str, train: TrainSection) -> ModelCard:
-        """The architecture that a config describes."""
-        return cls(model_name, train.backbone, tuple(sorted(set(train.layers))), train.image_size)
+        """The architecture, and the tiling, that a config describes."""
+        tiling = Tiling.of(train.tiling.given())
+        layers = tuple(sorted(set(train.layers)))
+        return cls(model_name, train.backbone, layers, train.image_size, tiling=tiling.to_dict() if tiling else {})
 
     @classmethod
     def load(cls, weights: Path) -> ModelCard | None:

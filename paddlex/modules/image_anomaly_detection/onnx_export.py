@@ -40,10 +40,18 @@ def convert_to_onnx(graph: Path, params: Path, path: Path) -> None:
     except ImportError as error:
         raise ModelError(f"the export to ONNX needs {error.name}", remedy=_CONVERTER) from error
     with _output_captured() as said:
-        model = paddle2onnx.export(str(graph), str(params), opset_version=OPSET, auto_upgrade_opset=False)
+        try:
+            # not its own optimisation, which fetches packages from the internet while it runs
+            model = paddle2onnx.export(
+                str(graph), str(params), opset_version=OPSET, auto_upgrade_opset=False, optimize_tool=""
+            )
+        except (Exception, SystemExit):  # it ends the process where others raise
+            model = None
         reason = (said() or ["no reason given"])[-1]
     if not model:
-        raise ModelError(f"the graph cannot be converted to ONNX: {reason}", where=graph)
+        raise ModelError(
+            f"the graph cannot be converted to ONNX: {reason}", where=graph, remedy="Export the model again"
+        )
     with TemporaryDirectory() as folder:
         optimised = Path(folder) / "optimised.onnx"
         options = onnxruntime.SessionOptions()

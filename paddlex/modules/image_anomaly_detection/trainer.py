@@ -29,6 +29,7 @@ from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
+from paddlex.modules.image_anomaly_detection.tiles import into_tiles
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
@@ -58,8 +59,9 @@ class Trainer:
         paddle.seed(self.options.seed)
         samples = read_samples(config.Global.dataset_dir or "", TRAIN_LIST)
         holdout_percent = self.options.calibration.holdout_percent
-        self.fit_samples, self.held_out_samples = hold_out(samples, holdout_percent, self.options.seed)
-        logger.info("%d images to train on, %d held out.", len(self.fit_samples), len(self.held_out_samples))
+        fit, held_out = hold_out(samples, holdout_percent, self.options.seed)
+        logger.info("%d images to train on, %d held out.", len(fit), len(held_out))
+        self.fit_samples, self.held_out_samples = into_tiles(fit, held_out, self.options)
         self.run = _new_run(config, samples)
         self.fit = ImageBatches(self.fit_samples, self.run.card.transform)
         self.held_out = ImageBatches(self.held_out_samples, self.run.card.transform)

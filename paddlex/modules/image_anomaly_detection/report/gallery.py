@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from paddlex.inference.pictures import heat_map
+from paddlex.inference.pictures import heat_map, resize_for_show
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
 from paddlex.modules.image_anomaly_detection.dataset import read_mask
@@ -157,7 +157,7 @@ def _card(row: ImageRow, result: AnomalyResult, predictor: AnomalyPredictor) -> 
     size = thumbnail_size(*image.shape[:2])
     shrinks = size[0] < image.shape[1] or size[1] < image.shape[0]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    small, small_map = (cv2.resize(picture, size, interpolation=interpolation) for picture in (image, anomaly_map))
+    small, small_map = cv2.resize(image, size, interpolation=interpolation), resize_for_show(anomaly_map, *size)
     heated = cv2.addWeighted(small, 0.45, heat_map(small_map, predictor.limits.pixel), 0.55, 0)
     true_mask = _true_mask(row)
     outlines = _outlines(result["pred"][0] > 0, true_mask, size)

@@ -221,7 +221,7 @@ def _pixel_threshold(evaluation: Evaluation, calibration: Mapping[str, Any]) -> 
     if limits.region_cut:
         cuts.append(f"what lies below {share(limits.region_cut)} of the way from the threshold to its region's peak")
     if limits.min_area:
-        cuts.append(f"regions smaller than {share(limits.min_area)} of the image")
+        cuts.append(f"regions smaller than {share(limits.min_area)} of the image (of a tile, if scanned in tiles)")
     return f"{text}. Left out of the masks: {' and '.join(cuts)}." if cuts else f"{text}."
 
 

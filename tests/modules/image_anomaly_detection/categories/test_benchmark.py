@@ -24,7 +24,7 @@ from paddlex.engine import run_config
 ROOT = Path(__file__).parents[4]
 CONFIG = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"
 LISTED = "carpet | 50 % <b>"
-SETTINGS = ("Global.device=cpu", "Train.image_size=64", "Train.epochs_iters=4", "Train.batch_size=4")
+SETTINGS = ("Global.device=cpu", "Train.image_size=64", "Train.epochs_iters=5", "Train.batch_size=4")
 
 
 def overrides(root: Path, output: Path) -> list[str]:
@@ -161,7 +161,7 @@ def test_what_is_finished_is_not_done_again_wherever_the_data_set_lies_and_only_
 @pytest.mark.parametrize(
     ("setting", "change"),
     [
-        ("Train.epochs_iters=5", "Train.epochs_iters was 4, now 5"),
+        ("Train.epochs_iters=6", "Train.epochs_iters was 5, now 6"),
         ("Train.calibration.fusion=product", "Train.calibration.fusion was calibrated, now product"),
     ],
 )
@@ -276,4 +276,4 @@ def test_the_config_of_a_category_is_complete_and_its_own(benchmarked, categorie
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     assert config["Global"]["dataset_dir"] == str(categories / LISTED)
     assert config["Global"]["output"] == str(folder)
-    assert config["Train"]["epochs_iters"] == 4
+    assert config["Train"]["epochs_iters"] == 5

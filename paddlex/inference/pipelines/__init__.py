@@ -1,0 +1,57 @@
+"""Pipelines: a task from its input to its result, set up by one YAML file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
+
+
+def create_pipeline(
+    pipeline: str | os.PathLike[str] = "anomaly_detection",
+    config: Mapping[str, Any] | None = None,
+    device: str | None = None,
+    use_hpip: bool | None = None,
+    *,
+    model_dir: str | os.PathLike[str] | None = None,
+    batch_size: int | None = None,
+    run_mode: str | None = None,
+    threshold: float | None = None,
+    target_fpr: float | None = None,
+    min_area: float | None = None,
+) -> AnomalyDetectionPipeline:
+    """Load a pipeline that is ready to judge images.
+
+    Args:
+        pipeline: ``anomaly_detection``, or the path of a YAML file of its shape.
+        config: what such a file holds, instead of one.
+        device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
+        use_hpip: True for the fastest way to run the network, whatever ``run_mode`` says.
+        model_dir: with all that follow: in the place of what the file says, if given.
+        batch_size: images that the network takes at once.
+        run_mode: how the network is run.
+        threshold: a raw image score.
+        target_fpr: instead of it, the share of good parts that may be called anomalous.
+        min_area: share of the image below which a region is left out.
+
+    Returns:
+        The pipeline; its ``predict(input, batch_size=None)`` yields results as a model's does.
+
+    Raises:
+        ConfigError: no such pipeline, or a file with an unknown key or a value that cannot be.
+        ModelError: the model's folder cannot be used, or holds another model.
+        DownloadError: the official model cannot be fetched.
+        DeviceError: the device is not there.
+    """
+    from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
+    from paddlex.inference.pipelines.pipeline_config import load_pipeline_config
+
+    overrides = {
+        "use_hpip": use_hpip, "model_dir": model_dir, "batch_size": batch_size, "run_mode": run_mode,
+        "threshold": threshold, "target_fpr": target_fpr, "min_area": min_area,
+    }  # fmt: skip
+    settings = load_pipeline_config(pipeline if config is None else config, overrides)
+    return AnomalyDetectionPipeline(settings, device)

@@ -1,0 +1,64 @@
+"""The anomaly detection pipeline: one model with its settings, from one YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from paddlex.errors import PaddleXError
+from paddlex.inference.inputs import Source
+from paddlex.inference.official_models import official_model_folder
+from paddlex.inference.pipelines.pipeline_config import PipelineConfig
+from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.results import AnomalyResult
+
+
+class AnomalyDetectionPipeline:
+    """A model that is loaded and set up as a ``PipelineConfig`` says.
+
+    Args:
+        config: the settings.
+        device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
+        threads: CPU threads to use; None for ``OMP_NUM_THREADS``, or all cores.
+        quiet: do not log which model runs where.
+
+    Attributes:
+        config: the settings.
+        predictor: the loaded model.
+
+    Raises:
+        ModelError: the folder cannot be used, or holds another model.
+        DownloadError: the official model cannot be fetched.
+        DeviceError: the device is not there.
+    """
+
+    def __init__(
+        self, config: PipelineConfig, device: str | None = None, *, threads: int | None = None, quiet: bool = False
+    ) -> None:
+        self.config = config
+        self.predictor = AnomalyPredictor(
+            official_model_folder(config.model_name) if config.model_dir is None else config.model_dir,
+            model_name=config.model_name,
+            device=device,
+            run_mode="auto" if config.use_hpip else config.run_mode,
+            threads=threads,
+            threshold=config.threshold,
+            target_fpr=config.target_fpr,
+            min_area=config.min_area,
+            quiet=quiet,
+        )
+
+    def predict(
+        self,
+        input: Source | Iterable[Source],
+        batch_size: int | None = None,
+        on_error: Callable[[Source, PaddleXError], None] | None = None,
+    ) -> Iterator[AnomalyResult]:
+        """Yield one result an image, in order; see ``AnomalyPredictor.predict``.
+
+        Args:
+            input: a file, folder, glob, URL, encoded bytes, array (uint8 [H, W, 3], BGR) or an iterable of these.
+            batch_size: images that the network takes at once; None for the config's.
+            on_error: called with the source and the error for an image that cannot be read, which is then left out;
+                without it the error is raised.
+        """
+        return self.predictor.predict(input, self.config.batch_size if batch_size is None else batch_size, on_error)

@@ -1,0 +1,308 @@
+"""The pipeline on a Ray cluster: millions of images, one model an actor, and nothing done twice after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from paddlex.errors import ImageReadError, MissingPackageError, PaddleXError, ScaleOutError
+from paddlex.inference.archive import MANIFEST
+from paddlex.inference.buckets import is_bucket, open_bucket
+from paddlex.inference.inputs import decode_image, read_image
+from paddlex.inference.model_folder import ModelFolder, open_model_folder
+from paddlex.inference.official_models import official_model_folder
+from paddlex.inference.parquet_parts import read_done, write_part
+from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
+from paddlex.inference.pipelines.pipeline_config import PipelineConfig
+from paddlex.inference.rows import error_row, result_row
+from paddlex.inference.shards import Shard, chunks, cut, list_pending
+from paddlex.utils.logging import logger
+from paddlex.utils.progress import progress_bar
+
+if TYPE_CHECKING:
+    import ray
+
+#: A shard whose worker has died so often is given up: one of its images may be what kills (Ray itself would go on for ever).
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class ScaleOut:
+    """How a pipeline is spread.
+
+    Attributes:
+        config: the pipeline's settings.
+        device: ``auto`` (None), ``cpu`` or ``gpu``: of every worker, one GPU each.
+        ray_address: a cluster that is running; None for the one that this process is connected to, or, if there is none,
+            one on this machine for as long as the work takes.
+        workers: models that work at once; None for one a GPU or, without any, one a core.
+        shard_size: images that are judged and saved as one piece; None for an eighth of a worker's share, 16 to 1024.
+    """
+
+    config: PipelineConfig
+    device: str | None = None
+    ray_address: str | None = None
+    workers: int | None = None
+    shard_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the folder holds after a run.
+
+    Attributes:
+        images: judged, by all runs; ``anomalous`` of them are.
+        failed: could not be judged.
+        before: images that earlier runs had done (judged or failed).
+        workers: how many worked; 0 if there was nothing to do.
+        images_per_second: of this run, the start of the cluster and of the workers included.
+    """
+
+    images: int
+    anomalous: int
+    failed: int
+    before: int
+    workers: int
+    images_per_second: float
+
+
+def judge_on_ray(job: ScaleOut, inputs: Sequence[str], save_path: str) -> Outcome:
+    """Judge images and write Parquet files, see ``parquet_parts.schema``; images that are in them already are not done again.
+
+    Args:
+        job: the pipeline, and how it is spread.
+        inputs: files, folders, globs and URLs that every worker can reach, and buckets (``s3://name/folder``).
+        save_path: a folder that every worker can reach, or a bucket. One run at a time may write to it.
+
+    Raises:
+        MissingPackageError: Ray or pyarrow is not installed.
+        ConfigError: the folder has results of another model or other limits.
+        ScaleOutError: the cluster has fewer cores or GPUs than ``workers``, or a worker cannot load the model or write.
+        ImageReadError: there is no image, or not one could be read.
+        ModelError: the model cannot be opened.
+    """
+    _require_ray()
+    import ray
+
+    start = time.monotonic()
+    config = job.config
+    folder = open_model_folder(
+        official_model_folder(config.model_name) if config.model_dir is None else config.model_dir
+    )
+    files = _files_of(folder)
+    made_by = _made_by(config, folder, files)
+    save_path = save_path if is_bucket(save_path) else os.path.abspath(save_path)
+    done = read_done(save_path, made_by)
+    before = len(done.paths)
+    if before:
+        logger.info("%d images are in %s already and are not judged again.", before, save_path)
+    pending = list_pending(inputs, done.paths)
+    images = sum(len(place.paths) for place in pending)
+    counted, workers = {"anomalous": 0, "failed": 0}, 0
+    if images:
+        with _cluster(job) as (workers, resources):
+            shards = list(cut(pending, workers, job.shard_size))
+            workers = min(workers, len(shards))
+            counted = _run(shards, workers, resources, {
+                "config": config, "files": ray.put(files), "device": _of_a_worker(job.device), "save_path": save_path,
+                "made_by": made_by, "attempts": ray.remote(num_cpus=0)(_Attempts).remote(),
+            })  # fmt: skip
+    failed = done.failed + counted["failed"]
+    judged = before + images - failed
+    if not judged:
+        raise ImageReadError(f"none of the {failed} images could be read", where=save_path, remedy="See column error")
+    seconds = max(time.monotonic() - start, 1e-9)
+    return Outcome(judged, done.anomalous + counted["anomalous"], failed, before, workers, images / seconds)
+
+
+class _Attempts:
+    """Counts how often each shard was begun; an actor of its own, which outlives the workers."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def begin(self, shard: str) -> int:
+        self._counts[shard] += 1
+        return self._counts[shard]
+
+
+class _Judge:
+    """A worker: it loads the model once and turns shards into part files. Ray makes one in each actor.
+
+    Args:
+        config: the pipeline's settings.
+        files: the files of the model's folder, by name: the model travels to the machine of the worker.
+        device, save_path, made_by: as ``ScaleOut`` and ``parquet_parts.write_part`` have them.
+        attempts: the actor that counts.
+    """
+
+    def __init__(
+        self,
+        config: PipelineConfig,
+        files: ray.ObjectRef,
+        device: str | None,
+        save_path: str,
+        made_by: Mapping[str, Any],
+        attempts: ray.actor.ActorHandle,
+    ) -> None:
+        cv2.setNumThreads(1)  # there are as many workers as cores: more threads would only wait for each other
+        self._config, self._files, self._device = config, files, device
+        self._save_path, self._made_by, self._attempts = save_path, made_by, attempts
+        self._buckets: dict[str, Any] = {}
+
+    @cached_property
+    def _pipeline(self) -> AnomalyDetectionPipeline:
+        import ray
+
+        self._folder = tempfile.TemporaryDirectory(prefix="paddlex-model-")
+        for name, content in ray.get(self._files).items():
+            (Path(self._folder.name) / name).write_bytes(content)
+        config = replace(self._config, model_dir=self._folder.name)
+        return AnomalyDetectionPipeline(config, self._device, threads=1, quiet=True)
+
+    def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
+        """Judge the one shard of a batch; returns its counts, or what makes it useless to go on, in one row."""
+        import ray
+
+        shard = Shard(*(batch[field.name][0] for field in fields(Shard)))
+        try:
+            if ray.get(self._attempts.begin.remote(shard.name)) > _ATTEMPTS:
+                death = ScaleOutError(f"the worker died {_ATTEMPTS} times while it judged this image's shard")
+                rows = [error_row(f"{shard.prefix}{path}", death) for path in shard.paths]
+            else:
+                rows = list(self._rows(shard))
+            write_part(self._save_path, shard.name, rows, self._made_by)
+        except (PaddleXError, OSError) as error:
+            return {"images": [0], "anomalous": [0], "failed": [0], "stopped": [str(error)]}
+        anomalous = sum(bool(row["is_anomalous"]) for row in rows)
+        failed = sum(row["error"] is not None for row in rows)
+        return {"images": [len(rows)], "anomalous": [anomalous], "failed": [failed], "stopped": [""]}
+
+    def _rows(self, shard: Shard) -> Iterator[dict[str, Any]]:
+        for paths in chunks(shard.paths, self._pipeline.config.batch_size):
+            images, sources = [], []
+            for path in paths:
+                source = f"{shard.prefix}{path}"
+                try:
+                    images.append(self._read(shard, path))
+                    sources.append(source)
+                except PaddleXError as error:
+                    yield error_row(source, error)
+            if images:
+                yield from map(result_row, self._pipeline.predictor.judge(images, sources))
+
+    def _read(self, shard: Shard, path: str) -> np.ndarray:
+        if not shard.bucket:
+            return read_image(path)
+        if shard.bucket not in self._buckets:
+            self._buckets[shard.bucket], _ = open_bucket(shard.bucket)
+        name = f"{shard.prefix}{path}"
+        try:
+            with self._buckets[shard.bucket].open_input_stream(path) as stream:
+                data = stream.read()
+        except OSError as error:
+            raise ImageReadError(f"the image cannot be read: {error}", where=name, remedy="Check the path") from None
+        return decode_image(data, flags=cv2.IMREAD_COLOR, name=name)
+
+
+def _run(
+    shards: Sequence[Shard], workers: int, resources: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> dict[str, int]:
+    """Let the workers judge the shards; returns the sums of what they counted."""
+    import ray
+
+    counted = {"images": 0, "anomalous": 0, "failed": 0}
+    tasks = ray.data.from_items([asdict(shard) for shard in shards], override_num_blocks=min(len(shards), 10_000))
+    judged = tasks.map_batches(
+        _Judge,
+        batch_size=1,
+        batch_format="numpy",
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        fn_constructor_kwargs=dict(arguments),
+        **resources,
+    )
+    total = sum(len(shard.paths) for shard in shards)
+    with progress_bar(total, 0, "Predict", "image") as bar:
+        for row in judged.iter_rows():
+            if row["stopped"]:
+                raise ScaleOutError(f"a worker cannot go on: {row['stopped']}")
+            for key in counted:
+                counted[key] += int(row[key])
+            bar.update(int(row["images"]))
+    return counted
+
+
+@contextmanager
+def _cluster(job: ScaleOut) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Connect to a cluster, or start one here; yields the number of workers and what Ray shall reserve for each."""
+    import ray
+
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        ray.init(job.ray_address, log_to_driver=False, logging_level=logging.WARNING)
+    ray.data.DataContext.get_current().enable_progress_bars = False  # we draw our own
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    try:
+        there = ray.cluster_resources()
+        on_gpu = job.device != "cpu" and there.get("GPU", 0) >= 1
+        kind, resources = ("GPU", {"num_gpus": 1, "num_cpus": 1}) if on_gpu else ("CPU", {"num_cpus": 1})
+        environment = {"env_vars": {"OMP_NUM_THREADS": "1"}}  # one thread a worker, and a worker on each core
+        available = int(there.get(kind, 0))
+        workers = job.workers or available
+        if workers > available:
+            remedy = f"Ask for fewer --workers, or add machines; it has {available}"
+            raise ScaleOutError(f"the cluster has too few {kind}s for {workers} workers", remedy=remedy)
+        yield workers, {**resources, "runtime_env": environment}
+    finally:
+        if is_ours:
+            ray.shutdown()
+
+
+def _of_a_worker(device: str | None) -> str | None:
+    """The device as a worker must name it: Ray shows it one GPU, which then is number 0 whatever it is to others."""
+    return "gpu" if (device or "").startswith("gpu") else device
+
+
+def _require_ray() -> None:
+    try:
+        import pyarrow  # noqa: F401
+        import ray.data  # noqa: F401
+    except ImportError as error:
+        what = f"the engine ray needs {error.name}, which is not installed"
+        raise MissingPackageError(what, remedy='In the checkout: pip install ".[ray]"') from None
+
+
+def _files_of(folder: ModelFolder) -> dict[str, bytes]:
+    """The model's files by name, but for what an archive says of itself: the same model is the same files."""
+    paths = (path for path in sorted(folder.path.iterdir()) if path.is_file() and path.name != MANIFEST)
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def _made_by(config: PipelineConfig, folder: ModelFolder, files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Which model and limits results come from; results of which this differs do not belong together."""
+    digest = hashlib.sha256()
+    for name, content in files.items():
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    limits = folder.limits_at(config.threshold, config.target_fpr, config.min_area)
+    settings = {key: value for key, value in asdict(config).items() if key not in ("model_dir", "batch_size")}
+    return {
+        **settings,
+        "model_digest": digest.hexdigest(),
+        "threshold": limits.image.threshold,
+        "pixel_threshold": limits.pixel.threshold,
+        "min_area": limits.min_area,
+    }

@@ -1,0 +1,183 @@
+"""What ``paddlex --pipeline`` does: judge images, tell of each, sum up, and end with a status that scripts can use."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from paddlex.errors import ConfigError, ImageReadError, PaddleXError
+from paddlex.inference.batch_job import predict_to_folder
+from paddlex.inference.inputs import Source, describe
+from paddlex.inference.pipelines import create_pipeline
+from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
+from paddlex.inference.pipelines.pipeline_config import load_pipeline_config, shipped_file
+from paddlex.inference.results import AnomalyResult
+from paddlex.inference.rows import error_row, result_row
+from paddlex.utils.files import write_text
+from paddlex.utils.logging import log_to_console, logger
+from paddlex.utils.progress import progress
+
+DONE, FAILED, ANOMALY_FOUND, INTERRUPTED = 0, 1, 3, 130
+
+#: Settings of the command that outrank the pipeline's file.
+_SETTINGS = ("use_hpip", "model_dir", "batch_size", "run_mode", "threshold", "target_fpr", "min_area")
+
+
+def run_pipeline(arguments: argparse.Namespace) -> int:
+    """Judge ``arguments.input``; returns the exit status that ``paddlex --help`` explains."""
+    log_to_console()
+    return _status_of(lambda: _run_on_ray(arguments) if arguments.engine == "ray" else _run_here(arguments))
+
+
+def save_pipeline_config(name: str, save_path: str | None) -> int:
+    """Write a shipped pipeline's file to a folder, or under a name that ends in .yaml, and print its path."""
+    log_to_console()
+
+    def save() -> int:
+        text = shipped_file(name).read_text(encoding="utf-8")
+        target = Path(save_path or ".")
+        if target.suffix.lower() not in (".yaml", ".yml"):
+            target /= f"{name}.yaml"
+        if target.exists():
+            raise ConfigError("the file is there already", where=target, remedy="Give another --save_path")
+        write_text(target, text)
+        print(target)
+        return DONE
+
+    return _status_of(save)
+
+
+def _status_of(task: Callable[[], int]) -> int:
+    """Run a task; an error that the user can mend becomes one line and a status."""
+    try:
+        return task()
+    except BrokenPipeError:  # the reader of standard output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (PaddleXError, OSError, MemoryError) as error:
+        logger.error("%s", str(error) or type(error).__name__)
+    except KeyboardInterrupt:
+        logger.error("Interrupted.")
+        return INTERRUPTED
+    return FAILED
+
+
+def _run_here(arguments: argparse.Namespace) -> int:
+    settings = {name: getattr(arguments, name) for name in _SETTINGS}
+    pipeline = create_pipeline(arguments.pipeline, device=arguments.device, **settings)
+    source = arguments.input[0] if len(arguments.input) == 1 else arguments.input
+    told = _Teller(arguments.json)
+    start = time.monotonic()
+    if arguments.save_path:
+        predict_to_folder(
+            pipeline.predictor,
+            source,
+            Path(arguments.save_path),
+            pipeline.config.batch_size,
+            on_result=told.result,
+            on_error=told.error,
+        )
+    else:
+        _only_tell(pipeline, source, told)
+    limits = pipeline.predictor.limits
+    _sum_up(
+        {
+            "images": told.images,
+            "anomalous": told.anomalous,
+            "could not be judged": told.failed,
+            "threshold": f"{limits.image.threshold:.6g} as a raw score ({limits.source})",
+            "run mode": f"{pipeline.predictor.backend.run_mode} on {pipeline.predictor.device}",
+            "images a second": f"{(told.images + told.failed) / max(time.monotonic() - start, 1e-9):.1f}",
+            **({"saved to": arguments.save_path} if arguments.save_path else {}),
+        },
+        to_stderr=arguments.json,
+    )
+    return _status(arguments, told.anomalous, told.failed)
+
+
+def _only_tell(pipeline: AnomalyDetectionPipeline, source: str | list[str], told: _Teller) -> None:
+    def note(broken: Source, error: PaddleXError) -> None:
+        logger.error("%s", error)
+        told.error(broken, error)
+
+    for result in progress(pipeline.predict(source, on_error=note), "Predict"):
+        told.result(result)
+    if not told.images:
+        what = f"none of the {told.failed} images could be read"
+        raise ImageReadError(what, where=source, remedy="See the log above")
+
+
+def _run_on_ray(arguments: argparse.Namespace) -> int:
+    from paddlex.inference.scale_out import ScaleOut, judge_on_ray
+
+    settings = {name: getattr(arguments, name) for name in _SETTINGS}
+    config = load_pipeline_config(arguments.pipeline, settings)
+    options = {name: getattr(arguments, name) for name in ("workers", "shard_size") if getattr(arguments, name)}
+    job = ScaleOut(config, device=arguments.device, ray_address=arguments.ray_address, **options)
+    done = judge_on_ray(job, arguments.input, arguments.save_path)
+    _sum_up(
+        {
+            "images": done.images,
+            "anomalous": done.anomalous,
+            "could not be judged": done.failed,
+            "done by earlier runs": done.before,
+            "workers": done.workers,
+            "images a second": f"{done.images_per_second:.1f}",
+            "saved to": arguments.save_path,
+        },
+        to_stderr=False,
+    )
+    return _status(arguments, done.anomalous, done.failed)
+
+
+def _status(arguments: argparse.Namespace, anomalous: int, failed: int) -> int:
+    if failed:  # what nobody has judged is not good
+        return FAILED
+    return ANOMALY_FOUND if anomalous and arguments.fail_on_anomaly else DONE
+
+
+class _Teller:
+    """Tells of each image on standard output as it is judged, and counts.
+
+    Args:
+        as_json: one JSON object a line, instead of words.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self.images = self.anomalous = self.failed = 0
+
+    def result(self, result: AnomalyResult, image: Path | None = None, json_file: Path | None = None) -> None:
+        self.images += 1
+        self.anomalous += result["is_anomalous"]
+        if self._as_json:
+            files = {key: str(path) for key, path in (("image", image), ("json", json_file)) if path}
+            self._write(json.dumps({**result_row(result), **files}, ensure_ascii=False, allow_nan=False))
+        else:
+            verdict = "ANOMALOUS" if result["is_anomalous"] else "normal"
+            self._write(f"{verdict:9}  {result['score']:.3f}  {result['input_path']}")
+
+    def error(self, source: Source, error: PaddleXError) -> None:
+        self.failed += 1
+        if self._as_json:
+            self._write(json.dumps(error_row(source, error), ensure_ascii=False))
+        else:
+            self._write(f"{'UNREAD':9}  -----  {describe(source)}")
+
+    @staticmethod
+    def _write(line: str) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(line, file=sys.stdout)  # above the progress bar, if there is one on this terminal
+        sys.stdout.flush()  # whoever reads a pipe wants it now
+
+
+def _sum_up(values: dict[str, Any], to_stderr: bool) -> None:
+    width = max(map(len, values))
+    lines = [f"{name:{width}}  {value}" for name, value in values.items()]
+    print("\n".join(["", *lines]), file=sys.stderr if to_stderr else sys.stdout)

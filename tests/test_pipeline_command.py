@@ -1,0 +1,297 @@
+"""``paddlex --pipeline`` as shells and scripts use it: its output, its files and its exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import json
+import os
+import pty
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import paddlex
+from paddlex import create_model
+from paddlex.cli import main
+from paddlex.inference.pipelines.pipeline_config import PipelineConfig, load_pipeline_config
+
+ROOT = Path(paddlex.__file__).parent.parent
+
+#: Runs the command where a package cannot be imported.
+WITHOUT = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from paddlex.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def val(demo_dataset: Path) -> Path:
+    return demo_dataset / "images" / "val"
+
+
+@pytest.fixture
+def run(trained: Path, capsys: pytest.CaptureFixture[str]):
+    """Run ``paddlex --pipeline`` on the trained model; returns the exit status, standard output and standard error."""
+
+    def run(*arguments: str | Path, model_dir: Path = trained) -> tuple[int, str, str]:
+        options = ["--pipeline", "anomaly_detection", "--model_dir", str(model_dir), "--device", "cpu"]
+        capsys.readouterr()
+        status = main([*options, *map(str, arguments)])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def start(*arguments: str | Path, code: str | None = None, **options: object) -> subprocess.CompletedProcess[str]:
+    how = ["-m", "paddlex"] if code is None else ["-c", code]
+    command = [sys.executable, *how, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, **options)  # type: ignore[call-overload]
+
+
+# What it tells
+
+
+def test_each_image_gets_a_line_and_a_summary_ends_it(run, trained: Path, val: Path) -> None:
+    status, out, _ = run("--input", val / "bent", val / "good")
+    assert status == 0
+    told, _, summary = out.partition("\n\n")
+    results = list(create_model(model_dir=trained, device="cpu").predict([str(val / "bent"), str(val / "good")]))
+    assert told.splitlines() == [
+        f"{'ANOMALOUS' if result['is_anomalous'] else 'normal':9}  {result['score']:.3f}  {result['input_path']}"
+        for result in results
+    ]
+    table = {name: rest for name, _, rest in (line.partition("  ") for line in summary.splitlines())}
+    assert int(table["images"]) == len(results)
+    assert int(table["anomalous"]) == sum(result["is_anomalous"] for result in results)
+    assert int(table["could not be judged"]) == 0
+    assert float(table["images a second"]) > 0
+
+
+def test_json_is_one_object_an_image_and_nothing_else_on_standard_output(run, trained: Path, val: Path) -> None:
+    status, out, err = run("--input", val, "--json")
+    assert status == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    results = list(create_model(model_dir=trained, device="cpu").predict(str(val)))
+    for row, result in zip(rows, results, strict=True):
+        assert row.pop("error") is None
+        assert row == {key: result[key] for key in row}
+        assert {"input_path", "is_anomalous", "score", "raw_score", "threshold", "anomalous_area", "regions"} <= set(
+            row
+        )
+    assert "images a second" in err
+
+
+def test_a_line_comes_as_soon_as_its_image_is_judged(trained: Path, val: Path) -> None:
+    """The first line arrives while the second image is still on its way."""
+    first_line_is_here = threading.Event()
+    content = (val / "bent" / "000.jpg").read_bytes()
+
+    class SlowServer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/2.jpg":
+                first_line_is_here.wait(60)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        urls = [f"http://127.0.0.1:{server.server_port}/{number}.jpg" for number in (1, 2)]
+        command = [sys.executable, "-m", "paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(trained)]
+        command += ["--device", "cpu", "--json", "--input", *urls]
+        environment = {**os.environ, "no_proxy": "127.0.0.1"}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["input_path"] == urls[0]
+            assert not first_line_is_here.is_set()
+            first_line_is_here.set()
+            assert json.loads(process.stdout.readline())["input_path"] == urls[1]
+        server.shutdown()
+    assert process.returncode == 0
+
+
+def test_a_progress_bar_is_drawn_on_a_terminal_and_nowhere_else(trained: Path, val: Path, tmp_path: Path) -> None:
+    for number in range(100):
+        shutil.copy(val / "bent" / "000.jpg", tmp_path / f"{number}.jpg")
+    options = ["--pipeline", "anomaly_detection", "--model_dir", str(trained), "--device", "cpu", "--json"]
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))  # a new one has no columns
+    drawn = b""
+    command = [sys.executable, "-m", "paddlex", *options, "--input", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, cwd=ROOT) as process:
+        while process.poll() is None:
+            select.select([ours], [], [], 0.1)
+            with contextlib.suppress(BlockingIOError):
+                drawn += os.read(ours, 65536)
+    os.close(ours)
+    os.close(theirs)
+    assert b"Predict: " in drawn
+    assert "Predict: " not in start(*options, "--input", tmp_path).stderr
+
+
+# What it writes
+
+
+def test_save_path_gets_a_picture_and_a_json_for_each_image_and_a_summary(run, val: Path, tmp_path: Path) -> None:
+    status, out, _ = run("--input", val, "--save_path", tmp_path / "out", "--json", "--batch_size", 3)
+    assert status == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    for row in rows:
+        assert Path(row["image"]).is_file()
+        assert json.loads(Path(row["json"]).read_text(encoding="utf-8"))["score"] == row["score"]
+    with (tmp_path / "out" / "summary.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["input_path"] for row in csv.DictReader(file)] == [row["input_path"] for row in rows]
+
+
+def test_get_pipeline_config_writes_a_file_that_is_a_pipeline(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--get_pipeline_config", "anomaly_detection"]) == 0
+    assert main(["--get_pipeline_config", "anomaly_detection", "--save_path", "folder"]) == 0
+    assert main(["--get_pipeline_config", "anomaly_detection", "--save_path", "my.yaml"]) == 0
+    written = [
+        tmp_path / "anomaly_detection.yaml",
+        tmp_path / "folder" / "anomaly_detection.yaml",
+        tmp_path / "my.yaml",
+    ]
+    assert [tmp_path / line for line in capsys.readouterr().out.splitlines()] == written
+    assert [load_pipeline_config(path) for path in written] == [PipelineConfig()] * 3
+
+
+def test_get_pipeline_config_never_overwrites_a_file(tmp_path: Path, capsys) -> None:
+    (tmp_path / "my.yaml").write_text("mine", encoding="utf-8")
+    assert main(["--get_pipeline_config", "anomaly_detection", "--save_path", str(tmp_path / "my.yaml")]) == 1
+    assert "the file is there already" in capsys.readouterr().err
+    assert (tmp_path / "my.yaml").read_text(encoding="utf-8") == "mine"
+
+
+# How it ends
+
+
+def test_status_3_tells_of_an_anomaly_if_asked_to(run, val: Path) -> None:
+    image, always, never = val / "bent" / "000.jpg", ("--threshold", 0), ("--threshold", 1e9)
+    assert run("--input", image, *always)[0] == 0
+    assert run("--input", image, *always, "--fail_on_anomaly")[0] == 3
+    assert run("--input", image, *never, "--fail_on_anomaly")[0] == 0
+
+
+@pytest.mark.parametrize("saving", [False, True])
+def test_status_1_tells_of_an_image_that_nobody_judged(run, val: Path, tmp_path: Path, saving: bool) -> None:
+    shutil.copy(val / "bent" / "000.jpg", tmp_path / "a.jpg")
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    options = ["--save_path", tmp_path / "out"] if saving else []
+    status, out, err = run("--input", tmp_path, "--json", "--fail_on_anomaly", "--threshold", 0, *options)
+    assert status == 1
+    good, broken = sorted((json.loads(line) for line in out.splitlines()), key=lambda row: row["input_path"])
+    assert good["error"] is None
+    assert broken["input_path"] == str(tmp_path / "broken.jpg")
+    assert broken["is_anomalous"] is None
+    assert "damaged" in broken["error"]
+    assert broken["error"] in err
+
+
+@pytest.mark.parametrize("saving", [False, True])
+def test_status_1_if_not_one_image_could_be_read(run, tmp_path: Path, saving: bool) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    status, _, err = run("--input", tmp_path, *(["--save_path", tmp_path / "out"] if saving else []))
+    assert status == 1
+    assert "none of the 1 images could be read" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--input", "/no/such/photo.jpg"], "no such file or folder (/no/such/photo.jpg). Check the path."),
+        (["--input", ".", "--model_dir", "/no/model"], "the model folder does not exist (/no/model)"),
+        (["--input", ".", "--device", "tpu"], "unknown device 'tpu'"),
+        (["--input", ".", "--run_mode", "warp"], "unknown run mode 'warp'"),
+        (["--input", ".", "--batch_size", "0"], "batch_size must be a whole number, 1 or more, not 0"),
+    ],
+)
+def test_status_1_and_one_line_for_what_cannot_be_done(run, options: list[str], message: str) -> None:
+    status, out, err = run(*options)
+    assert (status, out) == (1, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give --pipeline"),
+        (["--pipeline", "anomaly_detection"], "--pipeline needs --input"),
+        (["--pipeline", "anomaly_detection", "--input", "a", "--engine", "ray"], "--engine ray needs --save_path"),
+        (
+            ["--pipeline", "x", "--input", "a", "--engine", "ray", "--save_path", "b", "--json"],
+            "--json is for --engine local",
+        ),
+        (["--pipeline", "anomaly_detection", "--input", "a", "--threshold", "1", "--target_fpr", "0.1"], "not allowed"),
+        (["--pipeline", "anomaly_detection", "--input", "a", "--treshold", "1"], "unrecognized arguments"),
+        (["--pipeline", "x", "--input", "a", "--workers", "2"], "--workers and --shard_size are for --engine ray"),
+        (["--pipeline", "anomaly_detection", "--input", "a", "--workers", "0", "--engine", "ray"], "invalid"),
+    ],
+)
+def test_status_2_for_a_wrong_command_line(capsys, arguments: list[str], message: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_traceback(trained: Path, val: Path) -> None:
+    command = (
+        f"{sys.executable} -m paddlex --pipeline anomaly_detection --model_dir '{trained}' --device cpu "
+        f"--input '{val}' '{val}' '{val}' '{val}' | head -1"
+    )
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert len(done.stdout.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert "Broken" not in done.stderr
+
+
+# What it needs
+
+
+def test_using_a_model_needs_nothing_of_what_making_one_needs(trained: Path, val: Path) -> None:
+    code = WITHOUT.format(missing=("pydantic", "scipy", "sklearn", "matplotlib", "ray", "pyarrow"))
+    options = ["--pipeline", "anomaly_detection", "--model_dir", trained, "--device", "cpu", "--input", val / "bent"]
+    done = start(*options, code=code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("task", [["-c", "any.yaml"], ["--make_demo_dataset", "anywhere"]])
+def test_without_what_making_a_model_needs_it_says_what_to_install(tmp_path: Path, task: list[str]) -> None:
+    done = start(*task, code=WITHOUT.format(missing=("pydantic", "paddle")))
+    assert done.returncode == 1
+    assert done.stderr.endswith('which is not installed. In the checkout: pip install ".[train]" paddlepaddle==3.2.2\n')
+    assert "Traceback" not in done.stderr
+
+
+def test_without_ray_the_engine_says_what_to_install(trained: Path, val: Path, tmp_path: Path) -> None:
+    options = ["--pipeline", "anomaly_detection", "--model_dir", trained, "--input", val, "--engine", "ray"]
+    done = start(*options, "--save_path", tmp_path / "out", code=WITHOUT.format(missing=("ray",)))
+    assert done.returncode == 1
+    assert 'the engine ray needs ray, which is not installed. In the checkout: pip install ".[ray]".' in done.stderr
+    assert "Traceback" not in done.stderr
