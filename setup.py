@@ -28,7 +28,16 @@ def version() -> str:
 USING, MAKING = requirements()
 ONNX = ["onnxruntime>=1.20"]
 OPENVINO = ["openvino>=2024.6"]
-SERVING = ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart>=0.0.12", "prometheus-client>=0.20", "pydantic>=2.7"]
+SERVING = [
+    "fastapi>=0.115",
+    "uvicorn>=0.30",
+    "python-multipart>=0.0.18",
+    "prometheus-client>=0.20",
+    "pydantic>=2.7",
+    "pillow>=10.0",  # reads an image's size without decoding it
+    "httpcore>=1.0",  # fetches images from URLs, by way of the addresses that were checked
+    "fastapi-offline>=1.7",  # Swagger UI's files, for factories without internet
+]
 RAY = ["ray[data]>=2.40", "pyarrow>=17"]
 VISUALDL = ["visualdl>=2.5"]
 
@@ -43,6 +52,7 @@ setup(
     packages=find_packages(include=["paddlex", "paddlex.*"]),
     package_data={
         "paddlex": ["configs/*/*.yaml", "configs/*/*.yml", "py.typed"],
+        "paddlex.inference.serving": ["page/*"],
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
         "paddlex.modules.image_anomaly_detection.categories": ["*.html"],
         "paddlex.modules.image_anomaly_detection.report": ["*.html", "*.css"],
@@ -68,6 +78,7 @@ setup(
             "httpx>=0.27",
             "schemathesis>=4",
             "psutil>=5.9",
+            "playwright>=1.49",  # drives the system's Chromium, which shows the page to its tests
             "nbclient>=0.10",
             "ipykernel>=6",
         ],

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from paddlex import __version__
+from paddlex.serve_command import add_serving_arguments
 
 _EPILOG = """\
 exit status: 0 done, every image judged; 1 failed, or an image could not be judged; 2 wrong command line;
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_config_arguments(parser, required=False)
     _add_demo_arguments(parser)
     _add_pipeline_arguments(parser)
+    add_serving_arguments(parser)
     _add_scale_out_arguments(parser)
     arguments = parser.parse_args(argv)
 
@@ -41,7 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         from paddlex.pipeline_command import save_pipeline_config
 
         return save_pipeline_config(arguments.get_pipeline_config, arguments.save_path)
+    if arguments.serve:
+        if not arguments.pipeline:
+            parser.error("--serve needs --pipeline")
+        from paddlex.serve_command import run_service
+
+        return run_service(arguments)
     if arguments.pipeline:
+        if len(arguments.pipeline) > 1:
+            parser.error("only --serve takes more than one --pipeline")
+        arguments.pipeline = arguments.pipeline[0]
         if not arguments.input:
             parser.error("--pipeline needs --input")
         if arguments.engine == "ray" and not arguments.save_path:
@@ -81,7 +92,7 @@ def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("a pipeline: judge images with a trained model")
     add = group.add_argument
-    add("--pipeline", metavar="NAME|FILE", help="anomaly_detection, or a YAML file of its shape")
+    add("--pipeline", action="append", metavar="NAME|FILE", help="anomaly_detection, or a YAML file of its shape")
     add("--input", nargs="+", metavar="IMAGES", help="files, folders, globs or URLs")
     add("--save_path", metavar="FOLDER", help="write a picture and a JSON for each image, and summary.csv, there")
     add("--model_dir", metavar="FOLDER", help="the model: an inference folder or a training's output folder")

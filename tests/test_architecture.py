@@ -33,12 +33,21 @@ import paddlex.inference
 
 failures = {}
 modules = [module.name for module in pkgutil.walk_packages(paddlex.inference.__path__, "paddlex.inference.")]
+serving = [name for name in modules if name.startswith("paddlex.inference.serving.")]  # may need FastAPI, and so pydantic
+modules = [name for name in modules if name not in serving]
 for name in modules:
     try:
         importlib.import_module(name)
     except BaseException:
         failures[name] = traceback.format_exc()
-heavy = [name for name in ("torch", "sklearn", "matplotlib", "scipy", "pydantic") if name in sys.modules]
+imported = set(sys.modules)
+for name in serving:
+    try:
+        importlib.import_module(name)
+    except BaseException:
+        failures[name] = traceback.format_exc()
+heavy_in_serving = [name for name in ("torch", "sklearn", "matplotlib", "scipy") if name in sys.modules]
+heavy = [name for name in ("torch", "sklearn", "matplotlib", "scipy", "pydantic") if name in imported] + heavy_in_serving
 making = [name for name in sys.modules if name.startswith("paddlex.modules")]
 
 from paddlex.errors import ModelError
@@ -52,7 +61,7 @@ try:
 except ModelError as caught:
     error = str(caught)
 print(json.dumps({
-    "modules": modules, "failures": failures, "heavy": heavy, "making": making,
+    "modules": modules, "serving": serving, "failures": failures, "heavy": heavy, "making": making,
     "model_name": folder.model_name, "threshold": folder.limits.image.threshold, "error": error,
 }))
 """
@@ -100,6 +109,7 @@ def test_the_check_above_sees_every_way_of_importing(tmp_path: Path, monkeypatch
 
 def test_every_module_of_inference_imports_without_paddle(without_paddle: dict) -> None:
     assert "paddlex.inference.predictor" in without_paddle["modules"]
+    assert "paddlex.inference.serving.server" in without_paddle["serving"]
     assert without_paddle["failures"] == {}
 
 

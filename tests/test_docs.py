@@ -101,8 +101,15 @@ def test_the_chinese_tutorial_has_the_commands_of_the_english_one():
 @pytest.mark.parametrize(
     "page",
     [
-        *(*PAGES, "docs/outputs.md", "docs/large_images.md", "docs/method.md", "docs/compatibility.md"),
-        *("docs/pipeline.md", "docs/benchmarking.md", "docs/paddleseg.md"),
+        *PAGES,
+        "docs/outputs.md",
+        "docs/large_images.md",
+        "docs/method.md",
+        "docs/compatibility.md",
+        "docs/pipeline.md",
+        "docs/serving.md",
+        "docs/benchmarking.md",
+        "docs/paddleseg.md",
     ],
 )
 def test_links_between_pages_lead_to_files(page):

@@ -17,7 +17,7 @@ from paddlex.errors import ConfigError
 #: The pipelines that are shipped: name -> file.
 SHIPPED = {"anomaly_detection": Path(__file__).parents[2] / "configs" / "pipelines" / "anomaly_detection.yaml"}
 
-_SECTIONS = ("SubModules", "SubModules.AnomalyDetection")
+_SECTIONS = ("Serving", "SubModules", "SubModules.AnomalyDetection")
 
 #: A key that was found: its dotted name, its value and where it stands.
 Found = tuple[str, Any, str]
@@ -29,6 +29,7 @@ class PipelineConfig:
 
     pipeline_name: str = "anomaly_detection"
     use_hpip: bool = False
+    visualize: bool = True
     module_name: str = "anomaly_detection"
     model_name: str = "STFPM"
     model_dir: str | None = None
@@ -202,6 +203,7 @@ def _share(value: Any) -> float:
 _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
     "pipeline_name": (_only("anomaly_detection"), False),
     "use_hpip": (_switch, False),
+    "visualize": (_switch, False),
     "module_name": (_only("anomaly_detection"), False),
     "model_name": (_text, False),
     "model_dir": (_text, True),
@@ -213,7 +215,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
 }
 
 #: Dotted key -> field.
-_FIELDS = {field if field in ("pipeline_name", "use_hpip") else f"{_SECTIONS[-1]}.{field}": field for field in _CHECKS}
+_PREFIXES = {"pipeline_name": "", "use_hpip": "", "visualize": "Serving."}
+_FIELDS = {_PREFIXES.get(field, f"{_SECTIONS[-1]}.") + field: field for field in _CHECKS}
 
 
 def _checked(key: str, value: Any, where: str) -> Any:

@@ -1,0 +1,94 @@
+"""The application: routes, pages, errors, behind the gate."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from fastapi import FastAPI, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import APIKeyHeader
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+import paddlex
+from paddlex.inference.serving.errors import RequestError, error_body
+from paddlex.inference.serving.gate import Gate
+from paddlex.inference.serving.judging import Service
+from paddlex.inference.serving.routes import add_routes
+from paddlex.inference.serving.web_pages import PAGE, add_docs, add_page
+
+_DESCRIPTION = (
+    "Judges photos of parts: is this one anomalous, how much, and where. "
+    "`POST /image-anomaly-detection` is PaddleX's endpoint."
+)
+
+
+def create_app(
+    service: Service, *, page: Path = PAGE, on_failure: Callable[[BaseException], None] = lambda error: None
+) -> ASGIApp:
+    """The ASGI application of a service. Models are loaded in the background; until then ``/readyz`` says 503.
+
+    Args:
+        service: what the routes work with.
+        page: the folder of the page.
+        on_failure: called if the models cannot be loaded.
+    """
+
+    async def load() -> None:
+        try:
+            await service.load()
+        except Exception as error:
+            on_failure(error)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(load())
+        yield
+        await loading
+        await asyncio.to_thread(service.close)
+
+    has_key = service.settings.api_key is not None  # checked by the gate; here it is only described
+    app = FastAPI(
+        dependencies=[Security(APIKeyHeader(name="X-API-Key", auto_error=False))] if has_key else None,
+        title="Image anomaly detection",
+        version=paddlex.__version__,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        exception_handlers={
+            RequestError: _on_request_error,
+            HTTPException: _on_http_error,
+            RequestValidationError: _on_validation_error,
+        },
+    )
+    add_routes(app.router, service)
+    add_docs(app)
+    add_page(app, page)
+    return Gate(app, settings=service.settings, metrics=service.metrics)
+
+
+async def _on_request_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return _problem(request, error.status, str(error), error.headers)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _problem(request, error.status_code, str(error.detail), dict(error.headers or {}))
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return _problem(request, 422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", {})
+
+
+def _problem(request: Request, status: int, message: str, headers: dict[str, str]) -> Response:
+    content = error_body(status, message, request.scope["log_id"])
+    return Response(content, status, headers, "application/json")

@@ -1,0 +1,220 @@
+"""What every request passes before it reaches a route: who asks, under which name, from which page, how much at once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from paddlex.inference.serving.body import BodyReader
+from paddlex.inference.serving.budget import Budget
+from paddlex.inference.serving.errors import Busy, RequestError, error_body, new_log_id
+from paddlex.inference.serving.metrics import Metrics
+from paddlex.inference.serving.settings import ServerSettings, is_loopback
+from paddlex.utils.logging import logger
+
+#: Needs no API key: health checks cannot send one, and the page must open before it can ask for one.
+_OPEN = frozenset({"/", "/healthz", "/readyz", "/health", "/openapi.json", "/docs", "/favicon.ico"})
+_OPEN_BELOW = ("/page/", "/docs/")
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+#: Health checks get through when nothing else does.
+_ALWAYS = frozenset({"/healthz", "/readyz", "/health", "/metrics"})
+
+#: On every answer; a page brings its own Content-Security-Policy.
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cache-control": b"no-store",
+}
+
+
+class Gate:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, *, settings: ServerSettings, metrics: Metrics) -> None:
+        self._app = app
+        self._settings = settings
+        self._metrics = metrics
+        self._requests = 0
+        self._bytes = Budget(settings.max_bytes_in_flight, "bytes")
+        self._key_digest = None if settings.api_key is None else _digest(settings.api_key.encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        scope["log_id"] = new_log_id()
+        body = BodyReader(receive, headers, self._settings, self._bytes)
+        answer = _Answer(send, body)
+        self._requests += 1
+        self._metrics.requests_in_flight.inc()
+        try:
+            self._check(scope, headers)
+            await self._app(scope, body.receive, answer.send)
+        except ClientDisconnect:
+            answer.status = 499  # nginx's number for a client that left
+        except Exception as error:
+            await self._fail(error, scope, answer)
+        finally:
+            self._requests -= 1
+            body.close()
+            self._metrics.requests_in_flight.dec()
+            endpoint = endpoint_of(scope)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.requests.labels(method, endpoint, str(answer.status)).inc()
+            self._metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - start)
+
+    def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        self._check_host(headers)
+        path = scope["path"]
+        if scope["method"] not in _SAFE_METHODS:
+            _check_origin(headers)
+        is_open = path in _OPEN or path.startswith(_OPEN_BELOW)
+        if self._key_digest is not None and not is_open:
+            self._check_key(headers)
+        if self._requests > self._settings.max_requests and path not in _ALWAYS:
+            raise Busy(f"{self._settings.max_requests} requests are at work already")
+
+    def _check_host(self, headers: Mapping[bytes, bytes]) -> None:
+        """A page of a stranger whose name suddenly leads here (DNS rebinding) still sends its own name."""
+        settings = self._settings
+        if not settings.is_loopback and not settings.allowed_hosts:
+            return
+        host = _host_name(headers.get(b"host", b"").decode("latin-1"))
+        if host in settings.allowed_hosts or host == settings.host or is_loopback(host):
+            return
+        if not settings.is_loopback and _is_address(host):
+            return
+        raise RequestError(421, "this server does not go by that name", remedy="Start it with --allowed_host NAME")
+
+    def _check_key(self, headers: Mapping[bytes, bytes]) -> None:
+        sent = headers.get(b"x-api-key")
+        if sent is None:
+            scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+            sent = token.strip() if scheme.lower() == b"bearer" else b""
+        # digests are of one length, and compared in constant time
+        if self._key_digest is None or not hmac.compare_digest(_digest(sent), self._key_digest):
+            raise RequestError(
+                401,
+                "the API key is missing or wrong",
+                remedy="Send it as X-API-Key",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+
+    async def _fail(self, error: Exception, scope: Scope, answer: _Answer) -> None:
+        if not isinstance(error, RequestError):
+            logger.error("The service failed at %s.", endpoint_of(scope), exc_info=error)
+            error = RequestError(500, "the service failed", remedy="The server's log says why")
+        if answer.is_complete:
+            return
+        if answer.has_started:  # all that is left is to break off, so that nobody takes half an answer for a whole
+            raise error
+        content = error_body(error.status, str(error), scope["log_id"])
+        start = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+        start += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+        await answer.send({"type": "http.response.start", "status": error.status, "headers": start})
+        await answer.send({"type": "http.response.body", "body": content})
+
+
+class _Answer:
+    """Wraps an ASGI ``send``: adds headers, and notes the status."""
+
+    def __init__(self, send: Send, body: BodyReader) -> None:
+        self._send = send
+        self._body = body
+        self.status = 0
+        self.has_started = self.is_complete = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.has_started = True
+            self.status = message["status"]
+            headers = list(message.get("headers", []))
+            present = {name for name, _ in headers}
+            headers += [(name, value) for name, value in _HEADERS.items() if name not in present]
+            if not self._body.is_complete:
+                headers.append((b"connection", b"close"))  # nobody is going to read the rest
+            message = {**message, "headers": headers}
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.is_complete = True
+        await self._send(message)
+
+
+def check_reload(headers: Mapping[str, str], client: Any, settings: ServerSettings) -> None:
+    """Only whoever has the key, or without one sits at this machine, may reload a model.
+
+    A proxy on this machine makes everyone look local, so what came through one counts as coming from outside.
+
+    Raises:
+        RequestError: 403.
+    """
+    if settings.api_key is not None:
+        return  # it was checked at the gate
+    came_through_proxy = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
+    if came_through_proxy or client is None or not is_loopback(client.host):
+        raise RequestError(403, "models are reloaded from the server's own machine only", remedy="Or set an API key")
+
+
+def endpoint_of(scope: Mapping[str, Any]) -> str:
+    """The route's template: a client can make up any number of paths, and metrics would keep each for ever."""
+    route = scope.get("route")
+    return str(getattr(route, "path", "other"))
+
+
+def _check_origin(headers: Mapping[bytes, bytes]) -> None:
+    """A browser says which page a request comes from; only our own page may change or ask anything."""
+    origin = headers.get(b"origin")
+    site = headers.get(b"sec-fetch-site", b"none")
+    if origin is None and site in (b"none", b"same-origin"):
+        return
+    own = headers.get(b"host", b"").decode("latin-1").lower()
+    if origin is not None and _netloc(origin.decode("latin-1")) == _without_default_port(own):
+        return
+    raise RequestError(403, "the request comes from a page of another site")
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        parts = urlsplit(origin.lower())
+    except ValueError:
+        return None
+    return _without_default_port(parts.netloc) if parts.scheme in ("http", "https") else None
+
+
+def _without_default_port(netloc: str) -> str:
+    return netloc.removesuffix(":80").removesuffix(":443")
+
+
+def _host_name(host: str) -> str:
+    """The Host header without its port, in lower case; [::1]:8080 -> ::1."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower().rstrip(".")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()

@@ -1,0 +1,139 @@
+"""From the bytes of a request to a judgement: guard, decode, wait for a batch. The event loop only waits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from paddlex.inference.serving.batching import Judgement
+from paddlex.inference.serving.budget import Budget
+from paddlex.inference.serving.errors import Busy, QueueFull, RequestError, as_request_error
+from paddlex.inference.serving.fetching import ImageFetcher, is_url
+from paddlex.inference.serving.image_guard import ImageSize, decode, decode_base64, read_size
+from paddlex.inference.serving.metrics import Metrics
+from paddlex.inference.serving.registry import ModelRegistry, ServedModel
+from paddlex.inference.serving.settings import ServerSettings
+from paddlex.utils.logging import logger
+
+T = TypeVar("T")
+
+#: Seconds between two looks at a full queue.
+_QUEUE_POLL = 0.02
+
+
+class Service:
+    """What the routes work with.
+
+    Attributes:
+        is_draining: set when the service is asked to stop.
+    """
+
+    def __init__(
+        self, settings: ServerSettings, registry: ModelRegistry, metrics: Metrics, fetcher: ImageFetcher | None = None
+    ) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.metrics = metrics
+        self.is_draining = False
+        self._fetcher = fetcher or ImageFetcher(settings)
+        self._pixels = Budget(settings.max_pixels_in_flight, "pixels")
+        self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="decode")
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")  # beside it: loading takes seconds
+
+    async def load(self) -> None:
+        """Load and try all models.
+
+        Raises:
+            PaddleXError: one cannot be loaded.
+        """
+        start = time.monotonic()
+        await asyncio.get_running_loop().run_in_executor(self._loader, self.registry.load)
+        logger.info("Ready after %.1f s.", time.monotonic() - start)
+
+    async def reload(self, name: str) -> ServedModel:
+        """Load one anew, see ``ModelRegistry.reload``."""
+        return await asyncio.get_running_loop().run_in_executor(self._loader, self.registry.reload, name)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run what takes time (parsing, decoding, encoding) beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    @asynccontextmanager
+    async def judged(
+        self, source: bytes | str, model: ServedModel, *, is_patient: bool = False
+    ) -> AsyncIterator[Judgement]:
+        """The judgement of an image, given as a file's bytes or as a request's string; held as long as the block runs.
+
+        Args:
+            source: the image.
+            model: judges it.
+            is_patient: wait for a place in a full queue, as one of many images of a request does.
+
+        Raises:
+            RequestError: the image cannot be read (4xx), the service is busy (503), or the model failed (500).
+        """
+        pixels = 0
+        try:
+            deadline = asyncio.get_running_loop().time() + self.settings.request_timeout
+            data, size = await self._within(deadline, self._read(source))
+            await self._within(deadline, self._pixels.take(size.pixels))
+            pixels = size.pixels
+            image = await self.in_thread(partial(decode, data, size))
+            judgement = await self._within(deadline, self._queued(image, model, is_patient))
+            del data, image, source
+            result = judgement.result
+            self.metrics.judged(model.name, result["score"], result["is_anomalous"])
+            yield judgement
+        except Exception as error:
+            known = as_request_error(error)
+            if known.status == 500:
+                logger.exception("An image could not be judged.")
+            self.metrics.rejected.labels(str(known.status)).inc()
+            raise known from error
+        finally:
+            if pixels:
+                self._pixels.give_back(pixels)
+
+    async def _read(self, source: bytes | str) -> tuple[bytes, ImageSize]:
+        if isinstance(source, str) and is_url(source):
+            source = await self._fetcher.fetch(source)
+        return await self.in_thread(partial(self._bytes_and_size, source))
+
+    def _bytes_and_size(self, source: bytes | str) -> tuple[bytes, ImageSize]:
+        data = decode_base64(source) if isinstance(source, str) else source
+        return data, read_size(data, self.settings.max_pixels)
+
+    async def _queued(self, image: np.ndarray, model: ServedModel, is_patient: bool) -> Judgement:
+        while True:
+            try:
+                return await asyncio.wrap_future(model.batcher.submit(image))
+            except QueueFull:
+                if not is_patient:
+                    raise
+            await asyncio.sleep(_QUEUE_POLL)
+
+    async def _within(self, deadline: float, work: Awaitable[T]) -> T:
+        try:
+            return await asyncio.wait_for(work, deadline - asyncio.get_running_loop().time())
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            raise Busy(f"the image was not judged within {self.settings.request_timeout:g} s") from error
+
+    def close(self) -> None:
+        """Finish what is queued and stop."""
+        self.registry.close()
+        for pool in (self._pool, self._loader):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def check_count(count: int, settings: ServerSettings) -> None:
+    """Raise 413 for more images than one request may hold."""
+    if count > settings.max_images:
+        raise RequestError(413, f"{count} images in one request, more than {settings.max_images}", remedy="Send fewer")

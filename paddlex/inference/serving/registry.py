@@ -1,0 +1,191 @@
+"""The models that a server has, by name; each can be loaded anew while it works."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from paddlex.errors import ConfigError
+from paddlex.inference.backends import Backend
+from paddlex.inference.model_folder import ModelFolder
+from paddlex.inference.serving.batching import Batcher, Judge
+from paddlex.inference.serving.errors import Busy, RequestError
+from paddlex.inference.serving.metrics import Metrics
+from paddlex.inference.serving.settings import ServerSettings
+from paddlex.utils.devices import Device
+from paddlex.utils.logging import logger
+
+
+class Predictor(Judge, Protocol):
+    """A loaded model, see ``AnomalyPredictor``."""
+
+    folder: ModelFolder
+    device: Device
+    backend: Backend
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a pipeline is for the service.
+
+    Attributes:
+        predictor: judges images.
+        visualize: whether an answer holds a picture when the request does not say.
+    """
+
+    predictor: Predictor
+    visualize: bool = True
+
+
+#: Loads a pipeline, given as on the command line.
+PipelineLoader = Callable[[str], Loaded]
+
+
+def parse_pipelines(arguments: list[str]) -> dict[str, str]:
+    """``--pipeline`` arguments, ``NAME``, ``FILE.yaml`` or ``name=…``, as name -> pipeline in their order.
+
+    A file without a name goes by its stem.
+
+    Raises:
+        ConfigError: two of one name, or an empty one.
+    """
+    pipelines: dict[str, str] = {}
+    for argument in arguments:
+        name, equals, pipeline = argument.partition("=")
+        if not equals or "/" in name or "\\" in name:  # an equals sign in a path is no name
+            name, pipeline = Path(argument).stem, argument
+        if not name or not pipeline:
+            raise ConfigError("a pipeline without a name or a path", where=argument, remedy="Give NAME=PATH")
+        if name in pipelines:
+            raise ConfigError(f"two pipelines are called {name}", where=argument, remedy="Give one as NAME=PATH")
+        pipelines[name] = pipeline
+    return pipelines
+
+
+class ServedModel:
+    """One name: its predictor of the moment, behind its batcher."""
+
+    def __init__(self, name: str, pipeline: str, loaded: Loaded, settings: ServerSettings, metrics: Metrics):
+        self.name = name
+        self.pipeline = pipeline
+        self.batcher = Batcher(
+            loaded.predictor,
+            name=name,
+            max_batch=settings.max_batch,
+            max_wait=settings.batch_wait,
+            queue_size=settings.queue_size,
+            observe=metrics.watch_model(name, lambda: self.batcher.depth),
+        )
+        self._loaded = loaded
+
+    @property
+    def visualize(self) -> bool:
+        return self._loaded.visualize
+
+    def replace(self, loaded: Loaded) -> None:
+        """Use another predictor from the next batch on."""
+        self._loaded = loaded
+        self.batcher.replace(loaded.predictor)
+
+    def describe(self, is_default: bool) -> dict[str, Any]:
+        """What ``GET /models`` tells."""
+        predictor = self._loaded.predictor
+        limits, folder = predictor.limits, predictor.folder
+        calibration: Mapping[str, Any] = folder.own.get("calibration", {})
+        return {
+            "name": self.name,
+            "modelName": folder.model_name,
+            "isDefault": is_default,
+            "threshold": limits.image.threshold,
+            "typical": limits.image.typical,
+            "pixelThreshold": limits.pixel.threshold,
+            "pixelTypical": limits.pixel.typical,
+            "thresholdSource": limits.source,
+            "targetFpr": calibration.get("target_fpr"),
+            "calibrationScores": [float(score) for score in calibration.get("scores", [])],
+            "inputSize": list(folder.transform.size),
+            "runMode": predictor.backend.run_mode,
+            "device": str(predictor.device),
+        }
+
+
+class ModelRegistry:
+    """All models of a server. Loading blocks, so it belongs on a thread; the rest does not."""
+
+    def __init__(
+        self, pipelines: Mapping[str, str], load: PipelineLoader, settings: ServerSettings, metrics: Metrics
+    ) -> None:
+        if not pipelines:
+            raise ConfigError("no model to serve", remedy="Give --pipeline")
+        self.default = next(iter(pipelines))
+        self._pipelines = dict(pipelines)
+        self._load = load
+        self._settings = settings
+        self._metrics = metrics
+        self._models: dict[str, ServedModel] = {}
+        self._reload_lock = threading.Lock()
+        self.is_ready = False
+
+    def load(self) -> None:
+        """Load and try every model.
+
+        Raises:
+            PaddleXError: one cannot be loaded.
+        """
+        for name, pipeline in self._pipelines.items():
+            self._models[name] = ServedModel(name, pipeline, self._open(pipeline), self._settings, self._metrics)
+        self.is_ready = True
+
+    def get(self, name: str | None) -> ServedModel:
+        """A model by its name, or the default one.
+
+        Raises:
+            RequestError: 404, there is none of this name.
+            Busy: they are not loaded yet.
+        """
+        name = self.default if name is None else name
+        if name not in self._pipelines:
+            raise RequestError(404, f"there is no model {name[:80]!r}", remedy="GET /models lists them")
+        if not self.is_ready:
+            raise Busy("the models are being loaded", retry_after=5)
+        return self._models[name]
+
+    def reload(self, name: str) -> ServedModel:
+        """Load a model anew from its path, try it, and put it in the old one's place between two batches.
+
+        Raises:
+            RequestError: 404, there is none of this name.
+            PaddleXError: the new one cannot be loaded, and the old one stays.
+        """
+        model = self.get(name)
+        with self._reload_lock:  # two copies in memory are enough
+            model.replace(self._open(model.pipeline))
+        self._metrics.reloads.labels(name).inc()
+        logger.info("Model %s was loaded anew from %s.", name, model.pipeline)
+        return model
+
+    def describe(self) -> list[dict[str, Any]]:
+        """What ``GET /models`` tells of each."""
+        if not self.is_ready:
+            raise Busy("the models are being loaded", retry_after=5)
+        return [model.describe(name == self.default) for name, model in self._models.items()]
+
+    def close(self) -> None:
+        """Finish what is queued and stop."""
+        self.is_ready = False
+        for model in self._models.values():
+            model.batcher.close()
+
+    def _open(self, pipeline: str) -> Loaded:
+        loaded = self._load(pipeline)
+        predictor = loaded.predictor
+        width, height = predictor.folder.transform.size
+        grey = np.full((height, width, 3), 128, np.uint8)
+        for count in sorted({1, self._settings.max_batch}):  # fails here rather than at the first customer
+            predictor.judge([grey] * count)
+        return loaded

@@ -1,0 +1,269 @@
+"""The endpoints. Bodies are parsed here, because FastAPI would do it on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import pydantic
+from fastapi import APIRouter, Query, Request
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from paddlex.errors import PaddleXError
+from paddlex.inference.serving import answers, metrics, schemas
+from paddlex.inference.serving.errors import RequestError, error_body
+from paddlex.inference.serving.gate import check_reload
+from paddlex.inference.serving.judging import Service, check_count
+from paddlex.inference.serving.openapi import PROBLEMS, json_body, multipart_body
+from paddlex.utils.logging import logger
+
+R = TypeVar("R", bound=pydantic.BaseModel)
+
+#: Makes the entry of one image: its JSON, and None or the error that it tells of.
+Entry = Callable[[], Awaitable[tuple[bytes, RequestError | None]]]
+
+_MAX_FIELDS = 16
+_MAX_FIELD_BYTES = 64 * 2**10
+_MAX_NAME = 255
+
+
+def add_routes(router: APIRouter, service: Service) -> None:
+    """Add all endpoints that speak JSON."""
+    _add_detection(router, service)
+    _add_judge(router, service)
+    _add_models(router, service)
+    _add_health(router, service)
+
+
+def _add_detection(router: APIRouter, service: Service) -> None:
+    @router.post(
+        "/image-anomaly-detection", operation_id="infer", summary="Judge one image, as PaddleX does", tags=["judge"],
+        responses={200: {"model": schemas.Detection}, **PROBLEMS}, openapi_extra=json_body(schemas.ImageRequest),
+    )  # fmt: skip
+    async def infer(request: Request) -> Response:
+        """Judge one image: PaddleX's endpoint, with its request and its answer."""
+        body = await _parsed(request, service, schemas.ImageRequest)
+        model = service.registry.get(body.model)
+        async with service.judged(body.image, model) as judgement:
+            build = partial(
+                answers.detection_json,
+                judgement,
+                threshold=body.threshold,
+                picture=model.visualize if body.visualize is None else body.visualize,
+            )
+            result = await service.in_thread(build)
+        return _json(answers.success_start(body.logId or _log_id(request), "result") + result + b"}")
+
+    @router.post(
+        "/image-anomaly-detection/batch", operation_id="inferBatch", summary="Judge several images, as JSON", tags=["judge"],
+        responses={200: {"model": schemas.BatchDetection}, **PROBLEMS}, openapi_extra=json_body(schemas.BatchRequest),
+    )  # fmt: skip
+    async def infer_batch(request: Request) -> Response:
+        """Judge several images; a broken one does not spoil the others. An error status only if not one can be judged."""
+        body = await _parsed(request, service, schemas.BatchRequest)
+        check_count(len(body.images), service.settings)
+        model = service.registry.get(body.model)
+
+        async def entry(image: str) -> tuple[bytes, RequestError | None]:
+            try:
+                async with service.judged(image, model, is_patient=True) as judgement:
+                    build = partial(
+                        answers.detection_json, judgement, threshold=body.threshold,
+                        picture=body.visualize is True, label_map=body.labelMap is not False,
+                    )  # fmt: skip
+                    return answers.batch_item_json(await service.in_thread(build)), None
+            except RequestError as error:
+                return answers.error_item_json(error.status, str(error)), error
+
+        return await _many([partial(entry, image) for image in body.images], service, body.logId or _log_id(request))
+
+
+def _add_judge(router: APIRouter, service: Service) -> None:
+    @router.post(
+        "/judge", operation_id="judge", summary="Judge uploaded files", tags=["judge"],
+        responses={200: {"model": schemas.Judged}, **PROBLEMS}, openapi_extra=multipart_body("files"),
+    )  # fmt: skip
+    async def judge(request: Request, model: str | None = Query(None, description="One of GET /models.")) -> Response:
+        """Judge uploaded files; a broken one does not spoil the others. An error status only if not one can be judged."""
+        served = service.registry.get(model)
+        files = await _uploads(request, service)
+
+        async def entry(name: str, data: bytes) -> tuple[bytes, RequestError | None]:
+            try:
+                async with service.judged(data, served, is_patient=len(files) > 1) as judgement:
+                    return await service.in_thread(partial(answers.judged_file_json, judgement, name)), None
+            except RequestError as error:
+                return answers.error_item_json(error.status, str(error), name), error
+
+        return await _many([partial(entry, name, data) for name, data in files], service, _log_id(request))
+
+
+def _add_models(router: APIRouter, service: Service) -> None:
+    @router.get(
+        "/models",
+        operation_id="listModels",
+        summary="The models and their limits",
+        tags=["models"],
+        responses={200: {"model": schemas.Models}, **PROBLEMS},
+    )
+    async def models() -> Response:
+        """The models of this server, with their limits."""
+        return JSONResponse({"models": service.registry.describe()})
+
+    @router.post(
+        "/models/{name}/reload", operation_id="reloadModel", summary="Load a model anew", tags=["models"],
+        responses={200: {"model": schemas.Reloaded}, **PROBLEMS},
+    )  # fmt: skip
+    async def reload(name: str, request: Request) -> Response:
+        """Load a model anew from its path and swap it in. No request is lost; if it cannot be loaded, the old one stays."""
+        check_reload(request.headers, request.client, service.settings)
+        service.registry.get(name)
+        try:
+            model = await service.reload(name)
+        except PaddleXError as error:
+            if isinstance(error, RequestError):
+                raise
+            logger.error("Model %s was not loaded anew: %s", name, error)
+            raise RequestError(
+                409, "the model cannot be loaded; the old one stays", remedy="The server's log says why"
+            ) from error
+        content = {"logId": _log_id(request), "errorCode": 0, "errorMsg": "Success"}
+        return JSONResponse({**content, "result": model.describe(name == service.registry.default)})
+
+
+def _add_health(router: APIRouter, service: Service) -> None:
+    def healthy(request: Request) -> Response:
+        return JSONResponse({"logId": _log_id(request), "errorCode": 0, "errorMsg": "Healthy"})
+
+    ok: dict[int | str, dict[str, Any]] = {200: {"model": schemas.Health}}
+
+    @router.get("/healthz", operation_id="checkHealth", summary="Alive?", tags=["operation"], responses=ok)
+    async def healthz(request: Request) -> Response:
+        """The process is alive."""
+        return healthy(request)
+
+    @router.get("/health", include_in_schema=False)
+    async def health(request: Request) -> Response:
+        return healthy(request)  # the name that PaddleX's server has for it
+
+    @router.get(
+        "/readyz",
+        operation_id="checkReadiness",
+        summary="Ready?",
+        tags=["operation"],
+        responses={**ok, 503: PROBLEMS[503]},
+    )
+    async def readyz(request: Request) -> Response:
+        """The models are loaded and tried, and the service is not about to stop."""
+        if service.is_draining:
+            raise RequestError(503, "the service is shutting down", headers={"Retry-After": "5"})
+        service.registry.get(None)
+        return healthy(request)
+
+    @router.get(
+        "/metrics", operation_id="metrics", summary="For Prometheus", tags=["operation"],
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, 401: PROBLEMS[401]},
+        response_class=Response,
+    )  # fmt: skip
+    async def prometheus() -> Response:
+        """For Prometheus."""
+        return Response(service.metrics.text(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+async def _many(entries: Sequence[Entry], service: Service, log_id: str) -> Response:
+    """The answer to several images, in their order, sent while the later ones are still at work.
+
+    What is ahead is bounded, so that a large request fills the network's batches but not the memory. As long as every entry is
+    an error, nothing is sent: if all of them are, the status is the first one's.
+    """
+    made = _in_order(entries, 2 * service.settings.max_batch)
+    errors: list[bytes] = []
+    first_error: RequestError | None = None
+    async for text, error in made:
+        if error is None:
+            start = answers.success_start(log_id, "results") + b"["
+            return StreamingResponse(_stream(start + b",".join([*errors, text]), made), media_type="application/json")
+        first_error = first_error or error
+        errors.append(text)
+    assert first_error is not None  # there is at least one entry
+    message = str(first_error) if len(errors) == 1 else f"none of {len(errors)} images can be judged: {first_error}"
+    content = error_body(first_error.status, message, log_id)[:-1] + b',"results":[' + b",".join(errors) + b"]}"
+    return Response(content, first_error.status, first_error.headers, "application/json")
+
+
+async def _stream(start: bytes, rest: AsyncIterator[tuple[bytes, RequestError | None]]) -> AsyncIterator[bytes]:
+    yield start
+    async for text, _ in rest:
+        yield b"," + text
+    yield b"]}"
+
+
+async def _in_order(entries: Sequence[Entry], ahead: int) -> AsyncIterator[tuple[bytes, RequestError | None]]:
+    waiting = list(reversed(entries))
+    running: list[asyncio.Future[tuple[bytes, RequestError | None]]] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < ahead:
+                running.append(asyncio.ensure_future(waiting.pop()()))
+            yield await running.pop(0)
+    finally:
+        for task in running:
+            task.cancel()
+
+
+async def _parsed(request: Request, service: Service, model: type[R]) -> R:
+    """A JSON body, whatever its Content-Type says: two of PaddleX's example clients send none, or a form's.
+
+    Raises:
+        RequestError: 422, it is not what the schema asks for.
+    """
+    content = b"".join([chunk async for chunk in request.stream()])
+    try:
+        return await service.in_thread(partial(model.model_validate_json, content))
+    except pydantic.ValidationError as error:
+        raise RequestError(422, _explain(error), remedy="See /docs") from error
+
+
+def _explain(error: pydantic.ValidationError) -> str:
+    """The first problem as ``key: what is wrong``; never the value, which may be megabytes of base64."""
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    key = ".".join(str(part)[:40] for part in problem["loc"])
+    more = "" if error.error_count() == 1 else f" (and {error.error_count() - 1} more)"
+    return f"{key}: {problem['msg'][:200]}{more}" if key else f"{problem['msg'][:200]}{more}"
+
+
+async def _uploads(request: Request, service: Service) -> list[tuple[str, bytes]]:
+    """The files of a form, by name, never on the server's disk.
+
+    Raises:
+        RequestError: 415, it is no form; 400, a broken one; 413, with too many files; 422, with none.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise RequestError(415, "the request is no multipart/form-data", remedy="Send the images as form files")
+    limits = {"max_files": service.settings.max_images, "max_fields": _MAX_FIELDS, "max_part_size": _MAX_FIELD_BYTES}
+    parser = MultiPartParser(request.headers, request.stream(), **limits)
+    parser.spool_max_size = 2 * service.settings.max_body_bytes  # larger than any body: nothing is ever written to disk
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
+        too_many = isinstance(error, MultiPartException) and error.message.startswith("Too many files")
+        message = getattr(error, "message", "it cannot be read")[:200]
+        raise RequestError(413 if too_many else 400, f"the form is malformed: {message}") from error
+    try:
+        uploads = [item for item in form.getlist("files") if not isinstance(item, str)]
+        if not uploads:
+            raise RequestError(422, "the form has no files", remedy="Name the field files")
+        return [((item.filename or "")[:_MAX_NAME], await item.read()) for item in uploads]
+    finally:
+        await form.close()
+
+
+def _json(content: bytes) -> Response:
+    return Response(content, media_type="application/json")
+
+
+def _log_id(request: Request) -> str:
+    return str(request.scope["log_id"])

@@ -1,0 +1,154 @@
+"""What ``paddlex --serve`` does: read the settings, and serve models over HTTP until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddlex.errors import ConfigError, PaddleXError
+from paddlex.utils.logging import log_to_console, logger
+
+if TYPE_CHECKING:
+    from paddlex.inference.serving.registry import Loaded
+    from paddlex.inference.serving.settings import ServerSettings
+
+API_KEY_VARIABLE = "PADDLEX_API_KEY"
+
+#: Settings of the command that outrank the pipelines' files.
+_SETTINGS = ("use_hpip", "model_dir", "run_mode", "threshold", "target_fpr", "min_area")
+
+#: Those that can only be meant for one model.
+_OF_ONE_MODEL = ("model_dir", "threshold", "target_fpr")
+
+_SHORT_KEY = 16
+
+
+def add_serving_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--serve`` and what belongs to it."""
+    group = parser.add_argument_group("a service: judge images over HTTP")
+    add = group.add_argument
+    add(
+        "--serve",
+        action="store_true",
+        help="serve --pipeline, which may be repeated: NAME, FILE.yaml, FOLDER or NAME=PATH",
+    )
+    add("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1, this machine only)")
+    add("--port", type=int, default=8080, metavar="N", help="the port (default: 8080; 0 takes a free one)")
+    add(
+        "--api_key_file", metavar="FILE", help=f"a file with the key that clients must send (or set {API_KEY_VARIABLE})"
+    )
+    add("--allow_urls", action="store_true", help="fetch images from public URLs that clients name")
+    add(
+        "--allowed_host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name the service goes by; may be repeated",
+    )
+    add("--max_batch", type=int, default=8, metavar="N", help="images that the network takes at once (default: 8)")
+    add("--batch_wait_ms", type=float, default=2, metavar="MS", help="how long an image waits for others (default: 2)")
+    add("--queue_size", type=int, default=64, metavar="N", help="images that may wait for a model (default: 64)")
+    add("--max_body_mb", type=float, default=64, metavar="MB", help="the largest request (default: 64)")
+    add("--max_megapixels", type=float, default=50, metavar="MP", help="the largest image (default: 50)")
+    add(
+        "--drain_delay",
+        type=float,
+        default=1,
+        metavar="S",
+        help="seconds of /readyz at 503 before it stops (default: 1)",
+    )
+
+
+def run_service(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop."""
+    log_to_console()
+    try:
+        settings = read_settings(arguments)
+        # the second bound on an image's size, for OpenCV, which reads it when it is imported
+        os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(4 * settings.max_pixels))
+        from paddlex.inference.serving.registry import parse_pipelines
+        from paddlex.inference.serving.server import run_server
+
+        pipelines = parse_pipelines(arguments.pipeline)
+        overrides = {name: getattr(arguments, name) for name in _SETTINGS if getattr(arguments, name) is not None}
+        if len(pipelines) > 1 and (given := [name for name in _OF_ONE_MODEL if name in overrides]):
+            raise ConfigError(
+                f"--{given[0]} with several pipelines", remedy="Write it into the file of the one it is for"
+            )
+        return run_server(pipelines, lambda pipeline: _load(pipeline, arguments.device, overrides), settings)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("paddlex"):
+            raise
+        logger.error(
+            'The service needs %s, which is not installed. In the checkout: pip install ".[serving]"', error.name
+        )
+    except (PaddleXError, OSError) as error:
+        logger.error("%s", error)
+    return 1
+
+
+def read_settings(arguments: argparse.Namespace) -> ServerSettings:
+    """The settings that a command line asks for.
+
+    Raises:
+        ConfigError: a value that cannot be, or a key file that cannot be read.
+    """
+    from paddlex.inference.serving.settings import MEGABYTE, ServerSettings
+
+    for name, least in (("port", 0), ("max_batch", 1), ("queue_size", 1), ("batch_wait_ms", 0), ("drain_delay", 0)):
+        if getattr(arguments, name) < least:
+            raise ConfigError(f"--{name} must be at least {least}, not {getattr(arguments, name)}")
+    for name in ("max_body_mb", "max_megapixels"):
+        if not 0 < getattr(arguments, name) < 1e5:
+            raise ConfigError(f"--{name} must be above 0, not {getattr(arguments, name)}")
+    return ServerSettings(
+        host=arguments.host,
+        port=arguments.port,
+        api_key=_read_api_key(arguments.api_key_file),
+        allowed_hosts=tuple(name.lower() for name in arguments.allowed_host),
+        allow_urls=arguments.allow_urls,
+        max_body_bytes=int(arguments.max_body_mb * MEGABYTE),
+        max_pixels=int(arguments.max_megapixels * 1e6),
+        max_batch=arguments.max_batch,
+        batch_wait=arguments.batch_wait_ms / 1000,
+        queue_size=arguments.queue_size,
+        drain_delay=arguments.drain_delay,
+    )
+
+
+def _read_api_key(path: str | None) -> str | None:
+    """The key from a file or the environment, never from the command line: every user of a machine sees those."""
+    if path is None:
+        key = os.environ.get(API_KEY_VARIABLE)
+        where = API_KEY_VARIABLE
+    else:
+        where = path
+        try:
+            key = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"the API key cannot be read: {error}", where=path, remedy="Check --api_key_file"
+            ) from error
+    if key is None:
+        return None
+    key = key.strip()
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError("the API key is empty or not plain ASCII", where=where, remedy="Try openssl rand -hex 32")
+    if len(key) < _SHORT_KEY:
+        logger.warning("The API key has %d characters and can be guessed: try openssl rand -hex 32.", len(key))
+    return key
+
+
+def _load(pipeline: str, device: str | None, overrides: Mapping[str, Any]) -> Loaded:
+    """The model of a pipeline, given by name, as a YAML file, or simply as the model's folder."""
+    from paddlex.inference.pipelines import create_pipeline
+    from paddlex.inference.serving.registry import Loaded
+
+    if Path(pipeline).is_dir():
+        made = create_pipeline(device=device, **{**overrides, "model_dir": pipeline})
+    else:
+        made = create_pipeline(pipeline, device=device, **overrides)
+    return Loaded(made.predictor, made.config.visualize)

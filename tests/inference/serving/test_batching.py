@@ -1,0 +1,145 @@
+"""The batcher: what it puts together, how it is bounded, and that nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import wait
+
+import numpy as np
+import pytest
+
+from paddlex.errors import ModelError
+from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.serving.batching import Batcher
+from paddlex.inference.serving.errors import Busy, QueueFull
+
+
+class Gated:
+    """A real predictor that waits before each batch until it is let on, and notes the batches' sizes."""
+
+    def __init__(self, predictor: AnomalyPredictor, poison: int | None = None) -> None:
+        self._predictor = predictor
+        self._poison = poison
+        self.limits = predictor.limits
+        self.sizes: list[int] = []
+        self.has_begun = threading.Event()
+        self.go = threading.Event()
+
+    def judge(self, images: Sequence[np.ndarray]) -> list:
+        self.has_begun.set()
+        assert self.go.wait(30)
+        self.sizes.append(len(images))
+        if any(image[0, 0, 0] == self._poison for image in images):
+            raise ModelError("the network's answer is not a number")
+        return self._predictor.judge(images)
+
+
+def grey(value: int) -> np.ndarray:
+    return np.full((32, 32, 3), value, np.uint8)
+
+
+@pytest.fixture
+def make_batcher():
+    made: list[tuple[Batcher, Gated]] = []
+
+    def make(judge: Gated, **options: float) -> Batcher:
+        settings = {"max_batch": 4, "max_wait": 0.002, "queue_size": 8, **options}
+        batcher = Batcher(judge, name="test", **settings)
+        made.append((batcher, judge))
+        return batcher
+
+    yield make
+    for batcher, judge in made:
+        judge.go.set()
+        batcher.close(30)
+
+
+def test_images_that_wait_are_judged_together_and_each_gets_its_own_answer(make_batcher, predictor) -> None:
+    judge = Gated(predictor)
+    batcher = make_batcher(judge)
+    first = batcher.submit(grey(0))
+    assert judge.has_begun.wait(10)
+    futures = [first, *(batcher.submit(grey(value)) for value in range(20, 120, 20))]
+    judge.go.set()
+    scores = [future.result(30).result["raw_score"] for future in futures]
+    assert judge.sizes == [1, 4, 1]
+    alone = [predictor.judge([grey(value)])[0]["raw_score"] for value in range(0, 120, 20)]
+    assert scores == pytest.approx(alone, rel=1e-3)
+
+
+def test_an_image_alone_does_not_wait_for_a_full_batch(make_batcher, predictor) -> None:
+    judge = Gated(predictor)
+    judge.go.set()
+    batcher = make_batcher(judge)
+    assert batcher.submit(grey(5)).result(30).limits is predictor.limits
+    assert judge.sizes == [1]
+
+
+def test_a_full_queue_refuses_and_takes_on_again_later(make_batcher, predictor) -> None:
+    judge = Gated(predictor)
+    batcher = make_batcher(judge, queue_size=2)
+    futures = [batcher.submit(grey(0))]
+    assert judge.has_begun.wait(10)
+    futures += [batcher.submit(grey(0)), batcher.submit(grey(0))]
+    with pytest.raises(QueueFull) as caught:
+        batcher.submit(grey(0))
+    assert (caught.value.status, "Retry-After" in caught.value.headers) == (503, True)
+    judge.go.set()
+    wait(futures, 30)
+    assert batcher.submit(grey(0)).result(30)
+
+
+def test_one_image_that_the_model_fails_on_does_not_spoil_its_batch(make_batcher, predictor) -> None:
+    judge = Gated(predictor, poison=99)
+    batcher = make_batcher(judge)
+    first = batcher.submit(grey(0))
+    assert judge.has_begun.wait(10)
+    good, bad, also_good = (batcher.submit(grey(value)) for value in (10, 99, 20))
+    judge.go.set()
+    assert first.result(30) and good.result(30) and also_good.result(30)
+    with pytest.raises(ModelError):
+        bad.result(30)
+
+
+def test_a_cancelled_image_is_not_judged(make_batcher, predictor) -> None:
+    judge = Gated(predictor)
+    batcher = make_batcher(judge)
+    first = batcher.submit(grey(0))
+    assert judge.has_begun.wait(10)
+    cancelled, last = batcher.submit(grey(1)), batcher.submit(grey(2))
+    assert cancelled.cancel()
+    judge.go.set()
+    assert first.result(30) and last.result(30)
+    assert judge.sizes == [1, 1]
+
+
+def test_closing_finishes_what_is_queued_and_refuses_the_rest(make_batcher, predictor) -> None:
+    judge = Gated(predictor)
+    batcher = make_batcher(judge)
+    futures = [batcher.submit(grey(value)) for value in range(6)]
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    while True:
+        try:
+            futures.append(batcher.submit(grey(7)))
+            time.sleep(0.001)
+        except Busy:
+            break
+    judge.go.set()
+    closing.join(30)
+    assert all(future.done() and future.result(0) for future in futures)
+
+
+def test_a_replaced_predictor_finishes_its_batch_and_judges_no_other(make_batcher, predictor) -> None:
+    old, new = Gated(predictor), Gated(predictor)
+    new.go.set()
+    batcher = make_batcher(old)
+    first = batcher.submit(grey(0))
+    assert old.has_begun.wait(10)
+    second = batcher.submit(grey(1))
+    batcher.replace(new)
+    old.go.set()
+    assert first.result(30) and second.result(30)
+    assert (old.sizes, new.sizes) == ([1], [1])
