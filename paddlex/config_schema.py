@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-Mode = Literal["check_dataset", "train", "evaluate", "export", "predict"]
+Mode = Literal["check_dataset", "train", "evaluate", "export", "predict", "benchmark"]
 MODES: tuple[str, ...] = typing.get_args(Mode)
 DEFAULT_OUTPUT = "output"
 
