@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-Mode = Literal["check_dataset", "train", "evaluate", "export", "predict"]
+Mode = Literal["check_dataset", "train", "evaluate", "export", "predict", "benchmark"]
 MODES: tuple[str, ...] = typing.get_args(Mode)
 DEFAULT_OUTPUT = "output"
 
@@ -109,6 +109,7 @@ class TrainSection(Section):
     image_size: Annotated[int, Field(ge=32, le=4096, strict=True)] = 256
     epochs_iters: PositiveInt = 8
     batch_size: PositiveInt = 8
+    processes: PositiveInt | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 0.4
     lr_schedule: Literal["one_cycle", "constant"] = "one_cycle"
     warmup_steps: Annotated[int, Field(ge=0, strict=True)] | None = None

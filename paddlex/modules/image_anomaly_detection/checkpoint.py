@@ -37,6 +37,7 @@ class Progress:
         best_epoch, best_step: the epoch and the step that it was reached after; the checkpoint of that step is the best model.
         start_loss: the loss on held-out images before the first step, None where it is not a number.
         history: one dict an evaluation: epoch, step, train_loss, held_out_loss, maybe image_auroc.
+        processes: how many processes made the last step together.
     """
 
     step: int = 0
@@ -48,6 +49,7 @@ class Progress:
     best_step: int = 0
     start_loss: float | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    processes: int = 1
 
 
 @dataclass

@@ -9,8 +9,9 @@ import paddle
 from paddle import nn
 
 from paddlex.errors import TrainingError
-from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive
+from paddlex.modules.image_anomaly_detection.batches import ImageBatches
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, Sample
+from paddlex.modules.image_anomaly_detection.distributed import World
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
 from paddlex.modules.image_anomaly_detection.training_step import check_finite
@@ -45,11 +46,14 @@ class HeldOutLoss:
         images: the held-out images.
         features: keeps the teacher's.
         batch_size: of the forward passes.
+        world: the processes that divide the images.
     """
 
-    def __init__(self, network: nn.Layer, images: ImageBatches, features: TeacherFeatures, batch_size: int) -> None:
-        self._network, self._images, self._features = network, images, features
-        self._batches = consecutive(len(images), batch_size)
+    def __init__(
+        self, network: nn.Layer, images: ImageBatches, features: TeacherFeatures, batch_size: int, world: World
+    ) -> None:
+        self._network, self._images, self._features, self._world = network, images, features, world
+        self._batches = world.own_batches(len(images), batch_size)
 
     def checked(self, step: int) -> float:
         """The loss of a student that can go on.
@@ -69,7 +73,7 @@ class HeldOutLoss:
         """The loss, and whether a layer of the student gives nothing but zeros."""
         network = self._network
         network.eval()
-        total, peaks = 0.0, []
+        total, peaks = 0.0, [[0.0] * len(network.student.layers)]
         with paddle.no_grad():
             for numbers, images in zip(self._batches, self._images(self._batches), strict=True):
                 x = paddle.to_tensor(images)
@@ -78,4 +82,7 @@ class HeldOutLoss:
                 total += float(feature_matching_loss(teacher, student)) * len(numbers)
                 peaks.append([float(features.numpy().max()) for features in student])
         network.train()
-        return total / len(self._images), not np.max(peaks, axis=0).all()
+        self._world.meet()
+        (total,) = self._world.sum([total])
+        highest = self._world.maximum(np.max(peaks, axis=0).tolist())
+        return total / len(self._images), not all(highest)

@@ -14,9 +14,9 @@ import numpy as np
 import paddle
 
 from paddlex.config_schema import Config, TrainSection
-from paddlex.errors import DatasetError, TrainingInterrupted
+from paddlex.errors import DatasetError, TrainingError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.augment import Augmentation
-from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive, shuffled
+from paddlex.modules.image_anomaly_detection.batches import ImageBatches, shuffled
 from paddlex.modules.image_anomaly_detection.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.checkpoint_store import (
     CHECKPOINTS,
@@ -25,6 +25,7 @@ from paddlex.modules.image_anomaly_detection.checkpoint_store import (
 )
 from paddlex.modules.image_anomaly_detection.completion import Completion
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
+from paddlex.modules.image_anomaly_detection.distributed import Shard, World
 from paddlex.modules.image_anomaly_detection.early_stopping import stops_early
 from paddlex.modules.image_anomaly_detection.feature_files import FeatureFiles
 from paddlex.modules.image_anomaly_detection.held_out import HeldOutLoss, hold_out
@@ -37,12 +38,8 @@ from paddlex.modules.image_anomaly_detection.tiles import into_tiles
 from paddlex.modules.image_anomaly_detection.train_curve import draw_train_curve
 from paddlex.modules.image_anomaly_detection.train_result import TRAIN_CURVE
 from paddlex.modules.image_anomaly_detection.training_clock import TrainingClock
-from paddlex.modules.image_anomaly_detection.training_step import TrainingStep
-from paddlex.modules.image_anomaly_detection.trouble import (
-    check_divergence,
-    warn_of_images,
-    warn_of_learning,
-)
+from paddlex.modules.image_anomaly_detection.training_step import TrainingStep, features_of_shard
+from paddlex.modules.image_anomaly_detection.trouble import check_divergence, warn_of_images, warn_of_learning
 from paddlex.modules.image_anomaly_detection.visual_log import VisualLog, choose_samples
 from paddlex.utils.downloads import cache_folder
 from paddlex.utils.logging import logger
@@ -54,6 +51,7 @@ BEST_MODEL = "best_model"
 #: What may change between the parts of one run without changing its result.
 _FREE_SETTINGS = {
     "resume_path", "pretrain_weight_path", "log_interval", "keep_checkpoints", "save_interval", "visualdl", "calibration",
+    "processes",
 }  # fmt: skip
 
 
@@ -63,10 +61,11 @@ class Trainer:
     Args:
         config: the whole config; Train and Global are read.
         device: the resolved device's name.
+        world: the processes that train together; alone by default. The first one alone writes files.
 
     Raises:
         DatasetError, WeightsError: what is needed cannot be read.
-        TrainingError: too few images.
+        TrainingError: too few images, or the processes were started with different settings.
         ConfigError: an augmentation that is not known.
 
     Attributes:
@@ -74,8 +73,8 @@ class Trainer:
         warnings: what the user should know, in sentences; they are in the log too.
     """
 
-    def __init__(self, config: Config, device: str) -> None:
-        self.options, self.output = config.Train, config.output
+    def __init__(self, config: Config, device: str, world: World | None = None) -> None:
+        self.options, self.output, self.world = config.Train, config.output, world or World()
         augmentation = Augmentation(self.options.augment, self.options.seed) if self.options.augment else None
         paddle.seed(self.options.seed)
         samples = read_samples(config.Global.dataset_dir or "", TRAIN_LIST)
@@ -84,18 +83,27 @@ class Trainer:
         logger.info("%d images to train on, %d held out.", len(fit), len(held_out))
         self.photos = [*held_out, *fit]
         self.fit_samples, self.held_out_samples = into_tiles(fit, held_out, self.options)
+        if self.world.size > len(self.fit_samples):
+            raise TrainingError(
+                f"{len(self.fit_samples)} images to train on cannot be divided among {self.world.size} processes",
+                remedy="Lower Train.processes, or list fewer GPUs in Global.device",
+            )
         self.run = _new_run(config, samples)
+        self.run.progress.processes = self.world.size
+        self.world.check_same(self.run.settings)
+        self.step = TrainingStep(self.run, self.world, self.options.ema_decay, self.options.amp)
         self.fit = ImageBatches(self.fit_samples, self.run.card.transform, augmentation=augmentation)
         self.held_out = ImageBatches(self.held_out_samples, self.run.card.transform)
         files = FeatureFiles(cache_folder() / "teacher_features")
-        self.teacher_features = TeacherFeatures(self.run.network, files=files)
+        self.kept_features = TeacherFeatures(self.run.network, files=files)
+        # an augmented image is another one in every epoch: nothing may be kept
+        self.teacher_features = TeacherFeatures(self.run.network, 0) if augmentation else self.kept_features
         self.held_out_loss = HeldOutLoss(
-            self.run.network, self.held_out, self.teacher_features, self.options.batch_size
+            self.run.network, self.held_out, self.kept_features, self.options.batch_size, self.world
         )
-        self.step = TrainingStep(self.run, self.options.ema_decay, self.options.amp)
         self.completion = Completion(config, device, self.held_out)
         self.checkpoints = CheckpointStore(self.output / CHECKPOINTS, self.options.keep_checkpoints)
-        self.visual_log = self._visual_log(config) if self.options.visualdl else None
+        self.visual_log = self._visual_log(config) if self.options.visualdl and self.world.is_main else None
         self.total_steps = len(self._batches(epoch=0)) * self.options.epochs_iters
         self.warnings: list[str] = []
 
@@ -105,14 +113,14 @@ class Trainer:
         Writes below ``Global.output``: checkpoints/step_…/ and best_model/, each with model.* and inference/.
 
         Returns:
-            The two folders: {best, last_1}.
+            The two folders: {best, last_1}; in all but the first of several processes, none.
 
         Raises:
             ImageReadError: an image that cannot be read.
             TrainingError: a loss that is not a number, or a run that cannot be resumed.
             TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint was saved first.
         """
-        is_resumed = resume(self.run, self.checkpoints, self.options.resume_path, self._warn)
+        is_resumed = self._resume()
         self._look_at_images()
         if not is_resumed:
             self._begin()
@@ -121,39 +129,58 @@ class Trainer:
         if self.visual_log is not None:
             self.visual_log.start(progress.step, evaluated=progress.batch == 0)
         with (
-            StopRequest() as stop,
+            StopRequest(patient=self.world.size > 1) as stop,
             progress_bar(total_steps, progress.step, "Train", "step") as bar,
             self.visual_log or nullcontext(),
         ):
             while not self._is_over():
                 batches = self._batches(progress.epoch)[progress.batch :]
-                for numbers, images in zip(batches, self.fit(batches, progress.epoch), strict=True):
+                shards = [self.world.shard(batch) for batch in batches]
+                pictures = self.fit([shard.numbers for shard in shards], progress.epoch)
+                for shard, images in zip(shards, pictures, strict=True):
                     rate = self._learning_rate(progress.step)
-                    self._step(numbers, images, rate)
+                    self._step(shard, images, rate)
                     bar.update()
-                    clock.count(len(numbers))
+                    clock.count(shard.total)
                     if progress.step % self.options.log_interval == 0:
                         self._log_step(total_steps, rate, clock)
-                    if stop.signal_number is not None:
-                        self._interrupt(stop.signal_number)
+                    self._stop_if_asked(stop)
                     if self._is_time_to_save():
                         self._save_checkpoint()
                 self._finish_epoch()
-                if stop.signal_number is not None:
-                    self._interrupt(stop.signal_number)
-            return self._finish()  # a signal that comes now is too late to stop what takes seconds
+                self._stop_if_asked(stop)
+            # a signal that comes now is too late to stop what takes seconds
+            return self._finish() if self.world.is_main else {}
+
+    def _resume(self) -> bool:
+        """Go on from the checkpoint of ``resume_path``, which the first process alone has to see; whether there is one."""
+        run, path = self.run, self.options.resume_path
+        is_resumed = self.world.by_main(lambda: resume(run, self.checkpoints, path, self._warn))
+        if is_resumed:
+            with self.world.folder_of_main(lambda: self.checkpoints.path(run.progress.step)) as folder:
+                if not self.world.is_main:
+                    run.restore(folder)
+        if run.progress.processes != self.world.size:
+            self._warn(
+                f"So far {run.progress.processes} process(es) trained, now {self.world.size}: the result is the same to "
+                "rounding, not to the bit."
+            )
+            run.progress.processes = self.world.size
+        return is_resumed
 
     def _look_at_images(self) -> None:
         """Read every image once, before hours are spent; the teacher's features of all are made in a fixed order."""
-        constant = [*self.fit.constant(), *self.held_out.constant()]
-        for warning in warn_of_images(len(self.photos), constant):
-            self._warn(warning)
+        if self.world.is_main:
+            constant = [*self.fit.constant(), *self.held_out.constant()]
+            for warning in warn_of_images(len(self.photos), constant):
+                self._warn(warning)
         # one by one, and not as the steps come by: in which batch an image is may decide how the last bits of its features
-        # are rounded, and the batches of a resumed run are others
+        # are rounded, and the batches of a resumed run, or of another one that has left them in files, are others
         for name, images in (("held out", self.held_out), *(() if self.options.augment else (("fit", self.fit),))):
-            batches = consecutive(len(images), 1)
+            batches = self.world.own_batches(len(images), 1)
             for (number,), image in zip(batches, images(batches), strict=True):
-                self.teacher_features([(name, number)], paddle.to_tensor(image))
+                self.kept_features([(name, number)], paddle.to_tensor(image))
+        self.world.meet()
 
     def _begin(self) -> None:
         """Start a new run."""
@@ -176,12 +203,10 @@ class Trainer:
             step, self.total_steps, options.learning_rate, options.lr_schedule, options.warmup_steps
         )
 
-    def _step(self, numbers: Sequence[int], images: np.ndarray, rate: float) -> None:
+    def _step(self, shard: Shard, images: np.ndarray, rate: float) -> None:
         """One step of the optimiser."""
         x = paddle.to_tensor(images)
-        # an augmented image is another one in every epoch
-        keys = None if self.options.augment else [("fit", number) for number in numbers]
-        self.step(x, self.teacher_features(keys, x), rate)
+        self.step(x, features_of_shard(self.teacher_features, self.run.network, shard, x), rate, shard)
 
     def _finish_epoch(self) -> None:
         """Count the epoch; every ``eval_interval`` and at the end evaluate, keep the best model, save a checkpoint."""
@@ -194,7 +219,9 @@ class Trainer:
         entry = {"epoch": progress.epoch, "step": progress.step, "train_loss": train_loss}
         entry["held_out_loss"] = self.held_out_loss.checked(progress.step)
         if options.best_by == "auroc":
-            entry["image_auroc"] = self.completion.validation_auroc(self.run.network, self.run.card)
+            entry["image_auroc"] = self.world.by_main(
+                lambda: self.completion.validation_auroc(self.run.network, self.run.card)
+            )
         score = self._score(entry)
         progress.history.append(entry)
         figures = ", ".join(f"{key} {value:.4f}" for key, value in entry.items() if isinstance(value, float))
@@ -235,8 +262,13 @@ class Trainer:
         )  # fmt: skip
         return {"best": best, "last_1": last}
 
-    def _interrupt(self, signal_number: int) -> None:
+    def _stop_if_asked(self, stop: StopRequest) -> None:
+        """Stop, with a checkpoint, after a signal; all processes at the same step, whichever of them the signal came to."""
+        signal_number = int(self.world.maximum([stop.signal_number or 0])[0])
+        if not signal_number:
+            return
         folder = self._save_checkpoint()
+        self.world.leave()
         raise TrainingInterrupted(
             f"training was stopped by signal {signal_number} after step {self.run.progress.step}",
             signal_number=signal_number,
@@ -246,17 +278,21 @@ class Trainer:
 
     def _is_time_to_save(self) -> bool:
         minutes = self.options.save_interval
-        return minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes
+        if minutes is None:
+            return False
+        return bool(self.world.maximum([time.monotonic() - self._saved_at >= 60 * minutes])[0])
 
     def _save_checkpoint(self) -> Path:
         self.step.settle()  # a loss that is not a number is found before it is saved
         if self.visual_log is not None:
             self.visual_log.flush()
-        folder = self.checkpoints.save(self.run)
+        folder = self.world.by_main(lambda: str(self.checkpoints.save(self.run)))
         self._saved_at = time.monotonic()
-        return folder
+        return Path(folder)
 
     def _draw_curve(self) -> None:
+        if not self.world.is_main:
+            return
         rates = [self._learning_rate(step) for step in range(self.run.progress.step)]
         draw_train_curve(self.output / TRAIN_CURVE, self.run.progress, rates, self.options.best_by)
 
@@ -268,8 +304,9 @@ class Trainer:
         return VisualLog(self.output, samples, lambda: self.completion.predictor(self.run.network, self.run.card))
 
     def _warn(self, text: str) -> None:
-        logger.warning("%s", text)
-        self.warnings.append(text)
+        if self.world.is_main:
+            logger.warning("%s", text)
+            self.warnings.append(text)
 
     def _log_step(self, total_steps: int, rate: float, clock: TrainingClock) -> None:
         progress, loss = self.run.progress, self.step.settle()
