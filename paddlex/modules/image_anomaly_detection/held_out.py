@@ -14,7 +14,7 @@ from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, Sample
 from paddlex.modules.image_anomaly_detection.distributed import World
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
-from paddlex.modules.image_anomaly_detection.training_step import check_finite
+from paddlex.modules.image_anomaly_detection.trouble import check_finite
 
 
 def hold_out(samples: Sequence[Sample], percent: float, seed: int) -> tuple[list[Sample], list[Sample]]:

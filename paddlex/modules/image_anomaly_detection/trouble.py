@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,19 @@ _DIVERGED_RATIO = 1.5
 _DIVERGED_SHARE = 0.5
 
 _NAMED = 5
+
+
+def check_finite(loss: float, when: str) -> None:
+    """Refuse to go on with a loss that is not a number.
+
+    Raises:
+        TrainingError: with advice.
+    """
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss is {loss} {when}",
+            remedy="Lower Train.learning_rate, or raise Train.batch_size if it is below 4",
+        )
 
 
 def check_divergence(history: Sequence[Mapping[str, Any]], start_loss: float | None) -> None:
