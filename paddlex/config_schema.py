@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-Mode = Literal["check_dataset", "train", "evaluate", "export", "predict"]
+Mode = Literal["check_dataset", "train", "evaluate", "export", "predict", "benchmark"]
 MODES: tuple[str, ...] = typing.get_args(Mode)
 DEFAULT_OUTPUT = "output"
 
@@ -114,6 +114,7 @@ class TrainSection(Section):
     nesterov: bool = True
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    amp: Literal["bfloat16", "float16"] | None = None
     pretrain_weight_path: str | None = None
     resume_path: str | None = None
     seed: Seed = 0

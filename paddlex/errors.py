@@ -84,6 +84,10 @@ class TrainingError(PaddleXError):
     """Training cannot start, go on or be resumed."""
 
 
+class BenchmarkError(PaddleXError):
+    """Categories of a benchmark failed; the others have their figures."""
+
+
 class TrainingInterrupted(PaddleXError):
     """Training was stopped by a signal, after a checkpoint was saved.
 

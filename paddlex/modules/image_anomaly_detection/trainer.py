@@ -27,10 +27,10 @@ from paddlex.modules.image_anomaly_detection.completion import Completion
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
 from paddlex.modules.image_anomaly_detection.distributed import Shard, World
 from paddlex.modules.image_anomaly_detection.early_stopping import stops_early
+from paddlex.modules.image_anomaly_detection.feature_files import FeatureFiles
 from paddlex.modules.image_anomaly_detection.held_out import HeldOutLoss, hold_out
 from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.modules.image_anomaly_detection.parallel_step import ParallelStep, features_of_shard
 from paddlex.modules.image_anomaly_detection.resume import resume
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
@@ -38,13 +38,10 @@ from paddlex.modules.image_anomaly_detection.tiles import into_tiles
 from paddlex.modules.image_anomaly_detection.train_curve import draw_train_curve
 from paddlex.modules.image_anomaly_detection.train_result import TRAIN_CURVE
 from paddlex.modules.image_anomaly_detection.training_clock import TrainingClock
-from paddlex.modules.image_anomaly_detection.trouble import (
-    check_divergence,
-    check_finite,
-    warn_of_images,
-    warn_of_learning,
-)
+from paddlex.modules.image_anomaly_detection.training_step import TrainingStep, features_of_shard
+from paddlex.modules.image_anomaly_detection.trouble import check_divergence, warn_of_images, warn_of_learning
 from paddlex.modules.image_anomaly_detection.visual_log import VisualLog, choose_samples
+from paddlex.utils.downloads import cache_folder
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
 from paddlex.utils.signals import StopRequest
@@ -94,14 +91,15 @@ class Trainer:
         self.run = _new_run(config, samples)
         self.run.progress.processes = self.world.size
         self.world.check_same(self.run.settings)
-        self.step = ParallelStep(self.run, self.world)
+        self.step = TrainingStep(self.run, self.world, self.options.ema_decay, self.options.amp)
         self.fit = ImageBatches(self.fit_samples, self.run.card.transform, augmentation=augmentation)
         self.held_out = ImageBatches(self.held_out_samples, self.run.card.transform)
-        held_out_features = TeacherFeatures(self.run.network)
+        files = FeatureFiles(cache_folder() / "teacher_features")
+        kept_features = TeacherFeatures(self.run.network, files=files)
         # an augmented image is another one in every epoch: nothing may be kept
-        self.teacher_features = TeacherFeatures(self.run.network, 0) if augmentation else held_out_features
+        self.teacher_features = TeacherFeatures(self.run.network, 0) if augmentation else kept_features
         self.held_out_loss = HeldOutLoss(
-            self.run.network, self.held_out, held_out_features, self.options.batch_size, self.world
+            self.run.network, self.held_out, kept_features, self.options.batch_size, self.world
         )
         self.completion = Completion(config, device, self.held_out)
         self.checkpoints = CheckpointStore(self.output / CHECKPOINTS, self.options.keep_checkpoints)
@@ -141,11 +139,11 @@ class Trainer:
                 pictures = self.fit([shard.numbers for shard in shards], progress.epoch)
                 for shard, images in zip(shards, pictures, strict=True):
                     rate = self._learning_rate(progress.step)
-                    loss = self._step(shard, images, rate)
+                    self._step(shard, images, rate)
                     bar.update()
                     clock.count(shard.total)
                     if progress.step % self.options.log_interval == 0:
-                        self._log_step(total_steps, loss, rate, clock)
+                        self._log_step(total_steps, rate, clock)
                     self._stop_if_asked(stop)
                     if self._is_time_to_save():
                         self._save_checkpoint()
@@ -205,22 +203,15 @@ class Trainer:
             step, self.total_steps, options.learning_rate, options.lr_schedule, options.warmup_steps
         )
 
-    def _step(self, shard: Shard, images: np.ndarray, rate: float) -> float:
-        """One step of the optimiser; returns the loss."""
-        run = self.run
+    def _step(self, shard: Shard, images: np.ndarray, rate: float) -> None:
+        """One step of the optimiser."""
         x = paddle.to_tensor(images)
-        teacher = features_of_shard(self.teacher_features, run.network, shard, x)
-        value = self.step(x, teacher, rate, shard)
-        check_finite(value, f"in step {run.progress.step + 1}")
-        run.update_ema(self.options.ema_decay)
-        run.progress.step += 1
-        run.progress.batch += 1
-        run.progress.loss_sum += value
-        return value
+        self.step(x, features_of_shard(self.teacher_features, self.run.network, shard, x), rate, shard)
 
     def _finish_epoch(self) -> None:
         """Count the epoch; every ``eval_interval`` and at the end evaluate, keep the best model, save a checkpoint."""
         options, progress = self.options, self.run.progress
+        self.step.settle()
         train_loss = progress.loss_sum / max(1, progress.batch)
         progress.epoch, progress.batch, progress.loss_sum = progress.epoch + 1, 0, 0.0
         if progress.epoch % options.eval_interval and progress.epoch != options.epochs_iters:
@@ -292,6 +283,7 @@ class Trainer:
         return bool(self.world.maximum([time.monotonic() - self._saved_at >= 60 * minutes])[0])
 
     def _save_checkpoint(self) -> Path:
+        self.step.settle()  # a loss that is not a number is found before it is saved
         if self.visual_log is not None:
             self.visual_log.flush()
         folder = self.world.by_main(lambda: str(self.checkpoints.save(self.run)))
@@ -316,8 +308,8 @@ class Trainer:
             logger.warning("%s", text)
             self.warnings.append(text)
 
-    def _log_step(self, total_steps: int, loss: float, rate: float, clock: TrainingClock) -> None:
-        progress = self.run.progress
+    def _log_step(self, total_steps: int, rate: float, clock: TrainingClock) -> None:
+        progress, loss = self.run.progress, self.step.settle()
         if self.visual_log is not None:
             self.visual_log.step(progress.step, loss, rate)
         logger.info(

@@ -8,8 +8,8 @@ import numpy as np
 from paddlex.modules.image_anomaly_detection.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.distributed import World, join_world
 from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM, feature_matching_loss
-from paddlex.modules.image_anomaly_detection.parallel_step import ParallelStep, features_of_shard
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
+from paddlex.modules.image_anomaly_detection.training_step import TrainingStep, features_of_shard
 from paddlex.utils.devices import Device
 from paddlex.utils.launcher import run_processes
 
@@ -26,7 +26,8 @@ def new_run() -> Run:
     network.train()
     parameters = network.student.parameters()
     optimiser = paddle.optimizer.Momentum(RATE, 0.9, parameters, use_nesterov=True, weight_decay=1e-4)
-    return Run(network, optimiser, {}, None, {})
+    ema = {f"student.{name}": parameter.clone().detach() for name, parameter in network.student.named_parameters()}
+    return Run(network, optimiser, ema, None, {})
 
 
 def images(dtype: str) -> np.ndarray:
@@ -52,11 +53,12 @@ def steps_alone(dtype: str) -> dict[str, np.ndarray]:
 
 def steps_together(dtype: str, world: World) -> dict[str, np.ndarray]:
     run = new_run()
-    step, features = ParallelStep(run, world), TeacherFeatures(run.network)
+    step, features = TrainingStep(run, world, ema_decay=0.9), TeacherFeatures(run.network)
     shards, losses = [world.shard(batch) for batch in BATCHES], []
     for shard in shards:
         x = paddle.to_tensor(images(dtype)[shard.numbers])
-        losses.append(step(x, features_of_shard(features, run.network, shard, x), RATE, shard))
+        step(x, features_of_shard(features, run.network, shard, x), RATE, shard)
+        losses.append(step.settle())
     return state(run, losses) | {"shard sizes": np.array([round(shard.weight * shard.total) for shard in shards])}
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from paddlex.errors import ProcessLost, TrainingError
+from paddlex.modules.image_anomaly_detection import training_step
 from paddlex.modules.image_anomaly_detection.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.distributed import Shard, World, divide
-from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
-from paddlex.modules.image_anomaly_detection.parallel_step import ParallelStep
+from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM, feature_matching_loss
+from paddlex.modules.image_anomaly_detection.training_step import TrainingStep
 
 import paddle  # isort: skip
 
@@ -101,23 +102,24 @@ def test_a_process_with_other_settings_than_the_first_is_refused_and_the_setting
         World(1, 2).check_same({"seed": 3, "layers": ["layer1"]})
 
 
-def test_a_process_that_is_lost_on_the_way_back_is_told_from_other_troubles():
+def test_a_process_that_is_lost_on_the_way_back_is_told_from_other_troubles(monkeypatch):
     way_back = []
 
     class LostOnTheWayBack(World):
-        def sum(self, values):
-            way_back.append(True)  # the loss is summed last on the way there
-            return list(values)
-
         def sum_tensor(self, tensor):
             if way_back:
                 raise ProcessLost("the other process has ended")
 
+    def loss_and_turn_back(*features):
+        way_back.append(True)
+        return feature_matching_loss(*features)
+
+    monkeypatch.setattr(training_step, "feature_matching_loss", loss_and_turn_back)
     paddle.seed(0)
     network = STFPM("resnet18", ["layer1"], (32, 32))
     network.train()
     optimiser = paddle.optimizer.Momentum(0.1, parameters=network.student.parameters())
-    step = ParallelStep(Run(network, optimiser, {}, None, {}), LostOnTheWayBack(0, 2))
+    step = TrainingStep(Run(network, optimiser, {}, None, {}), LostOnTheWayBack(0, 2), ema_decay=0.9)
     x = paddle.zeros([1, 3, 32, 32])
     with pytest.raises(ProcessLost, match="the other process has ended"):
         step(x, network.teacher_features(x), 0.1, Shard([0], 0.5, 2, 1))
