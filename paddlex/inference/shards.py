@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from paddlex.errors import ImageReadError
 from paddlex.inference.buckets import is_bucket, list_bucket, open_bucket
-from paddlex.inference.inputs import expand
+from paddlex.inference.inputs import expand, is_camera, is_url
+from paddlex.inference.video import is_video
 
 #: A shard is an eighth of a worker's share, so that all end at about the same time, but within these bounds.
 _SHARDS_PER_WORKER = 8
@@ -48,7 +50,7 @@ def list_pending(inputs: Iterable[str], done: set[str]) -> list[Images]:
     """The images of files, folders, globs, URLs and buckets, each once, without those whose ``input_path`` is in ``done``.
 
     Raises:
-        ImageReadError: a path that does not exist, or a folder, glob or bucket without images.
+        ImageReadError: a path that does not exist, a folder, glob or bucket without images, or a video or camera.
         ConfigError: a bucket that cannot be opened.
     """
     places, here = [], []
@@ -59,8 +61,11 @@ def list_pending(inputs: Iterable[str], done: set[str]) -> list[Images]:
             paths = [path for path in list_bucket(filesystem, root, source) if f"{prefix}{path}" not in done]
             places.append(Images(source, prefix, paths))
         else:
-            found = (str(path) for path in expand(source))
-            here += [path if "://" in path else os.path.abspath(path) for path in found]
+            if is_video(source) or is_camera(source):
+                raise ImageReadError(
+                    "videos and cameras are not for a cluster", where=source, remedy="Use --engine local"
+                )
+            here += [str(path) if is_url(path) else os.path.abspath(str(path)) for path in expand(source)]
     places.append(Images("", "", [path for path in dict.fromkeys(here) if path not in done]))
     return places
 

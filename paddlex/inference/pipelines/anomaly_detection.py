@@ -44,6 +44,7 @@ class AnomalyDetectionPipeline:
             threshold=config.threshold,
             target_fpr=config.target_fpr,
             min_area=config.min_area,
+            tiling=None if config.tile_size is None else {"tile_size": config.tile_size, "overlap": config.overlap},
             quiet=quiet,
         )
 

@@ -17,7 +17,8 @@ from paddlex.errors import ConfigError
 #: The pipelines that are shipped: name -> file.
 SHIPPED = {"anomaly_detection": Path(__file__).parents[2] / "configs" / "pipelines" / "anomaly_detection.yaml"}
 
-_SECTIONS = ("Serving", "SubModules", "SubModules.AnomalyDetection")
+_MODULE = "SubModules.AnomalyDetection"
+_SECTIONS = ("Serving", "SubModules", _MODULE, f"{_MODULE}.tiling")
 
 #: A key that was found: its dotted name, its value and where it stands.
 Found = tuple[str, Any, str]
@@ -37,6 +38,8 @@ class PipelineConfig:
     threshold: float | None = None
     target_fpr: float | None = None
     min_area: float | None = None
+    tile_size: int | None = None
+    overlap: float = 0.25
     run_mode: str = "auto"
 
 
@@ -199,6 +202,17 @@ def _share(value: Any) -> float:
     return number
 
 
+def _size(value: Any) -> int:
+    return 0 if value == 0 and not isinstance(value, bool) else _count(value)
+
+
+def _overlap(value: Any) -> float:
+    number = _number(value)
+    if not 0 <= number <= 0.5:
+        raise ValueError("must be between 0 and 0.5")
+    return number
+
+
 #: Field -> how its value is checked, and whether null is one.
 _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
     "pipeline_name": (_only("anomaly_detection"), False),
@@ -211,12 +225,17 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
     "threshold": (_number, True),
     "target_fpr": (_rate, True),
     "min_area": (_share, True),
+    "tile_size": (_size, True),
+    "overlap": (_overlap, False),
     "run_mode": (_text, False),
 }
 
 #: Dotted key -> field.
-_PREFIXES = {"pipeline_name": "", "use_hpip": "", "visualize": "Serving."}
-_FIELDS = {_PREFIXES.get(field, f"{_SECTIONS[-1]}.") + field: field for field in _CHECKS}
+_PREFIXES = {
+    "pipeline_name": "", "use_hpip": "", "visualize": "Serving.",
+    "tile_size": f"{_MODULE}.tiling.", "overlap": f"{_MODULE}.tiling.",
+}  # fmt: skip
+_FIELDS = {_PREFIXES.get(field, f"{_MODULE}.") + field: field for field in _CHECKS}
 
 
 def _checked(key: str, value: Any, where: str) -> Any:
