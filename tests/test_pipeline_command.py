@@ -10,6 +10,7 @@ import os
 import pty
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -258,6 +259,21 @@ def test_status_2_for_a_wrong_command_line(capsys, arguments: list[str], message
         main(arguments)
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_status_130_after_an_interrupt(trained: Path, val: Path, tmp_path: Path) -> None:
+    for number in range(2000):
+        (tmp_path / f"{number:04d}.jpg").symlink_to(val / "bent" / "000.jpg")
+    command = [sys.executable, "-m", "paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(trained)]
+    command += ["--device", "cpu", "--input", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.endswith("Interrupted.\n")
+    assert "Traceback" not in err
 
 
 def test_a_reader_that_has_seen_enough_is_no_traceback(trained: Path, val: Path) -> None:
