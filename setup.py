@@ -52,6 +52,7 @@ setup(
     packages=find_packages(include=["paddlex", "paddlex.*"]),
     package_data={
         "paddlex": ["configs/*/*.yaml", "py.typed"],
+        "paddlex.inference.serving": ["page/*"],
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
         "paddlex.modules.image_anomaly_detection.report": ["*.html", "*.css"],
     },
@@ -76,6 +77,7 @@ setup(
             "httpx>=0.27",
             "schemathesis>=4",
             "psutil>=5.9",
+            "playwright>=1.49",  # drives the system's Chromium, which shows the page to its tests
             "nbclient>=0.10",
             "ipykernel>=6",
         ],

@@ -106,6 +106,7 @@ class TrainSection(Section):
     nesterov: bool = True
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    amp: Literal["bfloat16", "float16"] | None = None
     pretrain_weight_path: str | None = None
     resume_path: str | None = None
     seed: Seed = 0

@@ -111,7 +111,8 @@ def evaluate(config: Config) -> Result:
         predictor = AnomalyPredictor(Path(folder) / "inference", device=device, quiet=True)
         evaluation = evaluator.evaluate(predictor, samples, config.Evaluate.log_interval)
         about = {
-            "Model": f"{card.model_name}, {card.backbone}, {card.image_size} × {card.image_size} pixels",
+            "Model": f"{card.model_name}, {card.backbone}, {card.image_size} × {card.image_size} pixels"
+            + (f", {card.tiles}" if card.tiles else ""),
             "Weights": weight_path,
             "Data set": dataset_dir,
             "Date": date.today().isoformat(),
@@ -151,7 +152,7 @@ def export(config: Config) -> Result:
     with atomic_directory(folder) as temporary:
         exporter.write_model(network, card, temporary)
         if options.precision == "int8":
-            quantise(temporary / ONNX_NAME, temporary / INT8_NAME, images.batches(card.transform))
+            quantise(temporary / ONNX_NAME, temporary / INT8_NAME, images.batches(card.transform, card.tiles))
         checks = check_export(network, temporary, images.to_check, has_labels=images.has_labels, force=options.force)
     archive = None
     if options.archive:

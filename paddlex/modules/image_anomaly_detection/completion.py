@@ -94,18 +94,19 @@ class Completion:
     def _calibrate(self, network: nn.Layer, card: ModelCard) -> Calibration:
         batches = consecutive(len(self._held_out), self._options.batch_size)
         images, options = self._held_out(batches), self._options.calibration
-        if card.tiling:
-            return self._calibrate_tiles(network, card, images)
+        if card.tiles is not None:
+            return self._calibrate_tiles(network, card, card.tiles, images)
         return calibrate(network, images, options, (card.image_size, card.image_size))
 
-    def _calibrate_tiles(self, network: nn.Layer, card: ModelCard, batches: Iterable[np.ndarray]) -> Calibration:
+    def _calibrate_tiles(
+        self, network: nn.Layer, card: ModelCard, tiling: Tiling, batches: Iterable[np.ndarray]
+    ) -> Calibration:
         """All tiles of all held-out photos go through the network: by the hundreds, so by the backend that ``predict`` has."""
         tiles = [sample for sample in self._held_out.samples if isinstance(sample, TileSample)]
         device = resolve_device(self._device)
         with TemporaryDirectory() as folder:
             graph = export_distances(network, card, Path(folder))
             distances = open_backend(graph, "paddle" if device.is_gpu else "mkldnn", device).run
-            tiling = Tiling(**card.tiling)
             return calibrate_tiles(
                 network, distances, batches, tiles, self._options.calibration, tiling, card.transform
             )

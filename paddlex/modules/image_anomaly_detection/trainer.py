@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -24,12 +23,15 @@ from paddlex.modules.image_anomaly_detection.checkpoint import (
 )
 from paddlex.modules.image_anomaly_detection.completion import Completion
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, Sample, read_samples
+from paddlex.modules.image_anomaly_detection.feature_files import FeatureFiles
 from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
 from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
 from paddlex.modules.image_anomaly_detection.tiles import into_tiles
+from paddlex.modules.image_anomaly_detection.training_step import TrainingStep, check_finite
+from paddlex.utils.downloads import cache_folder
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
@@ -65,7 +67,9 @@ class Trainer:
         self.run = _new_run(config, samples)
         self.fit = ImageBatches(self.fit_samples, self.run.card.transform)
         self.held_out = ImageBatches(self.held_out_samples, self.run.card.transform)
-        self.teacher_features = TeacherFeatures(self.run.network)
+        files = FeatureFiles(cache_folder() / "teacher_features")
+        self.teacher_features = TeacherFeatures(self.run.network, files=files)
+        self.step = TrainingStep(self.run, self.options.ema_decay, self.options.amp)
         self.completion = Completion(config, device, self.held_out)
 
     def train(self) -> dict[str, Path]:
@@ -92,11 +96,11 @@ class Trainer:
                 batches = self._batches(progress.epoch)[progress.batch :]
                 for numbers, images in zip(batches, self.fit(batches), strict=True):
                     rate = self._learning_rate(total_steps)
-                    loss = self._step(numbers, images, rate)
+                    self._step(numbers, images, rate)
                     bar.update()
                     clock.count(len(numbers))
                     if progress.step % self.options.log_interval == 0:
-                        self._log_step(total_steps, loss, rate, clock)
+                        self._log_step(total_steps, rate, clock)
                     if stop.signal_number is not None:
                         self._interrupt(stop.signal_number)
                 self._finish_epoch()
@@ -113,26 +117,15 @@ class Trainer:
             self.run.progress.step, total_steps, options.learning_rate, options.lr_schedule, options.warmup_steps
         )
 
-    def _step(self, numbers: Sequence[int], images: np.ndarray, rate: float) -> float:
-        """One step of the optimiser; returns the loss."""
-        run = self.run
+    def _step(self, numbers: Sequence[int], images: np.ndarray, rate: float) -> None:
+        """One step of the optimiser."""
         x = paddle.to_tensor(images)
-        loss = feature_matching_loss(self.teacher_features([("fit", n) for n in numbers], x), run.network.student(x))
-        value = float(loss)
-        _check_finite(value, f"in step {run.progress.step + 1}")
-        run.optimiser.set_lr(rate)
-        loss.backward()
-        run.optimiser.step()
-        run.optimiser.clear_grad()
-        run.update_ema(self.options.ema_decay)
-        run.progress.step += 1
-        run.progress.batch += 1
-        run.progress.loss_sum += value
-        return value
+        self.step(x, self.teacher_features([("fit", n) for n in numbers], x), rate)
 
     def _finish_epoch(self) -> None:
         """Count the epoch; every ``eval_interval`` and at the end evaluate, keep the best model, save a checkpoint."""
         options, progress = self.options, self.run.progress
+        self.step.settle()
         train_loss = progress.loss_sum / max(1, progress.batch)
         progress.epoch, progress.batch, progress.loss_sum = progress.epoch + 1, 0, 0.0
         if progress.epoch % options.eval_interval and progress.epoch != options.epochs_iters:
@@ -164,7 +157,7 @@ class Trainer:
                 peaks = np.maximum(peaks, [features.numpy().max() for features in student])
         self.run.network.train()
         loss = total / len(self.held_out_samples)
-        _check_finite(loss, f"on held-out images after step {self.run.progress.step}")
+        check_finite(loss, f"on held-out images after step {self.run.progress.step}")
         if not peaks.all():
             raise TrainingError(
                 f"the student is dead after step {self.run.progress.step}: its features are all zero",
@@ -215,6 +208,7 @@ class Trainer:
         )
 
     def _save_checkpoint(self) -> Path:
+        self.step.settle()  # a loss that is not a number is found before it is saved
         folder = self._checkpoint_folder()
         self.run.save(folder)
         keep_newest(folder.parent, self.options.keep_checkpoints)
@@ -223,8 +217,8 @@ class Trainer:
     def _checkpoint_folder(self) -> Path:
         return self.output / CHECKPOINTS / f"step_{self.run.progress.step:07d}"
 
-    def _log_step(self, total_steps: int, loss: float, rate: float, clock: _Clock) -> None:
-        progress = self.run.progress
+    def _log_step(self, total_steps: int, rate: float, clock: _Clock) -> None:
+        progress, loss = self.run.progress, self.step.settle()
         logger.info(
             "epoch %d/%d step %d/%d loss %.4f lr %.4g %.1f images/s, %s left",
             progress.epoch + 1, self.options.epochs_iters, progress.step, total_steps,
@@ -273,14 +267,6 @@ def hold_out(samples: Sequence[Sample], percent: float, seed: int) -> tuple[list
         [sample for number, sample in enumerate(unique) if number not in held_out],
         [sample for number, sample in enumerate(unique) if number in held_out],
     )
-
-
-def _check_finite(loss: float, when: str) -> None:
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"the loss is {loss} {when}",
-            remedy="Lower Train.learning_rate, or raise Train.batch_size if it is below 4",
-        )
 
 
 def _new_run(config: Config, samples: Sequence[Sample]) -> Run:

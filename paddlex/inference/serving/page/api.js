@@ -1,0 +1,65 @@
+// The two calls that this page makes: GET models, POST judge. Addresses are relative, so that the page also works below
+// a path of a reverse proxy.
+
+const KEY = "apiKey";
+let apiKey = recall();
+
+function recall() {
+  try {
+    return sessionStorage.getItem(KEY);
+  } catch {
+    return null; // storage is switched off
+  }
+}
+
+/** Use `key` from now on, until the tab is closed. */
+export function setApiKey(key) {
+  apiKey = key;
+  try {
+    sessionStorage.setItem(KEY, key);
+  } catch {
+    // then the key lasts as long as the page
+  }
+}
+
+/** What the service said instead of an answer; `code` is the HTTP status, 0 when it said nothing at all. */
+export class ServiceError extends Error {
+  constructor(code, message, retryAfter = null) {
+    super(message);
+    this.code = code;
+    this.retryAfter = retryAfter; // seconds, or null
+  }
+}
+
+/** The models that the service has loaded, a non-empty list. */
+export async function fetchModels(signal) {
+  return (await call("models", { signal }, (answer) => answer?.models?.length > 0)).models;
+}
+
+/**
+ * Have `files` judged by the model called `model`; one result or error for each, in their order. (Where not one of them
+ * can be judged, the answer has an error's status, but it has their errors all the same.)
+ */
+export async function judge(files, model, signal) {
+  const body = new FormData();
+  for (const file of files) body.append("files", file, file.name);
+  const isAnswer = (answer) => answer?.results?.length === files.length;
+  const { results } = await call(`judge?model=${encodeURIComponent(model)}`, { method: "POST", body, signal }, isAnswer);
+  return results;
+}
+
+async function call(address, options, isAnswer) {
+  const headers = apiKey ? { "X-API-Key": apiKey } : {};
+  let response;
+  try {
+    response = await fetch(address, { ...options, headers, cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ServiceError(0, ""); // browsers do not say more
+  }
+  const answer = await response.json().catch(() => null);
+  if (isAnswer(answer)) return answer;
+  const wait = Number.parseFloat(response.headers.get("Retry-After"));
+  const message = answer?.errorMsg ?? response.statusText;
+  throw new ServiceError(response.ok ? 502 : response.status, message, Number.isFinite(wait) ? wait : null);
+}
