@@ -108,15 +108,11 @@ def test_another_models_folder_is_refused(trained: Path, write_yaml) -> None:
 
 
 def test_the_shipped_file_has_every_key_with_its_default() -> None:
-    def leaves(section: dict) -> dict:
-        found = {}
-        for key, value in section.items():
-            found.update(leaves(value) if isinstance(value, dict) else {key: value})
-        return found
-
-    shipped = leaves(yaml.safe_load(SHIPPED["anomaly_detection"].read_text(encoding="utf-8")))
-    assert set(shipped) == {field.name for field in fields(PipelineConfig)}
-    assert PipelineConfig(**shipped) == PipelineConfig() == load_pipeline_config("anomaly_detection")
+    shipped = yaml.safe_load(SHIPPED["anomaly_detection"].read_text(encoding="utf-8"))
+    module = shipped.pop("SubModules")["AnomalyDetection"]
+    shipped.update(shipped.pop("Serving"))
+    assert set(shipped) | set(module) == {field.name for field in fields(PipelineConfig)}
+    assert PipelineConfig(**shipped, **module) == PipelineConfig() == load_pipeline_config("anomaly_detection")
 
 
 def test_a_file_of_paddlex_is_read_as_it_is(tmp_path: Path) -> None:
