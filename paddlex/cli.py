@@ -102,6 +102,7 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     limit.add_argument("--threshold", type=float, metavar="X", help="the raw score above which a part is anomalous")
     limit.add_argument("--target_fpr", type=float, metavar="X", help="or the share of good parts that may be, 0 to 1")
     add("--min_area", type=float, metavar="X", help="share of the image below which a region is left out")
+    add("--tile_size", type=int, metavar="N", help="scan large images in tiles of N pixels; 0 for whole images")
     add("--run_mode", metavar="MODE", help="how the network is run: auto, paddle, mkldnn, ...")
     add("--use_hpip", action="store_true", default=None, help="run the network in the fastest way there is")
     add("--json", action="store_true", help="one JSON object an image, each on a line of standard output")

@@ -26,7 +26,7 @@ from paddlex.utils.progress import progress
 DONE, FAILED, ANOMALY_FOUND, INTERRUPTED = 0, 1, 3, 130
 
 #: Settings of the command that outrank the pipeline's file.
-_SETTINGS = ("use_hpip", "model_dir", "batch_size", "run_mode", "threshold", "target_fpr", "min_area")
+_SETTINGS = ("use_hpip", "model_dir", "batch_size", "run_mode", "threshold", "target_fpr", "min_area", "tile_size")
 
 
 def run_pipeline(arguments: argparse.Namespace) -> int:
@@ -157,10 +157,12 @@ class _Teller:
         self.anomalous += result["is_anomalous"]
         if self._as_json:
             files = {key: str(path) for key, path in (("image", image), ("json", json_file)) if path}
-            self._write(json.dumps({**result_row(result), **files}, ensure_ascii=False, allow_nan=False))
+            place = {key: result[key] for key in ("frame", "time") if key in result}
+            self._write(json.dumps({**result_row(result), **place, **files}, ensure_ascii=False, allow_nan=False))
         else:
             verdict = "ANOMALOUS" if result["is_anomalous"] else "normal"
-            self._write(f"{verdict:9}  {result['score']:.3f}  {result['input_path']}")
+            frame = f"  frame {result['frame']}" if "frame" in result else ""
+            self._write(f"{verdict:9}  {result['score']:.3f}  {result['input_path']}{frame}")
 
     def error(self, source: Source, error: PaddleXError) -> None:
         self.failed += 1

@@ -58,7 +58,8 @@ def predict_to_folder(
         batch_size: images that the network takes at once.
         save_coco: also write all regions as one COCO file.
         video: which frames of a video or camera are judged.
-        on_result: called with each result, its picture and its JSON, when both are written.
+        on_result: called with each result, its picture and its JSON, when both are written; those of a frame are written
+            when its video ends.
         on_error: called with each image that cannot be read, and the error.
 
     Returns:

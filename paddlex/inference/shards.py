@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from paddlex.errors import ImageReadError
 from paddlex.inference.buckets import is_bucket, list_bucket, open_bucket
-from paddlex.inference.inputs import expand
+from paddlex.inference.inputs import Source, expand
+from paddlex.inference.video import VideoFrame
 
 #: A shard is an eighth of a worker's share, so that all end at about the same time, but within these bounds.
 _SHARDS_PER_WORKER = 8
@@ -59,10 +61,18 @@ def list_pending(inputs: Iterable[str], done: set[str]) -> list[Images]:
             paths = [path for path in list_bucket(filesystem, root, source) if f"{prefix}{path}" not in done]
             places.append(Images(source, prefix, paths))
         else:
-            found = (str(path) for path in expand(source))
-            here += [path if "://" in path else os.path.abspath(path) for path in found]
+            for path in map(str, _stills(source)):
+                here.append(path if "://" in path else os.path.abspath(path))
     places.append(Images("", "", [path for path in dict.fromkeys(here) if path not in done]))
     return places
+
+
+def _stills(source: str) -> Iterator[Source]:
+    for found in expand(source):
+        if isinstance(found, VideoFrame):
+            what = "a video cannot be divided between workers"
+            raise ImageReadError(what, where=found.input_path, remedy="Judge it without --engine ray")
+        yield found
 
 
 def cut(places: Sequence[Images], workers: int, size: int | None = None) -> Iterator[Shard]:

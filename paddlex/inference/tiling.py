@@ -16,6 +16,9 @@ from paddlex.inference.postprocess import resize_map
 #: Tiles that the network takes at once, however large the image; the maps do not depend on it.
 TILES_AT_ONCE = 8
 
+LEAST_TILE_SIZE = 16
+LARGEST_OVERLAP = 0.5
+
 
 @dataclass(frozen=True)
 class Tiling:
@@ -34,10 +37,13 @@ class Tiling:
     overlap: float = 0.25
 
     def __post_init__(self) -> None:
-        if isinstance(self.tile_size, bool) or not isinstance(self.tile_size, int) or self.tile_size < 16:
+        if isinstance(self.tile_size, bool) or not isinstance(self.tile_size, int) or self.tile_size < LEAST_TILE_SIZE:
             raise ModelError(f"a tile of {self.tile_size!r} pixels is too small", remedy="Take the model's input size")
-        if isinstance(self.overlap, bool) or not isinstance(self.overlap, (int, float)) or not 0 <= self.overlap <= 0.5:
-            raise ModelError(f"tiles cannot overlap by {self.overlap!r}", remedy="Give a share from 0 to 0.5")
+        is_number = isinstance(self.overlap, (int, float)) and not isinstance(self.overlap, bool)
+        if not is_number or not 0 <= self.overlap <= LARGEST_OVERLAP:
+            raise ModelError(
+                f"tiles cannot overlap by {self.overlap!r}", remedy=f"Give a share from 0 to {LARGEST_OVERLAP}"
+            )
 
     def __str__(self) -> str:
         return f"tiles of {self.tile_size} pixels that overlap by {self.overlap:g}"

@@ -12,6 +12,7 @@ import yaml
 from paddlex import create_model, create_pipeline
 from paddlex.errors import ConfigError, ModelError
 from paddlex.inference.pipelines.pipeline_config import SHIPPED, PipelineConfig, load_pipeline_config
+from paddlex.inference.tiling import Tiling
 
 
 @pytest.fixture
@@ -53,6 +54,15 @@ def test_replacing_the_model_is_one_path_in_the_yaml(trained: Path, write_yaml) 
     module = shipped["SubModules"]["AnomalyDetection"] | {"model_dir": str(trained)}
     pipeline = create_pipeline(str(write_yaml(module)), device="cpu")
     assert pipeline.predictor.folder.path == trained / "best_model" / "inference"
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [({}, None), ({"tile_size": 0}, None), ({"tile_size": 64, "tile_overlap": 0.5}, Tiling(64, 0.5))],
+)
+def test_the_tiling_of_the_yaml_reaches_the_model(trained: Path, write_yaml, module: dict, expected: object) -> None:
+    pipeline = create_pipeline(write_yaml({"model_dir": str(trained), **module}), device="cpu")
+    assert pipeline.predictor.tiling == expected
 
 
 def test_the_settings_of_the_yaml_reach_the_model(trained: Path, write_yaml, images: list[str]) -> None:
@@ -151,6 +161,9 @@ def test_a_key_in_the_wrong_section_is_sent_to_the_right_one(tmp_path: Path) -> 
         ("batch_size: null", "must be a whole number, 1 or more, not None"),
         ("target_fpr: 5", "must be between 0 and 1, not 5"),
         ("min_area: 1", "must be 0 or more, and below 1, not 1"),
+        ("tile_size: 3", "must be 0, or 16 or more, not 3"),
+        ("tile_size: True", "must be a whole number, 1 or more, not True"),
+        ("tile_overlap: 0.6", "must be from 0 to 0.5, not 0.6"),
         ("threshold: high", "must be a number, not 'high'"),
         ("threshold: .nan", "must be a number, not nan"),
         ("threshold: [1]", "must be a number, not a list or section"),

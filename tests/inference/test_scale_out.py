@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -278,3 +280,11 @@ def test_a_part_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(pa.ArrowInvalid):
         write_part(str(tmp_path), "1", [{"input_path": "a", "score": "high"}], {"model_digest": "0"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_is_refused(tmp_path: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 5, (64, 64))
+    writer.write(np.zeros((64, 64, 3), np.uint8))
+    writer.release()
+    with pytest.raises(ImageReadError, match="a video cannot be divided between workers"):
+        list_pending([str(tmp_path / "a.avi")], done=set())

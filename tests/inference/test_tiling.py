@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -127,6 +128,16 @@ def test_only_a_few_tiles_are_held_at_once():
     blended_map(image, Tiling(32), answer)
     assert sum(sizes) == len(TileGrid.over(400, 300, Tiling(32)))
     assert max(sizes) == tiling_module.TILES_AT_ONCE
+
+
+def test_beside_the_map_little_memory_is_needed():
+    """Photo and map of six megapixels: 18 and 24 MB. A batch of tiles and one row of maps are all there is besides."""
+    image = random_image(2000, 3000)
+    tracemalloc.start()
+    blended = blended_map(image, Tiling(256), first_channel)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.4 * blended.nbytes
 
 
 # With a real model

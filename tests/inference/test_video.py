@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -15,8 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from paddlex.errors import ImageReadError
-from paddlex.inference import inputs, video
+from paddlex.errors import ImageReadError, PaddleXError
+from paddlex.inference import inputs, video, video_output
 from paddlex.inference.batch_job import predict_to_folder
 from paddlex.inference.inputs import expand, read_image
 from paddlex.inference.predictor import AnomalyPredictor
@@ -99,6 +100,16 @@ def test_frames_are_decoded_only_as_they_are_asked_for(film, monkeypatch):
     assert not grabbed
     list(islice(frames, 3))
     assert len(grabbed) == 3
+
+
+def test_memory_does_not_grow_with_the_video(pictures, tmp_path):
+    path = write_video(tmp_path / "long.avi", pictures * 10)
+    tracemalloc.start()
+    count = sum(1 for _ in expand(path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 10 * FRAMES
+    assert peak < 5 * pictures[0].nbytes
 
 
 @pytest.mark.parametrize(
@@ -321,6 +332,27 @@ def test_a_signal_ends_the_recording_of_a_camera_and_keeps_what_there_is(
     assert 0 < report["images"] < 20
     assert len((tmp_path / "camera_0_res.jsonl").read_text().splitlines()) == report["images"]
     assert {path.name for path in tmp_path.iterdir()} == {"camera_0_res.webm", "camera_0_res.jsonl", "summary.csv"}
+
+
+def test_an_opencv_that_cannot_write_webm_says_so_and_leaves_no_files(
+    predictor: AnomalyPredictor, film, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(video_output.cv2.VideoWriter, "fourcc", lambda *letters: 0x20202020)
+    with pytest.raises(PaddleXError, match="cannot write WebM videos"):
+        predict_to_folder(predictor, str(film), tmp_path / "output", batch_size=1)
+    assert list((tmp_path / "output").iterdir()) == []
+
+
+def test_the_encoder_s_settings_do_not_stay_in_the_environment(
+    predictor: AnomalyPredictor, film, tmp_path, monkeypatch
+):
+    name = "OPENCV_FFMPEG_WRITER_OPTIONS"
+    monkeypatch.delenv(name, raising=False)
+    predict_to_folder(predictor, str(film), tmp_path, batch_size=1, video=VideoOptions(max_frames=1))
+    assert name not in os.environ
+    monkeypatch.setenv(name, "deadline;best")
+    predict_to_folder(predictor, str(film), tmp_path, batch_size=1, video=VideoOptions(max_frames=1))
+    assert os.environ[name] == "deadline;best"
 
 
 def test_a_video_without_a_frame_leaves_no_files(predictor: AnomalyPredictor, tmp_path):

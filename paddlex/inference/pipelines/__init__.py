@@ -22,6 +22,7 @@ def create_pipeline(
     threshold: float | None = None,
     target_fpr: float | None = None,
     min_area: float | None = None,
+    tile_size: int | None = None,
 ) -> AnomalyDetectionPipeline:
     """Load a pipeline that is ready to judge images.
 
@@ -36,6 +37,7 @@ def create_pipeline(
         threshold: a raw image score.
         target_fpr: instead of it, the share of good parts that may be called anomalous.
         min_area: share of the image below which a region is left out.
+        tile_size: scan large images in tiles of so many pixels; 0 for whole images.
 
     Returns:
         The pipeline; its ``predict(input, batch_size=None)`` yields results as a model's does.
@@ -51,7 +53,7 @@ def create_pipeline(
 
     overrides = {
         "use_hpip": use_hpip, "model_dir": model_dir, "batch_size": batch_size, "run_mode": run_mode,
-        "threshold": threshold, "target_fpr": target_fpr, "min_area": min_area,
+        "threshold": threshold, "target_fpr": target_fpr, "min_area": min_area, "tile_size": tile_size,
     }  # fmt: skip
     settings = load_pipeline_config(pipeline if config is None else config, overrides)
     return AnomalyDetectionPipeline(settings, device)

@@ -44,6 +44,7 @@ class AnomalyDetectionPipeline:
             threshold=config.threshold,
             target_fpr=config.target_fpr,
             min_area=config.min_area,
+            tiling=config.tiling,
             quiet=quiet,
         )
 
@@ -56,7 +57,8 @@ class AnomalyDetectionPipeline:
         """Yield one result an image, in order; see ``AnomalyPredictor.predict``.
 
         Args:
-            input: a file, folder, glob, URL, encoded bytes, array (uint8 [H, W, 3], BGR) or an iterable of these.
+            input: a file, folder, glob, URL, video, camera (0 or ``camera:0``), encoded bytes, array (uint8 [H, W, 3], BGR) or
+                an iterable of these.
             batch_size: images that the network takes at once; None for the config's.
             on_error: called with the source and the error for an image that cannot be read, which is then left out;
                 without it the error is raised.

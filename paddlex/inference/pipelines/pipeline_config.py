@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from paddlex.errors import ConfigError
+from paddlex.inference.tiling import LARGEST_OVERLAP, LEAST_TILE_SIZE
 
 #: The pipelines that are shipped: name -> file.
 SHIPPED = {"anomaly_detection": Path(__file__).parents[2] / "configs" / "pipelines" / "anomaly_detection.yaml"}
@@ -37,7 +38,14 @@ class PipelineConfig:
     threshold: float | None = None
     target_fpr: float | None = None
     min_area: float | None = None
+    tile_size: int | None = None
+    tile_overlap: float = 0.25
     run_mode: str = "auto"
+
+    @property
+    def tiling(self) -> dict[str, Any] | None:
+        """``tile_size`` and ``tile_overlap`` as ``Tiling.of`` takes them; None for what the model was made for."""
+        return None if self.tile_size is None else {"tile_size": self.tile_size, "overlap": self.tile_overlap}
 
 
 def load_pipeline_config(
@@ -199,6 +207,19 @@ def _share(value: Any) -> float:
     return number
 
 
+def _tile_size(value: Any) -> int:
+    if value != 0 and _count(value) < LEAST_TILE_SIZE:
+        raise ValueError(f"must be 0, or {LEAST_TILE_SIZE} or more")
+    return int(value)
+
+
+def _overlap(value: Any) -> float:
+    number = _number(value)
+    if not 0 <= number <= LARGEST_OVERLAP:
+        raise ValueError(f"must be from 0 to {LARGEST_OVERLAP}")
+    return number
+
+
 #: Field -> how its value is checked, and whether null is one.
 _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
     "pipeline_name": (_only("anomaly_detection"), False),
@@ -211,6 +232,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
     "threshold": (_number, True),
     "target_fpr": (_rate, True),
     "min_area": (_share, True),
+    "tile_size": (_tile_size, True),
+    "tile_overlap": (_overlap, False),
     "run_mode": (_text, False),
 }
 

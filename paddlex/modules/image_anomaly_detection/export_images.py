@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from paddlex.errors import ConfigError, DatasetError
-from paddlex.inference.inputs import read_image
+from paddlex.inference.tiling import Tiling
 from paddlex.inference.transforms import Transform
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
+from paddlex.modules.image_anomaly_detection.tiles import draw_tiles
 from paddlex.utils.logging import logger
 
 #: Normal images that the ranges of an INT8 model come from; more change its maps little.
@@ -29,8 +30,8 @@ class ExportImages:
     to_check: list[Sample] = field(default_factory=list)
     has_labels: bool = False
 
-    def batches(self, transform: Transform) -> Iterator[np.ndarray]:
-        """Network inputs of one training image each, float32 [1, 3, H, W].
+    def batches(self, transform: Transform, tiling: Tiling | None) -> Iterator[np.ndarray]:
+        """Network inputs of one training image each, or of one tile, float32 [1, 3, H, W].
 
         Raises:
             ConfigError: there is no data set.
@@ -39,8 +40,10 @@ class ExportImages:
             raise ConfigError(
                 "INT8 needs normal images, and no data set is named", where="Global.dataset_dir", remedy="Set it"
             )
-        for sample in self.train[:: -(-len(self.train) // CALIBRATION_IMAGES)]:
-            yield transform([read_image(sample.image_path)])
+        chosen = self.train[:: -(-len(self.train) // CALIBRATION_IMAGES)]
+        per_image = CALIBRATION_IMAGES // len(chosen)
+        for sample in chosen if tiling is None else draw_tiles(chosen, tiling, per_image, seed=0):
+            yield transform([sample.read()])
 
 
 def export_images(dataset_dir: str | None) -> ExportImages:

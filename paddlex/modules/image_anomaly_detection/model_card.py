@@ -43,6 +43,11 @@ class ModelCard:
     def transform(self) -> Transform:
         return Transform((self.image_size, self.image_size))
 
+    @property
+    def tiles(self) -> Tiling | None:
+        """``tiling`` as ``Tiling``; None for whole photos."""
+        return Tiling.of(self.tiling or None)
+
     def deploy_block(self) -> dict[str, Any]:
         """Our block of inference.yml: everything but the course of the training."""
         values = {key: value for key, value in asdict(self).items() if key not in ("model_name", "training")}

@@ -6,8 +6,12 @@ import pytest
 from scipy import ndimage
 
 from paddlex.config_schema import CalibrationSection
-from paddlex.modules.image_anomaly_detection.calibrator import calibrate
+from paddlex.inference.tiling import Tiling
+from paddlex.inference.transforms import Transform
+from paddlex.modules.image_anomaly_detection.calibrator import calibrate, calibrate_tiles
+from paddlex.modules.image_anomaly_detection.dataset import Sample
 from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
+from paddlex.modules.image_anomaly_detection.tiles import draw_tiles
 
 import paddle  # isort: skip
 
@@ -118,3 +122,72 @@ def test_two_images_are_enough(network, images, count):
     calibration = calibrate(network, [images[:count]], CalibrationSection(), SIZE)
     assert np.isfinite([calibration.image_threshold, calibration.pixel_threshold, *calibration.scores]).all()
     assert calibration.shrinkages == [1.0, 1.0] or count == 4
+
+
+# Tiles
+
+TRANSFORM = Transform((64, 64))
+
+
+@pytest.fixture
+def tiles(tmp_path):
+    """All tiles of eleven photos of 64 x 128: two each, side by side."""
+    random = np.random.default_rng(0)
+    picture = random.integers(60, 200, size=(64, 128, 3))
+    samples = []
+    for number in range(11):
+        noisy = np.clip(picture + 20 * random.normal(size=picture.shape), 0, 255).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), noisy)
+        samples.append(Sample(tmp_path, f"{number}.png", None, "train.txt", number + 1))
+    return sorted(draw_tiles(samples, Tiling(64, 0), None, seed=0), key=lambda tile: (tile.sample.line, tile.number))
+
+
+def run_distances(network: STFPM, batch: np.ndarray) -> list[np.ndarray]:
+    with paddle.no_grad():
+        return [layer.numpy() for layer in network.distances(paddle.to_tensor(batch))]
+
+
+def calibrated_on(network: STFPM, tiles: list, **options: object):
+    batches = [TRANSFORM([tile.read()]) for tile in tiles]
+    section = CalibrationSection(**{**OPTIONS, **options})
+    run = lambda batch: run_distances(network, batch)  # noqa: E731
+    return calibrate_tiles(network, run, batches, tiles, section, Tiling(64, 0), TRANSFORM)
+
+
+@pytest.fixture
+def whole_maps(network, tiles):
+    """Makes the map of each photo, [64, 128], from statistics of the four other fifths of the photos."""
+
+    def make(shrinkages: list[float]) -> list[np.ndarray]:
+        single = [run_distances(network, TRANSFORM([tile.read()])) for tile in tiles]
+        layers = [np.concatenate(layer)[:, 0].astype(np.float64) for layer in zip(*single, strict=True)]
+        maps = []
+        for photo in range(11):
+            rest = [n for n, tile in enumerate(tiles) if (tile.sample.line - 1) % 5 != photo % 5]
+            fitted = [statistics(layer[rest], s) for layer, s in zip(layers, shrinkages, strict=True)]
+            halves = [calibrated_map([layer[2 * photo + half] for layer in layers], fitted) for half in (0, 1)]
+            maps.append(np.hstack(halves))
+        return maps
+
+    return make
+
+
+def test_a_tiled_model_s_thresholds_are_of_whole_photos_that_their_statistics_have_not_seen(network, tiles, whole_maps):
+    calibration = calibrated_on(network, tiles)
+    maps = whole_maps(calibration.shrinkages)
+    np.testing.assert_allclose(calibration.scores, sorted(one.max() for one in maps), rtol=1e-3)
+    pixels = np.sort(np.ravel(maps))
+    assert calibration.pixel_threshold == pytest.approx(pixels[-1 - int(0.01 * pixels.size)], rel=1e-3)
+
+
+def test_a_tiled_model_keeps_the_statistics_of_all_tiles(network, tiles):
+    calibration = calibrated_on(network, tiles)
+    layer = np.concatenate([run_distances(network, TRANSFORM([tile.read()]))[0] for tile in tiles])[:, 0]
+    mean, _ = statistics(layer.astype(np.float64), calibration.shrinkages[0])
+    np.testing.assert_allclose(network.fusion.mean_0.numpy()[0, 0], mean, rtol=1e-4)
+
+
+def test_every_tile_counts_for_the_scores_even_if_few_were_drawn(network, tiles):
+    drawn = [tile for tile in tiles if tile.number == tile.sample.line % 2]
+    calibration = calibrated_on(network, drawn, fusion="product")
+    assert calibration.scores == pytest.approx(calibrated_on(network, tiles, fusion="product").scores)

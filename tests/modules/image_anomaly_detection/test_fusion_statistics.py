@@ -101,3 +101,18 @@ def test_each_layer_has_its_own_shrinkage():
     first, second = fit_statistics([DISTANCES, DISTANCES], [0.0, 1.0])
     np.testing.assert_array_equal(first[0], layer_statistics(DISTANCES, 0.0)[0])
     np.testing.assert_array_equal(second[0], layer_statistics(DISTANCES, 1.0)[0])
+
+
+def test_all_tiles_of_a_photo_are_in_one_fold():
+    photos = np.repeat(np.arange(7), [3, 1, 4, 1, 5, 2, 6])
+    folds = list(folds_of(len(photos), photos=photos))
+    assert sorted(np.concatenate([fold for _, fold in folds])) == list(range(len(photos)))
+    for rest, fold in folds:
+        assert not set(photos[rest]) & set(photos[fold])
+
+
+def test_tiles_of_one_photo_do_not_vouch_for_each_other():
+    """What each photo has at a place, all its tiles have, and no other photo: nothing can be known of a position."""
+    own = np.random.default_rng(0).gamma(2.0, size=(12, 6, 5))
+    tiles, photos = np.repeat(own, 10, axis=0), np.repeat(np.arange(12), 10)
+    assert choose_shrinkage(tiles) < choose_shrinkage(tiles, photos)
