@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -53,7 +54,7 @@ class Upstream:
         self._folder = tempfile.TemporaryDirectory()  # an empty one, so that it does not import this project
         self._process = subprocess.Popen(
             [python, "-c", UPSTREAM, str(Path(model_dir).resolve())],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self._folder.name,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self._folder.name, env=without_this_project(),
         )  # fmt: skip
 
     def seconds(self, path: str) -> float:
@@ -90,12 +91,17 @@ def timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def without_this_project() -> dict[str, str]:
+    """The environment for a process that must not import this project."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 def start_up(python: str, model_dir: str, image: str, options: str, cwd: str | None = None) -> float:
     """Seconds from starting Python to the first result, the median of three."""
     command = [python, "-c", START.format(options=options), str(Path(model_dir).resolve()), str(Path(image).resolve())]
-    return float(
-        np.median([timed(lambda: subprocess.run(command, check=True, capture_output=True, cwd=cwd)) for _ in range(3)])
-    )
+    env = without_this_project() if cwd else None
+    runs = [timed(lambda: subprocess.run(command, check=True, capture_output=True, cwd=cwd, env=env)) for _ in range(3)]
+    return float(np.median(runs))
 
 
 def percentiles(seconds: list[float]) -> str:

@@ -69,6 +69,13 @@ class CalibrationSection(Section):
     min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0001
 
 
+class EarlyStoppingSection(Section):
+    """Stopping when the best model has not got better for a while."""
+
+    patience: PositiveInt | None = None
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+
+
 class TilingSection(Section):
     """Scanning photos in tiles at full resolution, see ``inference.tiling.Tiling``."""
 
@@ -99,6 +106,7 @@ class TrainSection(Section):
     image_size: Annotated[int, Field(ge=32, le=4096, strict=True)] = 256
     epochs_iters: PositiveInt = 8
     batch_size: PositiveInt = 8
+    processes: PositiveInt | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 0.4
     lr_schedule: Literal["one_cycle", "constant"] = "one_cycle"
     warmup_steps: Annotated[int, Field(ge=0, strict=True)] | None = None
@@ -106,13 +114,18 @@ class TrainSection(Section):
     nesterov: bool = True
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    amp: Literal["bfloat16", "float16"] | None = None
     pretrain_weight_path: str | None = None
     resume_path: str | None = None
     seed: Seed = 0
     log_interval: PositiveInt = 10
     eval_interval: PositiveInt = 1
     best_by: Literal["loss", "auroc"] = "loss"
-    keep_checkpoints: PositiveInt = 1
+    keep_checkpoints: PositiveInt = 2
+    save_interval: Annotated[float, Field(gt=0)] | None = 10
+    early_stopping: EarlyStoppingSection = EarlyStoppingSection()
+    augment: list[str] = []
+    visualdl: bool = False
     tiling: TrainTilingSection = TrainTilingSection()
     calibration: CalibrationSection = CalibrationSection()
 

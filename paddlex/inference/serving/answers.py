@@ -24,13 +24,20 @@ _JPEG_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]
 _EIGHT = [b"".join(b"255," if byte & (128 >> bit) else b"0," for bit in range(8)) for byte in range(256)]
 
 
+#: Bytes of a packed mask at a time: in between, other threads get their turn, the event loop's above all.
+_PIECE = 2**13
+
+
 def label_map_json(mask: np.ndarray) -> bytes:
     """A mask, uint8 [H, W] of 0 and 255, as a flat JSON array, row by row."""
     flat = mask.ravel() > 0
     whole = flat.size - flat.size % 8
-    text = b"".join(map(_EIGHT.__getitem__, np.packbits(flat[:whole]).tobytes()))
-    text += b"".join(b"255," if pixel else b"0," for pixel in flat[whole:].tolist())
-    return b"[%b]" % text[:-1]
+    packed = np.packbits(flat[:whole]).tobytes()
+    pieces = [
+        b"".join(map(_EIGHT.__getitem__, packed[start : start + _PIECE])) for start in range(0, len(packed), _PIECE)
+    ]
+    pieces += [b"255," if pixel else b"0," for pixel in flat[whole:].tolist()]
+    return b"[%b]" % b"".join(pieces)[:-1]
 
 
 def decision(judgement: Judgement, threshold: float | None = None) -> dict[str, Any]:

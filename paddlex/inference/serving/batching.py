@@ -1,4 +1,4 @@
-"""Dynamic batching: images of many requests go through the network together, on one thread for each model."""
+"""Dynamic batching: images of many requests go through the network together, on threads of the model's own."""
 
 from __future__ import annotations
 
@@ -40,13 +40,15 @@ class _Job:
 
 
 class Batcher:
-    """Collects images and judges them in batches on a thread of its own, for a native predictor is no more than that.
+    """Collects images and judges them in batches on threads of its own.
 
     Args:
         predictor: judges a batch; may be replaced between two batches.
         max_batch: images in a batch.
         max_wait: seconds that the first image of a batch waits for others; none while enough are queued.
-        queue_size: images that wait, beside the batch at work.
+        queue_size: images that wait, beside the batches at work.
+        workers: batches at work at once: while one runs the network, another finds its regions. More than one only for a
+            predictor that can serve several threads.
         observe: called after each batch with its number of images and the seconds it took.
     """
 
@@ -58,6 +60,7 @@ class Batcher:
         max_batch: int,
         max_wait: float,
         queue_size: int,
+        workers: int = 1,
         observe: Callable[[int, float], None] = lambda images, seconds: None,
     ) -> None:
         self._predictor = predictor
@@ -69,8 +72,12 @@ class Batcher:
         self._queue_size = queue_size
         self._is_closed = False
         self._lock = threading.Lock()  # nothing may be queued behind the end mark
-        self._thread = threading.Thread(target=self._work, name=f"model-{name}", daemon=True)
-        self._thread.start()
+        self._collecting = threading.Lock()  # one batch is put together at a time, or each would get half of it
+        self._threads = [
+            threading.Thread(target=self._work, name=f"model-{name}-{number}", daemon=True) for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def depth(self) -> int:
@@ -105,13 +112,16 @@ class Batcher:
         """Finish what is queued and stop."""
         with self._lock:
             self._is_closed = True
-            self._queue.put(None)
-        self._thread.join(timeout)
+            for _ in self._threads:
+                self._queue.put(None)
+        for thread in self._threads:
+            thread.join(timeout)
 
     def _work(self) -> None:
         is_open = True
         while is_open:
-            jobs, is_open = self._collect()
+            with self._collecting:
+                jobs, is_open = self._collect()
             jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
             if jobs:
                 self._judge(jobs, self._predictor)

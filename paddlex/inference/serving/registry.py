@@ -17,6 +17,7 @@ from paddlex.inference.serving.batching import Batcher, Judge
 from paddlex.inference.serving.errors import Busy, RequestError
 from paddlex.inference.serving.metrics import Metrics
 from paddlex.inference.serving.settings import ServerSettings
+from paddlex.inference.tiling import Tiling
 from paddlex.utils.devices import Device
 from paddlex.utils.logging import logger
 
@@ -27,6 +28,11 @@ class Predictor(Judge, Protocol):
     folder: ModelFolder
     device: Device
     backend: Backend
+    tiling: Tiling | None
+
+
+#: Batches at work at once, where the backend serves several threads.
+_WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -73,12 +79,15 @@ class ServedModel:
     def __init__(self, name: str, pipeline: str, loaded: Loaded, settings: ServerSettings, metrics: Metrics):
         self.name = name
         self.pipeline = pipeline
+        is_tiled = loaded.predictor.tiling is not None  # then the tiles of one image are batch enough
+        is_concurrent = loaded.predictor.backend.is_concurrent and not is_tiled
         self.batcher = Batcher(
             loaded.predictor,
             name=name,
-            max_batch=settings.max_batch,
+            max_batch=1 if is_tiled else settings.max_batch,
             max_wait=settings.batch_wait,
             queue_size=settings.queue_size,
+            workers=_WORKERS if is_concurrent else 1,
             observe=metrics.watch_model(name, lambda: self.batcher.depth),
         )
         self._loaded = loaded

@@ -69,6 +69,17 @@ def test_images_that_wait_are_judged_together_and_each_gets_its_own_answer(make_
     assert scores == pytest.approx(alone, rel=1e-3)
 
 
+def test_two_workers_share_the_images_between_them_and_stop_both(make_batcher, predictor) -> None:
+    judge = Gated(predictor)
+    batcher = make_batcher(judge, workers=2, max_batch=2)
+    futures = [batcher.submit(grey(value)) for value in range(8)]
+    judge.go.set()
+    alone = [predictor.judge([grey(value)])[0]["raw_score"] for value in range(8)]
+    assert [future.result(30).result["raw_score"] for future in futures] == pytest.approx(alone, rel=1e-3)
+    batcher.close(30)
+    assert not any(thread.is_alive() for thread in batcher._threads)
+
+
 def test_an_image_alone_does_not_wait_for_a_full_batch(make_batcher, predictor) -> None:
     judge = Gated(predictor)
     judge.go.set()

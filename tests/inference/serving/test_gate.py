@@ -209,9 +209,8 @@ class Slow:
 
     def __init__(self, predictor: AnomalyPredictor) -> None:
         self._predictor = predictor
-        self.limits, self.folder, self.device, self.backend = (
-            predictor.limits, predictor.folder, predictor.device, predictor.backend,
-        )  # fmt: skip
+        for name in ("limits", "folder", "device", "backend", "tiling"):
+            setattr(self, name, getattr(predictor, name))
         self.go = threading.Event()
         self.go.set()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import struct
 import zlib
 
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from paddlex.errors import ImageReadError
+from paddlex.inference.serving.answers import label_map_json
 from paddlex.inference.serving.errors import RequestError
 from paddlex.inference.serving.image_guard import ImageSize, decode, decode_base64, read_size
 
@@ -131,9 +134,21 @@ def test_flipped_bytes_never_surprise() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["/etc/passwd", "file:///etc/passwd", "QUJ", "QU JD=x", "é", "QUJD\x00", "data:text/html,x"]
+    "text", ["/etc/passwd", "file:///etc/passwd", "QUJ", "QU JD=x", "é", "QUJD\x00", "QQ==QUJD", "data:text/html,x"]
 )
 def test_text_that_is_no_base64_is_refused(text: str) -> None:
     with pytest.raises(RequestError) as caught:
         decode_base64(text)
     assert caught.value.status == 400
+
+
+def test_base64_of_any_length_is_decoded_whole() -> None:
+    for length in (0, 1, 2, 3, 2**18, 3 * 2**17 + 1):
+        data = np.random.default_rng(length).bytes(length)
+        assert decode_base64(base64.b64encode(data).decode()) == data
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 8), (301, 433)])
+def test_a_label_map_is_the_mask_row_by_row(shape: tuple[int, int]) -> None:
+    mask = np.where(np.random.default_rng(0).random(shape) < 0.3, 255, 0).astype(np.uint8)
+    assert json.loads(label_map_json(mask)) == mask.ravel().tolist()

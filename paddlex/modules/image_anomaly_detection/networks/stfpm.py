@@ -28,8 +28,24 @@ def feature_matching_loss(teacher: Sequence[paddle.Tensor], student: Sequence[pa
         teacher: normalised features of the teacher, one [N, C, h, w] a layer.
         student: raw features of the student, of the same shapes.
     """
-    losses = [0.5 * squared_distance(t, normalise(s)).mean() for t, s in zip(teacher, student, strict=True)]
-    return paddle.add_n(losses)
+    return paddle.add_n([_half_distance(t, s).mean() for t, s in zip(teacher, student, strict=True)])
+
+
+def _half_distance(teacher: paddle.Tensor, student: paddle.Tensor) -> paddle.Tensor:
+    """``0.5 * squared_distance(teacher, normalise(student))`` for training: [N, C, h, w] twice -> [N, 1, h * w].
+
+    Multiplied out, |t - s/|s||^2 = |t|^2 - 2 t.s/|s| + |s|^2/|s|^2: only three sums over channels read the features, here and
+    in the backward pass. The sums are products with a row of ones, because on a CPU Paddle's matrix product is several times
+    as fast as its sums and broadcasts along an inner axis. An error of about 1e-7 at each position does not matter to a mean of
+    thousands, but would to the map, where good positions are near zero.
+    """
+    batch, channels = student.shape[:2]
+    teacher, student = teacher.reshape([batch, channels, -1]), student.reshape([batch, channels, -1])
+    ones = paddle.ones([batch, 1, channels], dtype=student.dtype)
+    teacher_square, product = paddle.bmm(ones, teacher * teacher), paddle.bmm(ones, teacher * student)
+    student_square = paddle.bmm(ones, student * student)
+    scale = 1 / paddle.sqrt(paddle.clip(student_square, min=1e-24))  # clipped first: a root has no gradient at 0
+    return 0.5 * (teacher_square + student_square * scale * scale) - product * scale
 
 
 class STFPM(nn.Layer):

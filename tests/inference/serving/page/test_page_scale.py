@@ -119,3 +119,39 @@ def test_scripts_are_well_formed(script: str) -> None:
         capture_output=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_kept_in_memory_is_bounded(page: Any) -> None:
+    script = """async () => {
+        const {State, Item, KEPT_FRAMES} = await import("/page/state.js");
+        const {details, thumbnails} = await import("/page/details.js");
+        const state = new State();
+        state.add(Array.from({length: 300}, (_, i) => new Item(null, `file ${i}`)));
+        for (let i = 0; i < 250; i++) state.add([new Item(null, `frame ${i}`, "camera")]);
+        const frames = state.items.filter(item => item.source === "camera").map(item => item.name);
+        for (let i = 0; i < 2000; i++) {
+            details.set(`d${i}`, i, 100_000);
+            thumbnails.set(`t${i}`, "", 1);
+        }
+        const count = (kept, letter) => Array.from({length: 2000}, (_, i) => kept.get(letter + i)).filter(v => v !== undefined).length;
+        return [state.items.length, KEPT_FRAMES, frames[0], frames.at(-1), count(details, "d"), count(thumbnails, "t"),
+                details.get("d1999")];
+    }"""
+    kept = 64 * 2**20 // 100_000
+    assert page.browser.evaluate(script) == [500, 200, "frame 50", "frame 249", kept, 600, 1999]
+
+
+def test_a_heat_map_that_was_dropped_is_asked_for_again(page: Any, parts: list[Path], expected: dict[str, Any]) -> None:
+    part = next(path for path in parts if expected[path.name]["is_anomalous"])
+    page.choose([part, *[path for path in parts if path != part][:1]])
+    page.browser.click("#rows tr[role=row] >> nth=1")
+    page.frame()
+    page.browser.evaluate("""async () => {
+        const {details} = await import("/page/details.js");
+        details.delete(1);
+    }""")
+    with page.browser.expect_request(lambda request: "judge" in request.url):
+        page.browser.click("#rows tr[role=row] >> nth=0")
+    page.browser.wait_for_selector("#outlines polygon.line", state="attached")
+    polygons = page.browser.locator("#outlines polygon.line").count()
+    assert polygons == len(expected[part.name]["regions"])

@@ -1,0 +1,313 @@
+"""How long until the student is as good as 100 epochs of the paper's recipe make it: ours, plain Paddle, PyTorch.
+
+    python benchmarks/time_to_quality.py quality dataset/magnetic_tile out --torch_python torch_venv/bin/python
+    python benchmarks/time_to_quality.py speed   dataset/magnetic_tile out --torch_python torch_venv/bin/python
+    python benchmarks/time_to_quality.py table   dataset/magnetic_tile out
+
+``quality`` trains twice from the same first weights, on all images of train.txt, and writes the image scores on val.txt by
+epoch: the paper's recipe (SGD 0.4, momentum 0.9, weight decay 1e-4, batch 32, constant rate) in PyTorch with the teacher's
+features kept, and our defaults. The image score is the paper's in both: the maximum of the product of the layers' maps.
+``speed`` times single training steps of the contestants in turn, each in a process of its own, so that a change in the
+machine's speed touches all alike. ``table`` multiplies: a run of hours in plain Paddle is not carried out. It prints Markdown
+and writes time_to_quality.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+TOLERANCE = 0.005
+BATCH, ROUNDS = 8, 5
+TORCH_SCRIPT = Path(__file__).with_name("stfpm_in_torch.py")
+#: What makes Paddle fast on a CPU and is not set where it is used as it comes.
+OUR_VARIABLES = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE")
+
+
+def prepare(dataset: str, path: Path) -> None:
+    """Write the images as the networks see them, the teacher and the student's first weights, for all contestants."""
+    import paddlex.modules  # noqa: F401  (prepares Paddle's environment before its import)
+    from paddlex.config_schema import TrainSection
+    from paddlex.inference.inputs import read_image
+    from paddlex.modules.image_anomaly_detection.dataset import read_samples
+    from paddlex.modules.image_anomaly_detection.model import new_network
+    from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+
+    import paddle  # isort: skip
+
+    paddle.seed(0)
+    network, card = new_network(ModelCard.from_config("STFPM", TrainSection()), None)
+    arrays = {f"{part}.{name}": tensor.numpy() for part in ("teacher", "student")
+              for name, tensor in getattr(network, part).state_dict().items()}  # fmt: skip
+    for key, name in (("train", "train.txt"), ("test", "val.txt")):
+        samples = read_samples(dataset, name)
+        arrays[key] = np.stack([card.transform.resize(read_image(sample.image_path)) for sample in samples])
+    arrays["anomalous"] = np.array([sample.is_defective_by_name for sample in samples])
+    np.savez(path, **arrays)
+
+
+class Contestant:
+    """Teacher, student and optimiser in Paddle, from the prepared file.
+
+    Args:
+        data: the file's arrays.
+        as_it_comes: the paper's formulas and recipe, teacher in every step; else the step that this project trains with.
+    """
+
+    def __init__(self, data: dict[str, np.ndarray], as_it_comes: bool) -> None:
+        import paddle
+
+        from paddlex.config_schema import TrainSection
+        from paddlex.inference.transforms import Transform
+        from paddlex.modules.image_anomaly_detection.checkpoint import Run
+        from paddlex.modules.image_anomaly_detection.distributed import World
+        from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+        from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
+        from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
+        from paddlex.modules.image_anomaly_detection.training_step import TrainingStep
+
+        self.data, self.as_it_comes, self.options = data, as_it_comes, TrainSection()
+        self.transform = Transform((256, 256))
+        self.network = STFPM()
+        for part in ("teacher", "student"):
+            state = {name.removeprefix(f"{part}."): data[name] for name in data if name.startswith(f"{part}.")}
+            getattr(self.network, part).set_state_dict(state)
+        self.network.train()
+        student = self.network.student
+        self.optimiser = paddle.optimizer.Momentum(
+            0.4, 0.9, student.parameters(), use_nesterov=not as_it_comes, weight_decay=1e-4
+        )
+        self.features = TeacherFeatures(self.network)
+        ema = {f"student.{name}": parameter.clone().detach() for name, parameter in student.named_parameters()}
+        run = Run(self.network, self.optimiser, ema, ModelCard.from_config("STFPM", self.options), {})
+        self.our_step = TrainingStep(run, World(), self.options.ema_decay)
+
+    def step(self, numbers: list[int], rate: float = 0.4) -> None:
+        """Train on these images of train.txt; returns when it is done."""
+        import paddle
+
+        from paddlex.modules.image_anomaly_detection.distributed import World
+        from paddlex.modules.image_anomaly_detection.networks.stfpm import normalise, squared_distance
+
+        x = paddle.to_tensor(self.transform.normalise(self.data["train"][numbers]))
+        if not self.as_it_comes:
+            self.our_step(x, self.features([("train", number) for number in numbers], x), rate, World().shard(numbers))
+            self.our_step.settle()
+            return
+        pairs = zip(self.network.teacher_features(x), self.network.student(x), strict=True)
+        loss = paddle.add_n([0.5 * squared_distance(teacher, normalise(student)).mean() for teacher, student in pairs])
+        loss.backward()
+        self.optimiser.step()
+        self.optimiser.clear_grad()
+        float(loss)
+
+    def scores(self) -> list[float]:
+        """The maximum of the product of the layers' maps, for each image of val.txt."""
+        import paddle
+
+        from paddlex.modules.image_anomaly_detection.batches import consecutive
+        from paddlex.modules.image_anomaly_detection.networks.fusion import product
+        from paddlex.modules.image_anomaly_detection.networks.stfpm import normalise, squared_distance
+
+        self.network.eval()
+        scores: list[float] = []
+        with paddle.no_grad():
+            for numbers in consecutive(len(self.data["test"]), BATCH):
+                x = paddle.to_tensor(self.transform.normalise(self.data["test"][numbers]))
+                teacher = self.features([("test", number) for number in numbers], x)
+                pairs = zip(teacher, self.network.student(x), strict=True)
+                maps = product([squared_distance(t, normalise(s)) for t, s in pairs], x.shape[2:])
+                scores += maps.amax(axis=[1, 2, 3]).tolist()
+        self.network.train()
+        return scores
+
+    def train(self, report: Callable[[dict[str, object]], None], every: int) -> None:
+        """Our schedule on all training images."""
+        from paddlex.modules.image_anomaly_detection.batches import shuffled
+        from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
+
+        options, step = self.options, 0
+        epochs = [shuffled(len(self.data["train"]), options.batch_size, 0, e) for e in range(options.epochs_iters)]
+        total = sum(map(len, epochs))
+        for epoch, batches in enumerate(epochs, 1):
+            for numbers in batches:
+                self.step(numbers, learning_rate_at(step, total, options.learning_rate, options.lr_schedule, None))
+                step += 1
+            if epoch % every == 0 or epoch == len(epochs):
+                report({"epoch": epoch, "scores": self.scores()})
+
+
+def work(name: str, path: Path, every: int) -> None:
+    """The body of a Paddle contestant's process: train, or take one step for each line of standard input."""
+    if name == "plain":
+        import paddle
+
+        paddle.ones([2, 2]) @ paddle.ones(
+            [2, 2]
+        )  # its libraries have read the environment, before our settings get there
+    else:
+        import paddlex.modules  # noqa: F401  (first: with our settings)
+    with np.load(path) as file:
+        contestant = Contestant(dict(file), as_it_comes=name == "plain")
+    if every:
+        contestant.train(lambda entry: print(json.dumps(entry), flush=True), every)
+        return
+    for number, line in enumerate(sys.stdin):
+        numbers = list(range(int(line)))
+        if number == 0 and name == "ours":
+            contestant.step(numbers)  # now the teacher's features are kept; computing them once is counted by itself
+        start, processor_start = time.perf_counter(), time.process_time()
+        contestant.step(numbers)
+        print(json.dumps([time.perf_counter() - start, time.process_time() - processor_start]), flush=True)
+
+
+def command(name: str, path: Path, torch_python: str, every: int = 0) -> list[str]:
+    if name.startswith("torch"):
+        options = ["--bfloat16"] if "bfloat16" in name else []
+        return [torch_python, str(TORCH_SCRIPT), str(path), *options]
+    return [sys.executable, __file__, "worker", "-", str(path), "--name", name, "--every", str(every)]
+
+
+def measure_quality(path: Path, folder: Path, arguments: argparse.Namespace) -> None:
+    recipe = command("torch bfloat16" if arguments.bfloat16 else "torch", path, arguments.torch_python)
+    recipe += ["--epochs", str(arguments.epochs), "--every", str(arguments.every or 5)]
+    for name, line in (("ours", command("ours", path, "", arguments.every or 1)), ("recipe", recipe)):
+        if name in arguments.only:
+            with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+                subprocess.run(line, check=True, stdout=file)
+
+
+def measure_speed(path: Path, folder: Path, arguments: argparse.Namespace) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in OUR_VARIABLES}
+    if arguments.processor_time:
+        environment["OMP_NUM_THREADS"] = "1"
+    names = ("plain", "torch", "torch bfloat16", "ours")
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    processes = {
+        name: subprocess.Popen(
+            command(name, path, arguments.torch_python),
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in names
+    }
+    for turn in range(ROUNDS + 1):
+        for name, process in processes.items():
+            assert process.stdin and process.stdout
+            process.stdin.write(f"{BATCH}\n")
+            process.stdin.flush()
+            wall, processor = json.loads(process.stdout.readline())
+            if turn:  # the first one warms up
+                seconds[name].append((processor if arguments.processor_time else wall) / BATCH)
+    for process in processes.values():
+        process.communicate()
+    (folder / "speed.json").write_text(json.dumps(seconds), encoding="utf-8")
+
+
+def curve(path: Path, anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs and image AUROC."""
+    from paddlex.modules.image_anomaly_detection.metrics import image_metrics
+
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    scores = [np.array(entry["scores"]) for entry in entries]
+    auroc = [image_metrics(s[~anomalous], s[anomalous], 0.0, resamples=1).auroc for s in scores]
+    return np.array([entry["epoch"] for entry in entries]), np.array(auroc, dtype=float)
+
+
+def print_table(path: Path, folder: Path) -> None:
+    with np.load(path) as file:
+        anomalous, images = file["anomalous"], len(file["train"])
+    curves = {name: curve(folder / f"{name}.jsonl", anomalous) for name in ("recipe", "ours")}
+    target = curves["recipe"][1][-1] - TOLERANCE
+    for name, (epochs, auroc) in curves.items():
+        print(f"{name}: " + ", ".join(f"{epoch}: {value:.3f}" for epoch, value in zip(epochs, auroc, strict=True)))
+    reached = {name: int(epochs[np.argmax(auroc >= target)]) if (auroc >= target).any() else None
+               for name, (epochs, auroc) in curves.items()}  # fmt: skip
+    seconds = json.loads((folder / "speed.json").read_text(encoding="utf-8"))
+    print(
+        f"\nTarget: image AUROC {target:.3f}, after {curves['recipe'][0][-1]} epochs of the paper's recipe less {TOLERANCE}.\n"
+    )
+    print(
+        "| way | ms an image, median (fastest) | epochs to the target | minutes | ratio to ours |\n|---|---|---|---|---|"
+    )
+    minutes = {}
+    for name, values in reversed(seconds.items()):
+        epochs = reached["ours" if name == "ours" else "recipe"]
+        figures = f"| {name} | {1e3 * np.median(values):.0f} ({1e3 * min(values):.0f}) |"
+        if epochs is None:
+            print(f"{figures} not reached | | |")
+            continue
+        minutes[name] = epochs * images * float(np.median(values)) / 60
+        ratio = f"{minutes[name] / minutes['ours']:.1f}" if "ours" in minutes else ""
+        print(f"{figures} {epochs} | {minutes[name]:.1f} | {ratio} |")
+    draw(curves, seconds, images, target, folder / "time_to_quality.png")
+
+
+def draw(curves: dict[str, tuple[np.ndarray, np.ndarray]], seconds: dict[str, list[float]], images: int, target: float,
+         path: Path) -> None:  # fmt: skip
+    """Image AUROC over minutes of training, one line a contestant."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    labels = {
+        "plain": "plain Paddle",
+        "torch": "PyTorch",
+        "torch bfloat16": "PyTorch, bfloat16",
+        "ours": "this project",
+    }
+    for name, label in labels.items():
+        epochs, auroc = curves["ours" if name == "ours" else "recipe"]
+        axes.plot(epochs * images * np.median(seconds[name]) / 60, auroc, "o-", markersize=3, label=label)
+    axes.axhline(target, color="grey", linestyle="--", linewidth=1, label="target")
+    axes.set(xscale="log", xlabel="minutes of training (logarithmic)", ylabel="image AUROC", title="Time to quality")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=("quality", "speed", "table", "worker"))
+    parser.add_argument("dataset", help="a SegDataset")
+    parser.add_argument("output", type=Path, help="a folder; a worker takes the prepared file")
+    parser.add_argument("--torch_python", default=sys.executable, help="of an environment with PyTorch")
+    parser.add_argument("--epochs", type=int, default=100, help="of the paper's recipe")
+    parser.add_argument("--every", type=int, default=0, help="epochs between two looks at val.txt")
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="search the recipe's epochs to quality in bfloat16, which is faster"
+    )
+    parser.add_argument(
+        "--processor_time", action="store_true",
+        help="speed in processor time with one thread each: for a machine that does other things too",
+    )  # fmt: skip
+    parser.add_argument("--only", nargs="+", choices=("ours", "recipe"), default=("ours", "recipe"))
+    parser.add_argument("--name", choices=("plain", "ours"), default="ours", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.stage == "worker":
+        work(arguments.name, arguments.output, arguments.every)
+        return
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    data = arguments.output / "data.npz"
+    if not data.exists():
+        prepare(arguments.dataset, data)
+    if arguments.stage == "quality":
+        measure_quality(data, arguments.output, arguments)
+    elif arguments.stage == "speed":
+        measure_speed(data, arguments.output, arguments)
+    else:
+        print_table(data, arguments.output)
+
+
+if __name__ == "__main__":
+    main()
