@@ -276,7 +276,7 @@ def draw(curves: dict[str, tuple[np.ndarray, np.ndarray]], seconds: dict[str, li
     axes.axhline(target, color="grey", linestyle="--", linewidth=1, label="target")
     axes.set(xscale="log", xlabel="minutes of training (logarithmic)", ylabel="image AUROC", title="Time to quality")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")
     figure.savefig(path, dpi=110)
 
 
