@@ -94,7 +94,10 @@ class TrainTilingSection(TilingSection):
 
 
 class TrainSection(Section):
-    """Mode train. ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps."""
+    """Mode train. ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps.
+
+    ``save_interval`` is in minutes.
+    """
 
     num_classes: Literal[1] = 1
     backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"

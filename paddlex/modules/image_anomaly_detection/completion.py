@@ -139,6 +139,8 @@ class Completion:
     def _consider_best_f1(self, calibration: Calibration, inference: Path) -> Calibration:
         """Add the image threshold with the highest F1 on val.txt, if that has anomalous images; let it rule if it is to."""
         rules = self._options.calibration.rule == "best_f1"
+        if self._options.tiling.tile_size and not rules:
+            return calibration  # hundreds of tiles a photo, for a figure that evaluate tells as well
         try:
             predictor = AnomalyPredictor(inference, device=self._device, quiet=True)
             ranking = self._validation_ranking(predictor)

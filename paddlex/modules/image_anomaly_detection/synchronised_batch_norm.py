@@ -5,6 +5,7 @@ Paddle's own SyncBatchNorm runs on GPUs only and takes parts of equal size; this
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,10 @@ class SynchronisedBatchNorm(nn.BatchNorm2D):
         """float32 [n, C, h, w] of this process's images -> the same."""
         if not self.training:
             return super().forward(x)
-        y, mean, variance = _BatchNorm.apply(x, self.weight, self.bias, self._epsilon, self.shard, self._world)
+        is_half = x.dtype in (paddle.float16, paddle.bfloat16)  # which would lose the digits of the sums
+        with paddle.amp.auto_cast(enable=False) if is_half else nullcontext():
+            x = x.astype("float32") if is_half else x
+            y, mean, variance = _BatchNorm.apply(x, self.weight, self.bias, self._epsilon, self.shard, self._world)
         momentum = float(np.float32(self._momentum))  # as Paddle's kernel has it
         with paddle.no_grad():  # and of the variance, as there, the biased one
             for running, batch in ((self._mean, mean), (self._variance, variance)):

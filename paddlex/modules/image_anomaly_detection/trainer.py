@@ -95,11 +95,11 @@ class Trainer:
         self.fit = ImageBatches(self.fit_samples, self.run.card.transform, augmentation=augmentation)
         self.held_out = ImageBatches(self.held_out_samples, self.run.card.transform)
         files = FeatureFiles(cache_folder() / "teacher_features")
-        kept_features = TeacherFeatures(self.run.network, files=files)
+        self.kept_features = TeacherFeatures(self.run.network, files=files)
         # an augmented image is another one in every epoch: nothing may be kept
-        self.teacher_features = TeacherFeatures(self.run.network, 0) if augmentation else kept_features
+        self.teacher_features = TeacherFeatures(self.run.network, 0) if augmentation else self.kept_features
         self.held_out_loss = HeldOutLoss(
-            self.run.network, self.held_out, kept_features, self.options.batch_size, self.world
+            self.run.network, self.held_out, self.kept_features, self.options.batch_size, self.world
         )
         self.completion = Completion(config, device, self.held_out)
         self.checkpoints = CheckpointStore(self.output / CHECKPOINTS, self.options.keep_checkpoints)
@@ -174,12 +174,12 @@ class Trainer:
             constant = [*self.fit.constant(), *self.held_out.constant()]
             for warning in warn_of_images(len(self.photos), constant):
                 self._warn(warning)
-        if not self.options.augment:
-            # not as the steps come by: how the last bits are rounded may depend on the batch, and with it on where a run
-            # was interrupted
-            batches = self.world.own_batches(len(self.fit_samples), self.options.batch_size)
-            for numbers, images in zip(batches, self.fit(batches), strict=True):
-                self.teacher_features([("fit", n) for n in numbers], paddle.to_tensor(images))
+        # one by one, and not as the steps come by: in which batch an image is may decide how the last bits of its features
+        # are rounded, and the batches of a resumed run, or of another one that has left them in files, are others
+        for name, images in (("held out", self.held_out), *(() if self.options.augment else (("fit", self.fit),))):
+            batches = self.world.own_batches(len(images), 1)
+            for (number,), image in zip(batches, images(batches), strict=True):
+                self.kept_features([(name, number)], paddle.to_tensor(image))
         self.world.meet()
 
     def _begin(self) -> None:

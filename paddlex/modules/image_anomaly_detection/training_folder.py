@@ -11,6 +11,7 @@ from pathlib import Path
 
 from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.checkpoint_store import CHECKPOINTS
+from paddlex.modules.image_anomaly_detection.visual_log import FOLDER as VISUAL_LOG
 from paddlex.utils.files import remove_leftovers
 from paddlex.utils.logging import logger
 
@@ -19,9 +20,12 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-#: What a training alone writes at the top of its output folder, through temporary names.
-_OWN_NAMES = re.compile(r"best_model|config\.yaml|label_dict\.txt|train_curve\.png|train_result\.json")
-_CHECKPOINT_NAMES = re.compile(r"step_\d+")
+#: What a training alone writes through temporary names, by the folder below its output.
+_OWN_NAMES = {
+    ".": re.compile(r"best_model|config\.yaml|label_dict\.txt|train_curve\.png|train_result\.json"),
+    CHECKPOINTS: re.compile(r"step_\d+"),
+    VISUAL_LOG: re.compile(r"vdlrecords\.train\.log"),
+}
 
 
 @contextmanager
@@ -77,8 +81,9 @@ def _lock(output: Path) -> int | None:
 
 def _tidy_up(output: Path) -> None:
     left = [
-        *remove_leftovers(output, _OWN_NAMES),
-        *(f"{CHECKPOINTS}/{name}" for name in remove_leftovers(output / CHECKPOINTS, _CHECKPOINT_NAMES)),
+        (output / folder / name).relative_to(output).as_posix()
+        for folder, names in _OWN_NAMES.items()
+        for name in remove_leftovers(output / folder, names)
     ]
     if left:
         logger.info("Tidied up what a killed training left half done: %s.", ", ".join(left))

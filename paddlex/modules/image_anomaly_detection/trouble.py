@@ -80,9 +80,12 @@ def warn_of_images(count: int, constant: Sequence[Sample]) -> list[str]:
     if constant:
         names = ", ".join(f"{sample.image} (line {sample.line})" for sample in constant[:_NAMED])
         more = f" and {len(constant) - _NAMED} more" if len(constant) > _NAMED else ""
+        subject, them = (
+            ("1 training image is", "it") if len(constant) == 1 else (f"{len(constant)} training images are", "them")
+        )
         warnings.append(
-            f"{len(constant)} training images are a single colour: {names}{more}. A camera that was covered or dark? "
-            f"Take them out of {constant[0].list_name}."
+            f"{subject} a single colour: {names}{more}. A camera that was covered or dark? "
+            f"Take {them} out of {constant[0].list_name}."
         )
     return warnings
 

@@ -268,8 +268,8 @@ def test_metrics_count_what_was_judged(client: httpx.Client, photo: bytes) -> No
     client.post("/judge?model=strict", files=[("files", ("a", photo)), ("files", ("b", photo)), ("files", ("c", b"x"))])
     assert (read(judged), read(answered), read(rejected)) == (before[0] + 2, before[1] + 1, before[2] + 1)
     assert read('paddlex_queue_depth{model="strict"}') == 0
-    client.request("METHOD4711", "/no/such/path/4711")
-    assert "4711" not in client.get("/metrics").text
+    client.request("MADE-UP", "/no/such/path/made-up")
+    assert "made-up" not in client.get("/metrics").text.lower()
 
 
 def test_the_documentation_needs_no_other_server(client: httpx.Client) -> None:

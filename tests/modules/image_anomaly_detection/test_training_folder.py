@@ -39,6 +39,8 @@ def output(tmp_path) -> Path:
         (folder / "content").write_text(folder.name, encoding="utf-8")
     for name in (".config.abcd1234.yaml", ".train_result.abcd1234.json", ".predict_result.abcd1234.json", ".gitignore"):
         (tmp_path / name).touch()
+    (tmp_path / "visualdl").mkdir()
+    (tmp_path / "visualdl" / ".vdlrecords.train.abcd1234.log").touch()
     return tmp_path
 
 
