@@ -51,9 +51,10 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["paddlex", "paddlex.*"]),
     package_data={
-        "paddlex": ["configs/*/*.yaml", "py.typed"],
+        "paddlex": ["configs/*/*.yaml", "configs/*/*.yml", "py.typed"],
         "paddlex.inference.serving": ["page/*"],
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
+        "paddlex.modules.image_anomaly_detection.categories": ["*.html"],
         "paddlex.modules.image_anomaly_detection.report": ["*.html", "*.css"],
     },
     install_requires=USING,

@@ -68,6 +68,7 @@ class Contestant:
         from paddlex.config_schema import TrainSection
         from paddlex.inference.transforms import Transform
         from paddlex.modules.image_anomaly_detection.checkpoint import Run
+        from paddlex.modules.image_anomaly_detection.distributed import World
         from paddlex.modules.image_anomaly_detection.model_card import ModelCard
         from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
         from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
@@ -87,17 +88,18 @@ class Contestant:
         self.features = TeacherFeatures(self.network)
         ema = {f"student.{name}": parameter.clone().detach() for name, parameter in student.named_parameters()}
         run = Run(self.network, self.optimiser, ema, ModelCard.from_config("STFPM", self.options), {})
-        self.our_step = TrainingStep(run, self.options.ema_decay)
+        self.our_step = TrainingStep(run, World(), self.options.ema_decay)
 
     def step(self, numbers: list[int], rate: float = 0.4) -> None:
         """Train on these images of train.txt; returns when it is done."""
         import paddle
 
+        from paddlex.modules.image_anomaly_detection.distributed import World
         from paddlex.modules.image_anomaly_detection.networks.stfpm import normalise, squared_distance
 
         x = paddle.to_tensor(self.transform.normalise(self.data["train"][numbers]))
         if not self.as_it_comes:
-            self.our_step(x, self.features([("train", number) for number in numbers], x), rate)
+            self.our_step(x, self.features([("train", number) for number in numbers], x), rate, World().shard(numbers))
             self.our_step.settle()
             return
         pairs = zip(self.network.teacher_features(x), self.network.student(x), strict=True)

@@ -93,7 +93,7 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("a pipeline: judge images with a trained model")
     add = group.add_argument
     add("--pipeline", action="append", metavar="NAME|FILE", help="anomaly_detection, or a YAML file of its shape")
-    add("--input", nargs="+", metavar="IMAGES", help="files, folders, globs or URLs")
+    add("--input", nargs="+", metavar="IMAGES", help="files, folders, globs, URLs, videos or camera:0")
     add("--save_path", metavar="FOLDER", help="write a picture and a JSON for each image, and summary.csv, there")
     add("--model_dir", metavar="FOLDER", help="the model: an inference folder or a training's output folder")
     add("--device", help="auto (default), cpu, gpu or gpu:0")
@@ -103,7 +103,7 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     limit.add_argument("--target_fpr", type=float, metavar="X", help="or the share of good parts that may be, 0 to 1")
     add("--min_area", type=float, metavar="X", help="share of the image below which a region is left out")
     add("--tile_size", type=int, metavar="N", help="scan large images in tiles of N pixels; 0 for whole images")
-    add("--run_mode", metavar="MODE", help="how the network is run: auto, paddle, mkldnn, ...")
+    add("--run_mode", metavar="MODE", help="how the network is run: auto, onnx, openvino, mkldnn, paddle, ...")
     add("--use_hpip", action="store_true", default=None, help="run the network in the fastest way there is")
     add("--json", action="store_true", help="one JSON object an image, each on a line of standard output")
     add("--fail_on_anomaly", action="store_true", help="exit with 3 if an image is anomalous")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-Mode = Literal["check_dataset", "train", "evaluate", "export", "predict"]
+Mode = Literal["check_dataset", "train", "evaluate", "export", "predict", "benchmark"]
 MODES: tuple[str, ...] = typing.get_args(Mode)
 DEFAULT_OUTPUT = "output"
 
@@ -69,6 +69,13 @@ class CalibrationSection(Section):
     min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0001
 
 
+class EarlyStoppingSection(Section):
+    """Stopping when the best model has not got better for a while."""
+
+    patience: PositiveInt | None = None
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+
+
 class TilingSection(Section):
     """Scanning photos in tiles at full resolution, see ``inference.tiling.Tiling``."""
 
@@ -87,7 +94,10 @@ class TrainTilingSection(TilingSection):
 
 
 class TrainSection(Section):
-    """Mode train. ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps."""
+    """Mode train. ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps.
+
+    ``save_interval`` is in minutes.
+    """
 
     num_classes: Literal[1] = 1
     backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
@@ -99,6 +109,7 @@ class TrainSection(Section):
     image_size: Annotated[int, Field(ge=32, le=4096, strict=True)] = 256
     epochs_iters: PositiveInt = 8
     batch_size: PositiveInt = 8
+    processes: PositiveInt | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 0.4
     lr_schedule: Literal["one_cycle", "constant"] = "one_cycle"
     warmup_steps: Annotated[int, Field(ge=0, strict=True)] | None = None
@@ -113,7 +124,11 @@ class TrainSection(Section):
     log_interval: PositiveInt = 10
     eval_interval: PositiveInt = 1
     best_by: Literal["loss", "auroc"] = "loss"
-    keep_checkpoints: PositiveInt = 1
+    keep_checkpoints: PositiveInt = 2
+    save_interval: Annotated[float, Field(gt=0)] | None = 10
+    early_stopping: EarlyStoppingSection = EarlyStoppingSection()
+    augment: list[str] = []
+    visualdl: bool = False
     tiling: TrainTilingSection = TrainTilingSection()
     calibration: CalibrationSection = CalibrationSection()
 

@@ -9,14 +9,18 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paddlex.cli import add_config_arguments
 from paddlex.config import load_config, read_loosely
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
-from paddlex.errors import ConfigError, DatasetError, PaddleXError, TrainingInterrupted
+from paddlex.errors import ConfigError, DatasetError, PaddleXError, ProcessLost, TrainingInterrupted
 from paddlex.utils.files import write_json, write_text
 from paddlex.utils.logging import log_to_console, log_to_file, logger
+from paddlex.utils.processes import process_rank, processes_to_start
+
+if TYPE_CHECKING:
+    from paddlex.utils.devices import Device
 
 Result = dict[str, Any]
 
@@ -35,10 +39,15 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
     try:
         config = load_config(path, overrides)
         result_path = config.output / f"{config.Global.mode}_result.json"
-        result_path.unlink(missing_ok=True)  # should this run be killed, no earlier one must speak for it
-        result = MODES[config.Global.mode](config)
-        write_json(result_path, {"done_flag": True, **result})
-        return 0
+        speaks = process_rank() == 0  # of several processes that a launcher has started
+        if speaks:
+            _forget(result_path)  # should this run be killed, no earlier one must speak for it
+        result = {"done_flag": True, **MODES[config.Global.mode](config)}
+        if speaks:
+            write_json(result_path, result)
+        if not result["done_flag"]:  # a benchmark some of whose categories failed
+            logger.error("%s", result["err_msg"])
+        return 0 if result["done_flag"] else 1
     except TrainingInterrupted as error:
         _report(error, path, overrides)
         return 128 + error.signal_number
@@ -70,24 +79,49 @@ def check_dataset(config: Config) -> Result:
 
 
 def train(config: Config) -> Result:
-    """Train a student; choose, calibrate and export the best model."""
+    """Train a student, in one process or several; choose, calibrate and export the best model."""
+    from paddlex.utils.devices import resolve_device
+
+    _dataset_dir(config)
+    device = resolve_device(config.Global.device)
+    logger.info("Device: %s.", device)
+    count = processes_to_start(config.Train.processes, device, config.Train.batch_size)
+    if count == 1:
+        return _train_in_this_process(config, device)
+    from paddlex.utils.launcher import run_processes
+
+    return run_processes(_train_in_this_process, (config, device), count, device)
+
+
+def _train_in_this_process(config: Config, device: Device) -> Result:
+    """Alone, or as one of several processes, of which the first one writes all files."""
+    from paddlex.modules.image_anomaly_detection.distributed import join_world
     from paddlex.modules.image_anomaly_detection.train_result import LABELS, describe_training
     from paddlex.modules.image_anomaly_detection.trainer import Trainer
+    from paddlex.modules.image_anomaly_detection.training_folder import training_folder
 
-    dataset_dir, device = _dataset_dir(config), _device(config)
-    config.output.mkdir(parents=True, exist_ok=True)
+    world = join_world(device.is_gpu)
+    if world.size == 1:
+        _use(device)
+    if not world.is_main:
+        Trainer(config, str(device), world).train()
+        return {}
     resolved = config.model_copy(deep=True)
-    resolved.Global.device, resolved.Global.dataset_dir = device, os.path.abspath(dataset_dir)
+    resolved.Global.device, resolved.Global.dataset_dir = str(device), os.path.abspath(_dataset_dir(config))
     resolved.Train.resume_path = None  # whoever trains again from this file starts at the beginning
-    write_text(config.output / "config.yaml", resolved.to_yaml())
-    write_text(config.output / "label_dict.txt", LABELS)
-    with log_to_file(config.output / "train.log", append=bool(config.Train.resume_path)):
+    append = bool(config.Train.resume_path)
+    with training_folder(config.output), log_to_file(config.output / "train.log", append=append):
+        write_text(config.output / "config.yaml", resolved.to_yaml())
+        write_text(config.output / "label_dict.txt", LABELS)
         start = time.monotonic()
-        trainer = Trainer(config, device)
+        trainer = Trainer(config, str(device), world)
         folders = trainer.train()
         minutes = (time.monotonic() - start) / 60
         logger.info("Training took %.1f minutes.", minutes)
-    return describe_training(trainer.run, folders, config.output, config.Global.model, minutes)
+    visualdl_log = None if trainer.visual_log is None else trainer.visual_log.path
+    return describe_training(
+        trainer.run, folders, config.output, config.Global.model, minutes, trainer.warnings, visualdl_log
+    )
 
 
 def evaluate(config: Config) -> Result:
@@ -198,13 +232,33 @@ def predict(config: Config) -> Result:
     )  # fmt: skip
 
 
+def benchmark(config: Config) -> Result:
+    """Train and evaluate every category below a folder, each in processes of its own; the table that papers print."""
+    from paddlex.modules.image_anomaly_detection.categories import benchmark
+
+    _dataset_dir(config)
+    return benchmark(config)
+
+
 MODES: dict[str, Callable[[Config], Result]] = {
     "check_dataset": check_dataset,
     "train": train,
     "evaluate": evaluate,
     "export": export,
     "predict": predict,
+    "benchmark": benchmark,
 }
+
+
+def _forget(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the output folder cannot be written: {error.strerror}",
+            where=path.parent,
+            remedy="Set Global.output to a folder on a disk that can be written",
+        ) from error
 
 
 def _dataset_dir(config: Config) -> str:
@@ -233,12 +287,17 @@ def _device(config: Config) -> str:
     device = resolve_device(config.Global.device)
     logger.info("Device: %s.", device)
     if len(device.indices) > 1:
-        logger.warning("Only gpu:%d of %s is used: this version works on one device.", device.index, device)
+        logger.warning("Only gpu:%d of %s is used: it is training alone that is divided.", device.index, device)
+    _use(device)
+    return str(device)
+
+
+def _use(device: Device) -> None:
+    """Make a device Paddle's current one."""
     if device.is_gpu:
         import paddle
 
         paddle.set_device(f"gpu:{device.index}")
-    return str(device)
 
 
 def _report(error: BaseException, path: str, overrides: Sequence[str]) -> None:
@@ -254,7 +313,10 @@ def _report(error: BaseException, path: str, overrides: Sequence[str]) -> None:
     problems = getattr(error, "problems", None)
     if problems is not None:
         result.update(check_pass=False, problems=problems)
+    result_path = Path(output) / f"{name}_result.json"
+    if isinstance(error, ProcessLost) and result_path.exists():
+        return  # the process that is lost has said why
     try:
-        write_json(Path(output) / f"{name}_result.json", result)
+        write_json(result_path, result)
     except OSError as failure:
-        logger.error("%s_result.json cannot be written to %s: %s", name, output, failure)
+        logger.error("%s cannot be written: %s", result_path, failure)

@@ -24,6 +24,17 @@ class PaddleXError(Exception):
             return text
         return f"{text}. {self.remedy}" + ("" if self.remedy.endswith("?") else ".")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors travel between processes, whatever arguments their class takes."""
+        return _rebuild, (type(self), self.__dict__)
+
+
+def _rebuild(kind: type[PaddleXError], state: dict[str, object]) -> PaddleXError:
+    error = kind.__new__(kind)
+    error.__dict__.update(state)
+    error.args = (str(error),)
+    return error
+
 
 class ConfigError(PaddleXError):
     """A config file or an ``-o`` override cannot be used."""
@@ -73,6 +84,10 @@ class TrainingError(PaddleXError):
     """Training cannot start, go on or be resumed."""
 
 
+class BenchmarkError(PaddleXError):
+    """Categories of a benchmark failed; the others have their figures."""
+
+
 class TrainingInterrupted(PaddleXError):
     """Training was stopped by a signal, after a checkpoint was saved.
 
@@ -83,6 +98,10 @@ class TrainingInterrupted(PaddleXError):
     def __init__(self, what: str, *, signal_number: int, where: object = None, remedy: str | None = None) -> None:
         self.signal_number = signal_number
         super().__init__(what, where=where, remedy=remedy)
+
+
+class ProcessLost(TrainingError):
+    """Another process of the same training run has ended: the cause is that one's error, not this."""
 
 
 class MissingPackageError(PaddleXError):

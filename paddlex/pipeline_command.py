@@ -160,8 +160,8 @@ class _Teller:
             place = {key: result[key] for key in ("frame", "time") if key in result}
             self._write(json.dumps({**result_row(result), **place, **files}, ensure_ascii=False, allow_nan=False))
         else:
-            verdict = "ANOMALOUS" if result["is_anomalous"] else "normal"
             frame = f"  frame {result['frame']}" if "frame" in result else ""
+            verdict = "ANOMALOUS" if result["is_anomalous"] else "normal"
             self._write(f"{verdict:9}  {result['score']:.3f}  {result['input_path']}{frame}")
 
     def error(self, source: Source, error: PaddleXError) -> None:

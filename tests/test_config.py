@@ -135,7 +135,7 @@ def test_a_tag_that_would_make_an_object_is_an_error(write) -> None:
     [
         (
             "Global.mode", "fly",
-            "must be 'check_dataset', 'train', 'evaluate', 'export' or 'predict', not 'fly'",
+            "must be 'check_dataset', 'train', 'evaluate', 'export', 'predict' or 'benchmark', not 'fly'",
         ),
         ("Train.batch_size", "many", "must be a valid integer, not 'many'"),
         ("Train.seed", "1.5", "must be a valid integer, not 1.5"),

@@ -10,11 +10,14 @@ import os
 import pty
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import termios
 import threading
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -60,6 +63,41 @@ def run(trained: Path, capsys: pytest.CaptureFixture[str]):
     return run
 
 
+class SlowServer:
+    """Serves the same image under two URLs; ``before_second`` runs before the second is sent."""
+
+    def __init__(self, image: Path) -> None:
+        server, content = self, image.read_bytes()
+        self.before_second: Callable[[], object] = lambda: None
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path == "/2.jpg":
+                    server.before_second()
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.urls = [f"http://127.0.0.1:{self._server.server_port}/{number}.jpg" for number in (1, 2)]
+        self.environment = {**os.environ, "no_proxy": "127.0.0.1"}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def slow_server(val: Path) -> Iterator[SlowServer]:
+    server = SlowServer(val / "bent" / "000.jpg")
+    yield server
+    server.close()
+
+
 def start(*arguments: str | Path, code: str | None = None, **options: object) -> subprocess.CompletedProcess[str]:
     how = ["-m", "paddlex"] if code is None else ["-c", code]
     command = [sys.executable, *how, *map(str, arguments)]
@@ -99,56 +137,41 @@ def test_json_is_one_object_an_image_and_nothing_else_on_standard_output(run, tr
     assert "images a second" in err
 
 
-def test_a_line_comes_as_soon_as_its_image_is_judged(trained: Path, val: Path) -> None:
+def test_a_line_comes_as_soon_as_its_image_is_judged(trained: Path, slow_server) -> None:
     """The first line arrives while the second image is still on its way."""
     first_line_is_here = threading.Event()
-    content = (val / "bent" / "000.jpg").read_bytes()
-
-    class SlowServer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/2.jpg":
-                first_line_is_here.wait(60)
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), SlowServer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        urls = [f"http://127.0.0.1:{server.server_port}/{number}.jpg" for number in (1, 2)]
-        command = [sys.executable, "-m", "paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(trained)]
-        command += ["--device", "cpu", "--json", "--input", *urls]
-        environment = {**os.environ, "no_proxy": "127.0.0.1"}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
-            assert process.stdout is not None
-            assert json.loads(process.stdout.readline())["input_path"] == urls[0]
-            assert not first_line_is_here.is_set()
-            first_line_is_here.set()
-            assert json.loads(process.stdout.readline())["input_path"] == urls[1]
-        server.shutdown()
+    slow_server.before_second = lambda: first_line_is_here.wait(60)
+    command = [sys.executable, "-m", "paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(trained)]
+    command += ["--device", "cpu", "--json", "--input", *slow_server.urls]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=slow_server.environment) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["input_path"] == slow_server.urls[0]
+        assert not first_line_is_here.is_set()
+        first_line_is_here.set()
+        assert json.loads(process.stdout.readline())["input_path"] == slow_server.urls[1]
     assert process.returncode == 0
 
 
-def test_a_progress_bar_is_drawn_on_a_terminal_and_nowhere_else(trained: Path, val: Path, tmp_path: Path) -> None:
-    for number in range(100):
-        shutil.copy(val / "bent" / "000.jpg", tmp_path / f"{number}.jpg")
-    options = ["--pipeline", "anomaly_detection", "--model_dir", str(trained), "--device", "cpu", "--json"]
-    ours, theirs = pty.openpty()
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_progress_bar_is_drawn_on_a_terminal_and_nowhere_else(trained: Path, slow_server, is_terminal: bool) -> None:
+    slow_server.before_second = lambda: time.sleep(0.8)  # a shorter run needs no bar
+    command = [sys.executable, "-m", "paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(trained)]
+    command += ["--device", "cpu", "--input", *slow_server.urls]
+    ours, theirs = pty.openpty() if is_terminal else os.pipe()
+    if is_terminal:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))  # a new one has no columns
     os.set_blocking(ours, False)
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))  # a new one has no columns
-    drawn = b""
-    command = [sys.executable, "-m", "paddlex", *options, "--input", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, cwd=ROOT) as process:
+    written = b""
+    options = {"stdout": subprocess.DEVNULL, "stderr": theirs, "cwd": ROOT, "env": slow_server.environment}
+    with subprocess.Popen(command, **options) as process:
         while process.poll() is None:
             select.select([ours], [], [], 0.1)
             with contextlib.suppress(BlockingIOError):
-                drawn += os.read(ours, 65536)
+                written += os.read(ours, 65536)
     os.close(ours)
     os.close(theirs)
-    assert b"Predict: " in drawn
-    assert "Predict: " not in start(*options, "--input", tmp_path).stderr
+    assert process.returncode == 0
+    assert (b"Predict: " in written) == is_terminal
 
 
 # What it writes
@@ -258,6 +281,21 @@ def test_status_2_for_a_wrong_command_line(capsys, arguments: list[str], message
         main(arguments)
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_status_130_after_an_interrupt(trained: Path, val: Path, tmp_path: Path) -> None:
+    for number in range(2000):
+        (tmp_path / f"{number:04d}.jpg").symlink_to(val / "bent" / "000.jpg")
+    command = [sys.executable, "-m", "paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(trained)]
+    command += ["--device", "cpu", "--input", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.endswith("Interrupted.\n")
+    assert "Traceback" not in err
 
 
 def test_a_reader_that_has_seen_enough_is_no_traceback(trained: Path, val: Path) -> None:

@@ -27,9 +27,9 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".p
 #: What ``predict`` takes. A list or generator may mix them.
 Source = Union[str, "os.PathLike[str]", bytes, np.ndarray, int, VideoFrame]
 
-cv2.utils.logging.setLogLevel(
-    cv2.utils.logging.LOG_LEVEL_SILENT
-)  # a broken image is reported once, by us, with its name
+if hasattr(cv2.utils, "logging"):  # not in OpenCV below 4.6, which an older project's environment may hold
+    # a broken image is reported once, by us, with its name
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def is_url(source: object) -> bool:

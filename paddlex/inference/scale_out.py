@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 #: A shard whose worker has died so often is given up: one of its images may be what kills (Ray itself would go on for ever).
 _ATTEMPTS = 3
 
+#: Settings that results do not depend on.
+_OF_NO_MATTER = ("model_dir", "batch_size", "use_hpip", "visualize")
+
 
 @dataclass(frozen=True)
 class ScaleOut:
@@ -298,7 +301,7 @@ def _made_by(config: PipelineConfig, folder: ModelFolder, files: Mapping[str, by
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
     limits = folder.limits_at(config.threshold, config.target_fpr, config.min_area)
-    settings = {key: value for key, value in asdict(config).items() if key not in ("model_dir", "batch_size")}
+    settings = {key: value for key, value in asdict(config).items() if key not in _OF_NO_MATTER}
     return {
         **settings,
         "model_digest": digest.hexdigest(),

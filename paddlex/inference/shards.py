@@ -50,7 +50,7 @@ def list_pending(inputs: Iterable[str], done: set[str]) -> list[Images]:
     """The images of files, folders, globs, URLs and buckets, each once, without those whose ``input_path`` is in ``done``.
 
     Raises:
-        ImageReadError: a path that does not exist, or a folder, glob or bucket without images.
+        ImageReadError: a path that does not exist, a folder, glob or bucket without images, or a video or camera.
         ConfigError: a bucket that cannot be opened.
     """
     places, here = [], []

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+#: What ``tempfile`` makes of ``.stem.`` and a suffix, and what ``atomic_directory`` appends when it retires a folder.
+_TEMPORARY_NAME = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}(?:(?P<retired>\.old)|(?P<suffix>\.[^.]+))?")
 
 
 @contextmanager
@@ -38,7 +42,11 @@ def atomic_path(path: str | os.PathLike[str], durable: bool = True) -> Iterator[
 
 @contextmanager
 def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield an empty temporary folder beside ``path``; it replaces ``path`` only if the block succeeds."""
+    """Yield an empty temporary folder beside ``path``; it replaces ``path`` only if the block succeeds.
+
+    What is in it is on the disk before it takes the name. A process that is killed between the two renamings of a
+    replacement leaves the old folder under a name that ``remove_leftovers`` knows.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=target.parent))
@@ -46,14 +54,58 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
     retired = temporary.with_name(temporary.name + ".old")
     try:
         yield temporary
+        for part in [temporary, *temporary.rglob("*")]:
+            _flush(part)
         if target.exists():
             os.replace(target, retired)
         os.replace(temporary, target)
+        _flush(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if retired.exists() and not target.exists():
             os.replace(retired, target)
         shutil.rmtree(retired, ignore_errors=True)
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Copy the files of a folder and of those below it into a folder that exists.
+
+    ``shutil.copytree`` goes on after an error and raises a list in the end; this stops at the first, such as a full disk.
+    """
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            copy.mkdir(exist_ok=True)
+        else:
+            shutil.copyfile(path, copy)
+
+
+def remove_leftovers(folder: Path, names: re.Pattern[str]) -> list[str]:
+    """Finish what killed processes left half done in a folder: call it only while no other process writes these names.
+
+    Temporary files and folders go. A folder that was retired in favour of a new one comes back if the new one never
+    took its place.
+
+    Args:
+        folder: where ``atomic_path`` and ``atomic_directory`` were at work; it need not exist.
+        names: matches all of the names that were being written.
+
+    Returns:
+        The names of what was removed or put back.
+    """
+    done = []
+    for path in sorted(folder.glob(".*")):
+        match = _TEMPORARY_NAME.fullmatch(path.name)
+        if match is None or not names.fullmatch(match["stem"] + (match["suffix"] or "")):
+            continue
+        done.append(path.name)
+        if path.is_dir() and match["retired"] and not (folder / match["stem"]).exists():
+            os.replace(path, folder / match["stem"])
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return done
 
 
 def write_text(path: str | os.PathLike[str], text: str, durable: bool = True) -> None:
@@ -65,6 +117,17 @@ def write_text(path: str | os.PathLike[str], text: str, durable: bool = True) ->
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write JSON atomically: UTF-8, indented, with NaN refused because it is not JSON."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -11,9 +11,11 @@ import os
 import platform
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 _NOISE = ("OMP_NUM_THREADS",)
+_USERS_THREADS = os.environ.get("OMP_NUM_THREADS")  # before it is set below
 
 
 def import_paddle() -> None:
@@ -57,6 +59,34 @@ def default_threads() -> int:
     """CPU threads for a network: ``OMP_NUM_THREADS`` where that is set, else all cores."""
     count = os.environ.get("OMP_NUM_THREADS", "")
     return int(count) if count.isdecimal() and int(count) else usable_cores()
+
+
+@contextlib.contextmanager
+def environment_of_processes(count: int) -> Iterator[None]:
+    """While the block runs, processes that are started divide the cores among themselves, and import Paddle quietly.
+
+    Args:
+        count: of the processes; each gets its share of the cores, at least one, or what the user has set.
+    """
+    wanted = {
+        "OMP_NUM_THREADS": _USERS_THREADS or str(max(1, usable_cores() // count)),
+        "PYTHONWARNINGS": ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:No ccache found"])),
+    }
+    previous = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in previous.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+
+
+def communicate_on_cpu() -> None:
+    """Let paddle.distributed use gloo, also where its build and the machine would have NCCL: read when it is initialised."""
+    os.environ["PADDLE_DISTRI_BACKEND"] = "gloo"
 
 
 def usable_cores() -> int:

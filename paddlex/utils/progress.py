@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
+from paddlex.utils.processes import process_rank
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -22,4 +24,5 @@ def progress_bar(total: int, done: int, description: str, unit: str) -> tqdm:
     """A bar to be moved by hand with ``update()``; on a terminal only. Use it as a context manager."""
     from tqdm import tqdm
 
-    return tqdm(total=total, initial=done, desc=description, unit=f" {unit}s", disable=None, leave=False)
+    is_silent = True if process_rank() else None  # of several processes the first one draws
+    return tqdm(total=total, initial=done, desc=description, unit=f" {unit}s", disable=is_silent, leave=False)

@@ -12,13 +12,18 @@ class StopRequest:
 
     Outside the main thread Python can receive no signals, and nothing is changed.
 
+    Args:
+        patient: once a signal has come, further ones change nothing, also after the block: Paddle's launcher sends three
+            within half a second, and in the end kills.
+
     Attributes:
         signal_number: the signal that came, None so far.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool = False) -> None:
+        self._patient = patient
         self.signal_number: int | None = None
         self._previous: dict[int, object] = {}
 
@@ -29,11 +34,13 @@ class StopRequest:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._restore()
+        if not self._patient or self.signal_number is None:
+            self._restore()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal_number = number
-        self._restore()
+        if not self._patient:
+            self._restore()
 
     def _restore(self) -> None:
         while self._previous:

@@ -244,7 +244,7 @@ def test_a_folder_or_glob_without_images_is_an_error(tmp_path: Path, kind: str, 
     assert str(caught.value).startswith(f"the {kind} holds no images ({tmp_path}{below}). Images end in .bmp, ")
 
 
-@pytest.mark.parametrize("source", [3, None, [1.5]])
+@pytest.mark.parametrize("source", [3.5, True, None, [1.5]])
 def test_what_is_no_source_is_an_error_that_says_what_is(source: object) -> None:
     with pytest.raises(ImageReadError, match=r"an? \w+ is not an image source. Give a file, a folder, a glob, a URL"):
         list(expand(source))  # type: ignore[arg-type]

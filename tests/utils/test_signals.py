@@ -40,17 +40,29 @@ def test_the_second_ctrl_c_interrupts_as_ever() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_the_second_sigterm_ends_the_process() -> None:
+def stopped_twice(request: str) -> subprocess.CompletedProcess[str]:
+    """A process that gets SIGTERM twice in the block and once after it."""
     code = (
         "import os, signal\nfrom paddlex.utils.signals import StopRequest\n"
-        "with StopRequest():\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n    print('alive', flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n    print('immortal', flush=True)\n"
+        f"with {request}:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n    print('noted', flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n    print('patient', flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\nprint('to the end')"
     )
     root = Path(__file__).parent.parent.parent
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=root)
-    assert done.stdout == "alive\n"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=root)
+
+
+def test_the_second_sigterm_ends_the_process() -> None:
+    done = stopped_twice("StopRequest()")
+    assert done.stdout == "noted\n"
     assert done.returncode == -signal.SIGTERM
+
+
+def test_a_patient_process_ends_by_itself_though_the_signal_is_repeated() -> None:
+    done = stopped_twice("StopRequest(patient=True)")
+    assert done.stdout == "noted\npatient\nto the end\n"
+    assert done.returncode == 0
 
 
 def test_after_the_block_signals_act_as_before() -> None:

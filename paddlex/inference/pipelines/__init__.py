@@ -36,7 +36,7 @@ def create_pipeline(
         run_mode: how the network is run.
         threshold: a raw image score.
         target_fpr: instead of it, the share of good parts that may be called anomalous.
-        min_area: share of the image below which a region is left out.
+        min_area: share of the image (of a tile, with tiling) below which a region is left out.
         tile_size: scan large images in tiles of so many pixels; 0 for whole images.
 
     Returns:

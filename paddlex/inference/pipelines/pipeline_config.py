@@ -18,7 +18,8 @@ from paddlex.inference.tiling import LARGEST_OVERLAP, LEAST_TILE_SIZE
 #: The pipelines that are shipped: name -> file.
 SHIPPED = {"anomaly_detection": Path(__file__).parents[2] / "configs" / "pipelines" / "anomaly_detection.yaml"}
 
-_SECTIONS = ("Serving", "SubModules", "SubModules.AnomalyDetection")
+_MODULE = "SubModules.AnomalyDetection"
+_SECTIONS = ("Serving", "SubModules", _MODULE, f"{_MODULE}.tiling")
 
 #: A key that was found: its dotted name, its value and where it stands.
 Found = tuple[str, Any, str]
@@ -238,8 +239,11 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
 }
 
 #: Dotted key -> field.
-_PREFIXES = {"pipeline_name": "", "use_hpip": "", "visualize": "Serving."}
-_FIELDS = {_PREFIXES.get(field, f"{_SECTIONS[-1]}.") + field: field for field in _CHECKS}
+_PREFIXES = {
+    "pipeline_name": "", "use_hpip": "", "visualize": "Serving.",
+    "tile_size": f"{_MODULE}.tiling.", "overlap": f"{_MODULE}.tiling.",
+}  # fmt: skip
+_FIELDS = {_PREFIXES.get(field, f"{_MODULE}.") + field: field for field in _CHECKS}
 
 
 def _checked(key: str, value: Any, where: str) -> Any:

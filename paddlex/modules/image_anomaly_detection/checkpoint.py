@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,16 @@ import paddle
 from paddle import nn
 
 from paddlex.errors import TrainingError
+from paddlex.modules.image_anomaly_detection.manifest import Manifest, damage
 from paddlex.modules.image_anomaly_detection.model import save_arrays
-from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.model_card import SUFFIX, ModelCard
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.tensor_files import read_arrays
 
 WEIGHTS = "model.pdparams"
 EMA = "model.pdema"
 OPTIMISER = "model.pdopt"
+FILES = (WEIGHTS, EMA, OPTIMISER, f"model{SUFFIX}")
 _VELOCITY = "_velocity_0"  # what Paddle's Momentum adds to a parameter's name
 
 
@@ -33,8 +34,10 @@ class Progress:
         batch: batches done of the epoch that is under way.
         loss_sum: sum of the losses of those batches.
         best_score: the best selection score so far (higher is better), None before the first evaluation.
-        best_epoch: the epoch that it was reached after.
+        best_epoch, best_step: the epoch and the step that it was reached after; the checkpoint of that step is the best model.
+        start_loss: the loss on held-out images before the first step, None where it is not a number.
         history: one dict an evaluation: epoch, step, train_loss, held_out_loss, maybe image_auroc.
+        processes: how many processes made the last step together.
     """
 
     step: int = 0
@@ -43,7 +46,10 @@ class Progress:
     loss_sum: float = 0.0
     best_score: float | None = None
     best_epoch: int = 0
+    best_step: int = 0
+    start_loss: float | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    processes: int = 1
 
 
 @dataclass
@@ -74,8 +80,8 @@ class Run:
                 smoothed = self.ema[f"student.{name}"]
                 smoothed.set_value(decay * smoothed + (1 - decay) * parameter)
 
-    def save(self, folder: Path) -> None:
-        """Write model.pdparams, .pdema, .pdopt and .pdstates: all of them or none; a folder of that name is replaced."""
+    def save(self, folder: Path, manifest: Manifest) -> None:
+        """Write model.pdparams, .pdema, .pdopt, .pdstates and manifest.json: all or none; a folder of that name is replaced."""
         with atomic_directory(folder) as temporary:
             weights = self.network.state_dict()
             save_arrays(weights, temporary / WEIGHTS)
@@ -83,20 +89,22 @@ class Run:
             save_arrays(self._velocities(), temporary / OPTIMISER)
             training = {**asdict(self.progress), "settings": self.settings}
             replace(self.card, training=training).save(temporary / WEIGHTS)
+            manifest.write(temporary)
 
     def restore(self, folder: Path) -> None:
         """Take over the state that ``save`` wrote.
 
         Raises:
-            TrainingError: files are missing, or the checkpoint was made with other settings.
-            WeightsError: a file is damaged or unsafe.
+            TrainingError: files are missing or damaged, or the checkpoint was made with other settings.
+            WeightsError: a file is unsafe.
         """
-        missing = [name for name in (WEIGHTS, EMA, OPTIMISER) if not (folder / name).is_file()]
-        card = ModelCard.load(folder / WEIGHTS)
-        if missing or card is None or "settings" not in card.training:
-            what = f"{', '.join(missing)} missing" if missing else "it is not a training checkpoint"
+        what = damage(folder, FILES)
+        card = None if what else ModelCard.load(folder / WEIGHTS)
+        if card is None or "settings" not in card.training:
             raise TrainingError(
-                f"the run cannot be resumed: {what}", where=folder, remedy="Set Train.resume_path to a checkpoint"
+                f"the run cannot be resumed: {what or 'it is not a training checkpoint'}",
+                where=folder,
+                remedy="Train.resume_path=auto takes the last checkpoint of Global.output that is whole",
             )
         training = dict(card.training)
         _check_settings(training.pop("settings"), self.settings, folder)
@@ -124,26 +132,6 @@ def read_tensors(path: Path) -> dict[str, paddle.Tensor]:
     return {name: paddle.to_tensor(array) for name, array in read_arrays(path).items()}
 
 
-def find_checkpoint(resume_path: str) -> Path:
-    """The checkpoint folder that a user means by the folder itself, any of its files, or ``<folder>/model``.
-
-    Raises:
-        TrainingError: there is none.
-    """
-    path = Path(resume_path)
-    for folder in (path, path.parent):
-        if (folder / WEIGHTS).is_file():
-            return folder
-    raise TrainingError("there is no checkpoint to resume from", where=path, remedy="Look under <output>/checkpoints")
-
-
-def keep_newest(folder: Path, count: int) -> None:
-    """Delete all but the ``count`` checkpoints written last: those of an earlier run go first, whatever their step."""
-    checkpoints = [path for path in folder.glob("step_*") if path.is_dir()]
-    for old in sorted(checkpoints, key=lambda path: (path.stat().st_mtime_ns, path.name))[:-count]:
-        shutil.rmtree(old)
-
-
 def _check_settings(stored: dict[str, Any], current: dict[str, Any], folder: Path) -> None:
     current = json.loads(json.dumps(current))
     different = sorted(key for key in stored.keys() | current.keys() if stored.get(key) != current.get(key))
@@ -153,5 +141,5 @@ def _check_settings(stored: dict[str, Any], current: dict[str, Any], folder: Pat
             f"the checkpoint was made with other settings: {', '.join(different)} "
             f"({key} was {stored.get(key)}, now {current.get(key)})",
             where=folder,
-            remedy="Resume with the config.yaml of that run, or start a new run without Train.resume_path",
+            remedy="Resume with the config.yaml of that run, or start a new one without Train.resume_path",
         )

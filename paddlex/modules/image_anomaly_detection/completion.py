@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,13 +21,15 @@ from paddlex.modules.image_anomaly_detection.calibration import Calibration
 from paddlex.modules.image_anomaly_detection.calibrator import calibrate, calibrate_tiles
 from paddlex.modules.image_anomaly_detection.checkpoint import WEIGHTS, read_tensors
 from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
-from paddlex.modules.image_anomaly_detection.evaluator import evaluate
+from paddlex.modules.image_anomaly_detection.evaluator import validation_scores
 from paddlex.modules.image_anomaly_detection.exporter import export, export_distances, write_inference_config
-from paddlex.modules.image_anomaly_detection.metrics import ImageMetrics
+from paddlex.modules.image_anomaly_detection.manifest import Manifest
+from paddlex.modules.image_anomaly_detection.metrics.curves import Ranking
 from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.tiles import TileSample
 from paddlex.utils.devices import resolve_device
+from paddlex.utils.files import atomic_directory, copy_files
 from paddlex.utils.logging import logger
 
 INFERENCE = "inference"
@@ -54,13 +57,29 @@ class Completion:
             if wants_validation:
                 self._check_validation_list(remedy=f"Set {key}, or list normal images and defective ones with masks")
 
-    def complete(self, network: nn.Layer, folder: Path) -> Calibration:
-        """Calibrate the weights in a folder, put them back with the statistics, and write the inference folder beside them.
+    def complete(self, network: nn.Layer, checkpoint: Path, folder: Path) -> Calibration:
+        """Make a folder like a checkpoint, but calibrated and with the inference folder in it: whole or not at all.
 
         Args:
             network: takes the weights; it is left in evaluation mode.
-            folder: has model.pdparams and model.pdstates.
+            checkpoint: is read.
+            folder: replaced if it exists; it may be the checkpoint itself.
         """
+        with atomic_directory(folder) as temporary:
+            copy_files(checkpoint, temporary)
+            calibration = self._complete_in_place(network, temporary)
+            manifest = Manifest.read(checkpoint) or Manifest(order=0)
+            manifest.write(temporary)
+        return calibration
+
+    def copy(self, complete: Path, checkpoint: Path) -> None:
+        """Replace a checkpoint by a complete folder of the same weights: whole or not at all."""
+        manifest = Manifest.read(checkpoint) or Manifest(order=0)
+        with atomic_directory(checkpoint) as temporary:
+            copy_files(complete, temporary)
+            manifest.write(temporary)
+
+    def _complete_in_place(self, network: nn.Layer, folder: Path) -> Calibration:
         network.eval()
         network.set_state_dict(read_tensors(folder / WEIGHTS))
         card = ModelCard.load(folder / WEIGHTS)
@@ -81,15 +100,21 @@ class Completion:
         Raises:
             TrainingError: the masks of val.txt leave no normal or no anomalous image.
         """
+        with self.predictor(network, card) as predictor:
+            ranking = self._validation_ranking(predictor)
+        return _known(ranking, remedy="Set Train.best_by=loss").auroc()
+
+    @contextmanager
+    def predictor(self, network: nn.Layer, card: ModelCard) -> Iterator[AnomalyPredictor]:
+        """A network as it would be exported now, ready to judge images; it is left in the mode it was in."""
         was_training = network.training
         network.eval()
         card = replace(card, calibration=self._calibrate(network, card).to_dict())
         with TemporaryDirectory() as folder:
             export(network, card, Path(folder) / INFERENCE)
-            auroc = self._evaluate(Path(folder) / INFERENCE).auroc
-        if was_training:
-            network.train()
-        return _known(auroc, remedy="Set Train.best_by=loss")
+            if was_training:
+                network.train()
+            yield AnomalyPredictor(Path(folder) / INFERENCE, device=self._device, quiet=True)
 
     def _calibrate(self, network: nn.Layer, card: ModelCard) -> Calibration:
         batches = consecutive(len(self._held_out), self._options.batch_size)
@@ -114,22 +139,26 @@ class Completion:
     def _consider_best_f1(self, calibration: Calibration, inference: Path) -> Calibration:
         """Add the image threshold with the highest F1 on val.txt, if that has anomalous images; let it rule if it is to."""
         rules = self._options.calibration.rule == "best_f1"
+        if self._options.tiling.tile_size and not rules:
+            return calibration  # hundreds of tiles a photo, for a figure that evaluate tells as well
         try:
-            best = self._evaluate(inference).best_f1_threshold
+            predictor = AnomalyPredictor(inference, device=self._device, quiet=True)
+            ranking = self._validation_ranking(predictor)
         except PaddleXError as error:
             if rules:
                 raise
             logger.warning("The threshold of the highest F1 is not known: %s", error)
             return calibration
         if not rules:
-            return replace(calibration, best_f1_threshold=best)
-        best = _known(best, remedy="Set Train.calibration.rule=target_fpr")
+            return replace(calibration, best_f1_threshold=None if ranking is None else ranking.best_f1()[1])
+        best = _known(ranking, remedy="Set Train.calibration.rule=target_fpr").best_f1()[1]
         method = "highest F1 on the validation images; figures measured on the same images flatter it"
         return replace(calibration, best_f1_threshold=best, image_threshold=best, method=method)
 
-    def _evaluate(self, inference: Path) -> ImageMetrics:
-        predictor = AnomalyPredictor(inference, device=self._device, quiet=True)
-        return evaluate(predictor, read_samples(self._dataset_dir, VAL_LIST)).image
+    def _validation_ranking(self, predictor: AnomalyPredictor) -> Ranking | None:
+        """The image scores of val.txt; None without normal or without anomalous images."""
+        normal, anomalous = validation_scores(predictor, read_samples(self._dataset_dir, VAL_LIST))
+        return Ranking.of_samples(normal, anomalous) if normal.size and anomalous.size else None
 
     def _check_validation_list(self, remedy: str) -> None:
         with_mask = [sample.mask is not None for sample in read_samples(self._dataset_dir, VAL_LIST)]
@@ -139,8 +168,8 @@ class Completion:
             raise TrainingError(f"the list has no {missing} images to choose by", where=where, remedy=remedy)
 
 
-def _known(figure: float | None, remedy: str) -> float:
-    """A figure that a choice rests on; the lists looked right at the start, but only the masks themselves tell."""
-    if figure is None:
+def _known(ranking: Ranking | None, remedy: str) -> Ranking:
+    """What a choice rests on; the lists looked right at the start, but only the masks themselves tell."""
+    if ranking is None:
         raise TrainingError("val.txt has no normal or no anomalous images to choose by", remedy=remedy)
-    return figure
+    return ranking

@@ -154,6 +154,19 @@ def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interva
     )
 
 
+def validation_scores(predictor: AnomalyPredictor, samples: Sequence[Sample]) -> tuple[np.ndarray, np.ndarray]:
+    """The raw image scores of normal and of anomalous images, float64 [n] and [m]: ``evaluate`` without the pixels.
+
+    Raises:
+        ImageReadError: an image or a mask that cannot be read.
+    """
+    scores: tuple[list[float], list[float]] = ([], [])
+    for sample, result in _predict(predictor, samples):
+        has_mask = sample.mask_path is not None and bool(read_mask(sample.mask_path).any())
+        scores[has_mask or sample.is_defective_by_name].append(result["raw_score"])
+    return np.array(scores[0], np.float64), np.array(scores[1], np.float64)
+
+
 def _predict(predictor: AnomalyPredictor, samples: Sequence[Sample]) -> Iterator[tuple[Sample, AnomalyResult]]:
     results = predictor.predict([str(sample.image_path) for sample in samples], batch_size=_BATCH_SIZE)
     yield from zip(samples, progress(results, "Evaluate", total=len(samples)), strict=True)

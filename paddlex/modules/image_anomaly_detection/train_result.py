@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,21 @@ from paddlex.modules.image_anomaly_detection.checkpoint import EMA, OPTIMISER, W
 from paddlex.modules.image_anomaly_detection.completion import INFERENCE
 from paddlex.modules.image_anomaly_detection.model_card import SUFFIX, ModelCard
 
+#: Beside train_result.json.
+TRAIN_CURVE = "train_curve.png"
+
 #: label_dict.txt, in PaddleX's format.
 LABELS = "0 normal\n1 anomalous\n"
 
 
 def describe_training(
-    run: Run, folders: Mapping[str, Path], output: Path, model_name: str, minutes: float
+    run: Run,
+    folders: Mapping[str, Path],
+    output: Path,
+    model_name: str,
+    minutes: float,
+    warnings: Sequence[str] = (),
+    visualdl_log: Path | None = None,
 ) -> dict[str, Any]:
     """The content of train_result.json.
 
@@ -26,6 +35,8 @@ def describe_training(
         output: ``Global.output``.
         model_name: ``Global.model``.
         minutes: how long the training took.
+        warnings: what the user should know.
+        visualdl_log: below ``output``; None if there is none.
     """
     selection = run.settings["best_by"]
     return {
@@ -33,11 +44,15 @@ def describe_training(
         "config": "config.yaml",
         "label_dict": "label_dict.txt",
         "train_log": "train.log",
-        "visualdl_log": "",
+        "visualdl_log": "" if visualdl_log is None else visualdl_log.relative_to(output).as_posix(),
+        "train_curve": TRAIN_CURVE,
         "models": {name: _model(folder, output, selection) for name, folder in sorted(folders.items(), reverse=True)},
         "best_chosen_by": f"validation {selection}" if selection == "auroc" else "loss on held-out normal images",
         "best_epoch": run.progress.best_epoch,
+        "epochs": run.progress.epoch,
+        "start_loss": run.progress.start_loss,
         "history": run.progress.history,
+        "warnings": list(warnings),
         "minutes": round(minutes, 2),
         "teacher_weights": dict(run.card.teacher_weights),
     }

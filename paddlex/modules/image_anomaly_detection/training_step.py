@@ -1,4 +1,4 @@
-"""One step of the training: forward, backward, optimiser, smoothed weights. Nothing in it waits for the device."""
+"""One step of the training: forward, backward, optimiser, smoothed weights. On a single device nothing in it waits for it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from contextlib import AbstractContextManager
 from typing import Literal
 
 import paddle
+from paddle import nn
 
-from paddlex.errors import TrainingError
+from paddlex.errors import ProcessLost
 from paddlex.modules.image_anomaly_detection.checkpoint import Run
+from paddlex.modules.image_anomaly_detection.distributed import Shard, World
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
+from paddlex.modules.image_anomaly_detection.synchronised_batch_norm import synchronise_batch_norm
+from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
+from paddlex.modules.image_anomaly_detection.trouble import check_finite
 from paddlex.utils.logging import logger
 
 #: float16 gradients are multiplied by this, lest they vanish. The loss is at most 2 a layer, so that a fixed factor serves, and
@@ -24,17 +29,22 @@ MixedPrecision = Literal["bfloat16", "float16"]
 
 
 class TrainingStep:
-    """Moves a run on by one batch.
+    """Moves a run on by one batch: by the gradient of the mean loss over the images of all processes.
+
+    The step of several processes is, to rounding, the one that a single process makes alone; with more than one, the
+    student's batch normalisation is put in step with the others'.
 
     Args:
         run: its student, optimiser, smoothed weights and progress change.
+        world: the processes that share a batch.
         ema_decay: of the smoothed weights.
         amp: ``bfloat16`` or ``float16``: what the student's convolutions compute in on a GPU; weights, batch statistics and
             the loss stay float32. On a CPU Paddle trains in float32 whatever is asked for, and a warning says so.
     """
 
-    def __init__(self, run: Run, ema_decay: float, amp: MixedPrecision | None = None) -> None:
-        self._run, self._ema_decay = run, ema_decay
+    def __init__(self, run: Run, world: World, ema_decay: float, amp: MixedPrecision | None = None) -> None:
+        self._run, self._world, self._ema_decay = run, world, ema_decay
+        self._batch_norms = synchronise_batch_norm(run.network.student, world) if world.size > 1 else []
         self._dtype = amp if _is_on_gpu() else None
         if amp != self._dtype:
             logger.warning("Train.amp=%s needs a GPU: training in float32.", amp)
@@ -44,20 +54,29 @@ class TrainingStep:
         self._newest = math.nan
         logger.info("Training step: dynamic graph, %s.", self._dtype or "float32")
 
-    def __call__(self, x: paddle.Tensor, teacher: Sequence[paddle.Tensor], rate: float) -> None:
+    def __call__(self, x: paddle.Tensor, teacher: Sequence[paddle.Tensor], rate: float, shard: Shard) -> None:
         """Take one step; its loss is known after the next ``settle``.
 
         Args:
-            x: float32 [N, 3, H, W].
+            x: float32 [N, 3, H, W], this process's images of the batch.
             teacher: its normalised features of these images, see ``TeacherFeatures``.
             rate: the learning rate.
+            shard: says which part of the batch they are.
+
+        Raises:
+            ProcessLost: another process has ended.
         """
         run = self._run
+        for layer in self._batch_norms:
+            layer.shard = shard
         with self._mixed_precision():
             student = run.network.student(x)
-        loss = feature_matching_loss(teacher, [features.astype("float32") for features in student])
+        if self._dtype is not None:
+            student = [features.astype("float32") for features in student]
+        loss = feature_matching_loss(teacher, student) * shard.weight
+        _backward(self._scaler.scale(loss))
+        self._world.sum_gradients(run.network.student.parameters())
         run.optimiser.set_lr(rate)
-        self._scaler.scale(loss).backward()
         self._scaler.step(run.optimiser)
         self._scaler.update()
         run.optimiser.clear_grad()
@@ -69,13 +88,14 @@ class TrainingStep:
     def settle(self) -> float:
         """Wait for the device, add the losses since the last call to the run's progress, and return the newest one.
 
-        Call it before the progress is read or a checkpoint is saved.
+        Call it before the progress is read or a checkpoint is saved; all processes must, after the same step.
 
         Raises:
             TrainingError: one of them is not a number; it names the first such step.
         """
         progress = self._run.progress
-        values: list[float] = paddle.stack(self._losses).numpy().tolist() if self._losses else []
+        parts: list[float] = paddle.stack(self._losses).numpy().tolist() if self._losses else []
+        values = self._world.sum(parts) if parts else []
         self._losses.clear()
         for step, value in enumerate(values, progress.step - len(values) + 1):
             check_finite(value, f"in step {step}")
@@ -90,17 +110,31 @@ class TrainingStep:
         return context
 
 
-def check_finite(loss: float, when: str) -> None:
-    """Refuse a loss that is not a number.
+def features_of_shard(
+    features: TeacherFeatures, network: nn.Layer, shard: Shard, x: paddle.Tensor
+) -> list[paddle.Tensor]:
+    """The teacher's features of a process's images, one [N, C, h, w] a layer.
 
-    Raises:
-        TrainingError: with advice.
+    Those of its own images are kept. Those of others' are not: the last bits may depend on the batch that they were
+    computed in, and must not on how long ago the run was resumed.
     """
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"the loss is {loss} {when}",
-            remedy="Lower Train.learning_rate, or raise Train.batch_size if it is below 4",
-        )
+    if shard.own == 0:
+        return network.teacher_features(x)
+    own = features([("fit", number) for number in shard.numbers[: shard.own]], x[: shard.own])
+    if shard.own == len(shard.numbers):
+        return own
+    return [paddle.concat(pair) for pair in zip(own, network.teacher_features(x[shard.own :]), strict=True)]
+
+
+def _backward(loss: paddle.Tensor) -> None:
+    """Paddle makes an OSError of whatever is raised on the way back; a lost process is to be told from other troubles."""
+    try:
+        loss.backward()
+    except OSError as error:
+        _, name, text = str(error).splitlines()[0].partition(f"{ProcessLost.__name__}: ")
+        if not name:
+            raise
+        raise ProcessLost(text) from error
 
 
 def _is_on_gpu() -> bool:

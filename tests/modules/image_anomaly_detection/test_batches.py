@@ -6,6 +6,7 @@ import pytest
 
 from paddlex.errors import ImageReadError
 from paddlex.inference.transforms import Transform
+from paddlex.modules.image_anomaly_detection.augment import Augmentation
 from paddlex.modules.image_anomaly_detection.batches import ImageBatches, consecutive, shuffled
 from paddlex.modules.image_anomaly_detection.dataset import Sample
 
@@ -104,3 +105,27 @@ def test_an_unreadable_image_is_named(samples):
     samples[4].image_path.write_bytes(b"not an image")
     with pytest.raises(ImageReadError, match=r"4\.png"):
         list(ImageBatches(samples, TRANSFORM)([[0, 1], [4]]))
+
+
+# Augmentation
+
+
+def test_an_augmented_batch_is_the_normalised_augmented_images_and_another_one_in_each_epoch(samples):
+    augmentation = Augmentation(["rotate=30", "noise"], seed=1)
+    images = ImageBatches(samples, TRANSFORM, augmentation=augmentation)
+    plain = {number: TRANSFORM.resize(cv2.imread(str(samples[number].image_path))) for number in (4, 2)}
+    for epoch in (0, 1, 0):
+        (batch,) = images([[4, 2]], epoch)
+        wanted = TRANSFORM.normalise(np.stack([augmentation(plain[number], epoch, number) for number in (4, 2)]))
+        np.testing.assert_array_equal(batch, wanted)
+
+
+# Constant images
+
+
+@pytest.mark.parametrize(("low", "high", "is_constant"), [(0, 0, True), (90, 92, True), (90, 94, False)])
+def test_an_image_is_constant_if_each_channel_stays_within_two_grey_values(samples, low, high, is_constant):
+    pixels = np.full((12, 16, 3), (low, 60, 200), np.uint8)
+    pixels[:, 8:, 0] = high
+    cv2.imwrite(str(samples[3].image_path), pixels)
+    assert ImageBatches(samples, TRANSFORM).constant() == ([samples[3]] if is_constant else [])

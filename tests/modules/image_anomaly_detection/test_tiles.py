@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import cv2
@@ -184,11 +183,13 @@ def test_without_tiling_it_is_missed(whole_run, surfaces):
 
 def test_the_scores_of_the_thresholds_are_those_that_predict_gives(tiled_run, surfaces, tmp_path):
     """With the product nothing is cross-fitted: the scores must be those of the held-out photos."""
-    folder = Path(shutil.copytree(tiled_run.output / "best_model", tmp_path / "best_model"))
+    folder = tmp_path / "best_model"
     config = tiled_run.options.model_copy(deep=True)
     config.calibration.fusion = "product"
     whole = Config.model_validate({"Global": {"dataset_dir": str(surfaces)}, "Train": config.model_dump()})
-    calibration = Completion(whole, "cpu", tiled_run.held_out).complete(tiled_run.run.network, folder)
+    calibration = Completion(whole, "cpu", tiled_run.held_out).complete(
+        tiled_run.run.network, tiled_run.output / "best_model", folder
+    )
     held_out = {str(tile.image_path) for tile in tiled_run.held_out_samples}
     results = list(create_model("STFPM", folder / "inference", device="cpu").predict(sorted(held_out)))
     np.testing.assert_allclose(calibration.scores, sorted(result["raw_score"] for result in results), rtol=1e-3)

@@ -17,9 +17,10 @@ import pytest
 import yaml
 
 from paddlex.config import load_config
-from paddlex.errors import TrainingError, TrainingInterrupted
+from paddlex.errors import ConfigError, TrainingError, TrainingInterrupted
+from paddlex.modules.image_anomaly_detection.held_out import hold_out
 from paddlex.modules.image_anomaly_detection.train_result import describe_training
-from paddlex.modules.image_anomaly_detection.trainer import Trainer, hold_out
+from paddlex.modules.image_anomaly_detection.trainer import Trainer
 
 import paddle  # isort: skip
 from paddle.vision.models import resnet18  # isort: skip
@@ -205,6 +206,7 @@ def test_a_process_stopped_by_ctrl_c_exits_with_130_and_leaves_a_checkpoint(data
         "model.pdema",
         "model.pdopt",
         "model.pdstates",
+        "manifest.json",
     }
 
 
@@ -233,12 +235,6 @@ def test_a_run_can_go_on_in_another_folder_even_if_that_holds_another_model(sour
     (other_model / "model.pdparams").write_bytes(b"of another run")
     train(dataset, tmp_path, f"Train.resume_path={uninterrupted / source}")
     assert_same(tmp_path, uninterrupted)
-
-
-def test_resuming_without_the_best_model_so_far_is_refused_at_once(dataset, uninterrupted, tmp_path):
-    shutil.copytree(uninterrupted / LAST_CHECKPOINT, tmp_path / "moved" / LAST_CHECKPOINT)
-    with pytest.raises(TrainingError, match="its best model so far, of epoch 4, is missing"):
-        train(dataset, tmp_path, f"Train.resume_path={tmp_path / 'moved' / LAST_CHECKPOINT}")
 
 
 @pytest.mark.parametrize(
@@ -282,7 +278,7 @@ def test_a_resume_path_without_a_checkpoint_is_named(dataset, tmp_path):
 def test_a_checkpoint_that_lacks_a_file_is_refused(dataset, uninterrupted, tmp_path):
     checkpoint = Path(shutil.copytree(uninterrupted / "best_model", tmp_path / "best_model"))
     (checkpoint / "model.pdopt").unlink()
-    with pytest.raises(TrainingError, match=r"cannot be resumed: model\.pdopt missing"):
+    with pytest.raises(TrainingError, match=r"cannot be resumed: model\.pdopt is missing"):
         train(dataset, tmp_path / "out", f"Train.resume_path={checkpoint}")
 
 
@@ -308,7 +304,9 @@ def test_a_loss_that_is_no_number_stops_the_training_with_advice(dataset, tmp_pa
 
 def test_a_loss_that_is_no_number_on_held_out_images_stops_the_training_with_advice(dataset, tmp_path):
     more = ("Train.learning_rate=1e38", "Train.lr_schedule=constant", "Train.batch_size=20", "Train.eval_interval=1")
-    with pytest.raises(TrainingError, match=r"the loss is (inf|nan) on held-out images after step 1\. Lower Train\.learning"):
+    with pytest.raises(
+        TrainingError, match=r"the loss is (inf|nan) on held-out images after step 1\. Lower Train\.learning"
+    ):
         train(dataset, tmp_path, *more)
     assert not (tmp_path / "best_model").exists()
 
@@ -355,6 +353,109 @@ def test_an_image_too_small_for_its_layers_is_refused_before_training(dataset, t
     with pytest.raises(Exception, match=r"the image is too small.*Train\.image_size"):
         train(dataset, tmp_path, "Train.layers=[layer3]", "Train.image_size=48")
     assert not (tmp_path / "checkpoints").exists()
+
+
+# What is warned of
+
+
+def test_few_constant_and_unlearned_images_are_warned_of_in_the_result(dataset, main_runner, tmp_path):
+    copy = Path(shutil.copytree(dataset, tmp_path / "data"))
+    name = (copy / "train.txt").read_text(encoding="utf-8").splitlines()[6].split()[0]
+    cv2.imwrite(str(copy / name), np.zeros((128, 128, 3), np.uint8))
+    done = main_runner(*overrides_for(copy, tmp_path / "out", "Train.learning_rate=1e-6", "Train.epochs_iters=1"))
+    assert done.returncode == 0, done.stderr
+    few, constant, unlearned = json.loads((tmp_path / "out" / "train_result.json").read_text("utf-8"))["warnings"]
+    assert "24 training images are few" in few
+    assert f"1 training image is a single colour: {name} (line 7)" in constant
+    assert "The student has not learned" in unlearned
+    assert all(text in done.stderr for text in (few, constant, unlearned))
+
+
+def test_a_training_that_diverges_is_stopped_and_leaves_no_model(dataset, tmp_path):
+    more = ("Train.learning_rate=1e4", "Train.epochs_iters=30", "Train.eval_interval=1", "Train.layers=[layer1]")
+    with pytest.raises(TrainingError, match=r"the training diverges: .*Lower Train\.learning_rate"):
+        train(dataset, tmp_path, *more)
+    assert not (tmp_path / "best_model").exists()
+    assert (tmp_path / "train_curve.png").is_file(), "the picture shows it"
+
+
+# Early stopping
+
+
+def test_early_stopping_ends_the_run_at_the_same_epoch_after_a_resume(dataset, tmp_path, stop_at):
+    more = ("Train.early_stopping.patience=1", "Train.early_stopping.min_delta=9", "Train.eval_interval=1",
+            "Train.layers=[layer1]")  # fmt: skip
+    whole = Trainer(load_config(CONFIG, overrides_for(dataset, tmp_path / "whole", *more)), "cpu")
+    whole.train()
+    assert whole.run.progress.epoch == 2, "the second evaluation is not better by 9"
+
+    stop_at("step 5/12")
+    with pytest.raises(TrainingInterrupted):
+        train(dataset, tmp_path / "parts", *more)
+    rest = Trainer(
+        load_config(CONFIG, overrides_for(dataset, tmp_path / "parts", *more, "Train.resume_path=auto")), "cpu"
+    )
+    rest.train()
+    assert rest.run.progress == whole.run.progress
+
+
+# Augmentation
+
+
+AUGMENTED = ("Train.augment=[flip_horizontal,rotate=20,brightness]", "Train.layers=[layer1]", "Train.epochs_iters=2")
+
+
+def test_the_teacher_sees_the_augmented_picture_and_held_out_images_stay_as_they_are(dataset, tmp_path):
+    trainer = Trainer(load_config(CONFIG, overrides_for(dataset, tmp_path, *AUGMENTED)), "cpu")
+    seen, held_out, take = [], [], trainer.step
+
+    class WatchedStep:
+        settle = staticmethod(take.settle)
+
+        def __call__(self, x, teacher, rate):
+            for got, expected in zip(teacher, trainer.run.network.teacher_features(x), strict=True):
+                np.testing.assert_array_equal(got.numpy(), expected.numpy())
+            seen.append(x.numpy())
+            take(x, teacher, rate)
+
+    class Watched(type(trainer.held_out)):
+        def __call__(self, *arguments):
+            for batch in super().__call__(*arguments):
+                held_out.append(batch)
+                yield batch
+
+    trainer.held_out.__class__ = Watched
+    trainer.step = WatchedStep()
+    trainer.train()
+    first, second = (np.concatenate(epoch) for epoch in (seen[:3], seen[3:]))
+    assert len(first) == len(second) == 19
+    originals = trainer.run.card.transform([sample.read() for sample in trainer.fit_samples])
+    for epoch, pictures in ((0, first), (1, second)):
+        order = [number for batch in trainer._batches(epoch) for number in batch]
+        changed = [not np.array_equal(picture, originals[n]) for n, picture in zip(order, pictures, strict=True)]
+        assert all(changed)
+    assert not any(np.array_equal(a, b) for a in first for b in second), "each epoch has its own"
+    wanted = trainer.run.card.transform([sample.read() for sample in trainer.held_out_samples])
+    assert len(held_out) > 2
+    for picture in np.concatenate(held_out):
+        assert any(np.array_equal(picture, original) for original in wanted)
+
+
+def test_a_resumed_run_with_augmentation_ends_as_if_it_had_not_been_interrupted(dataset, tmp_path, stop_at):
+    train(dataset, tmp_path / "whole", *AUGMENTED)
+    stop_at("step 4/6")
+    with pytest.raises(TrainingInterrupted):
+        train(dataset, tmp_path / "parts", *AUGMENTED)
+    train(dataset, tmp_path / "parts", *AUGMENTED, "Train.resume_path=auto")
+    got, wanted = (arrays(tmp_path / name / "best_model/model.pdparams") for name in ("parts", "whole"))
+    for name in wanted:
+        np.testing.assert_array_equal(got[name], wanted[name], err_msg=name)
+
+
+def test_an_unknown_augmentation_is_refused_before_training(dataset, tmp_path):
+    with pytest.raises(ConfigError, match=r"unknown augmentation 'rotation'.*Did you mean rotate"):
+        train(dataset, tmp_path, "Train.augment=[rotation]")
+    assert list(tmp_path.iterdir()) == []
 
 
 # Held-out images

@@ -8,6 +8,7 @@ import pytest
 from paddlex.config_schema import TrainSection
 from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.checkpoint import Run
+from paddlex.modules.image_anomaly_detection.distributed import World
 from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.networks.stfpm import (
@@ -21,6 +22,7 @@ import paddle  # isort: skip
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 4, 3, 64, 64)).astype(np.float32)  # three batches of four
 RATES = [0.1, 0.4, 0.2]
+ALL = World().shard([0, 1, 2, 3])
 
 
 def new_run() -> Run:
@@ -37,7 +39,7 @@ def new_run() -> Run:
 def take_steps(run: Run, step: TrainingStep) -> None:
     for images, rate in zip(IMAGES, RATES, strict=True):
         x = paddle.to_tensor(images)
-        step(x, run.network.teacher_features(x), rate)
+        step(x, run.network.teacher_features(x), rate, ALL)
 
 
 def plain_loss(run: Run, x: paddle.Tensor) -> paddle.Tensor:
@@ -67,7 +69,7 @@ def test_losses_and_weights_are_those_of_the_plain_step_to_float_rounding():
     plain, run = new_run(), new_run()
     before = {name: tensor.numpy() for name, tensor in run.network.student.state_dict().items()}
     expected = plain_steps(plain)
-    step = TrainingStep(run, ema_decay=0.9)
+    step = TrainingStep(run, World(), ema_decay=0.9)
     take_steps(run, step)
     assert step.settle() == pytest.approx(expected[-1], rel=1e-4)
     assert run.progress.loss_sum == pytest.approx(sum(expected), rel=1e-4)
@@ -82,7 +84,7 @@ def test_the_gradient_is_that_of_the_plain_step_to_float_rounding(monkeypatch):
     x = paddle.to_tensor(IMAGES[0])
     plain_loss(plain, x).backward()
     monkeypatch.setattr(run.optimiser, "clear_grad", lambda: None)  # left to be looked at
-    TrainingStep(run, ema_decay=0.9)(x, run.network.teacher_features(x), 0.1)
+    TrainingStep(run, World(), ema_decay=0.9)(x, run.network.teacher_features(x), 0.1, ALL)
     for name, wanted in gradients(plain).items():
         np.testing.assert_allclose(gradients(run)[name], wanted, rtol=0, atol=1e-4 * np.abs(wanted).max(), err_msg=name)
 
@@ -108,7 +110,7 @@ def test_loss_and_gradient_are_the_plain_ones_for_features_of_any_size(size):
 def test_smoothed_weights_follow_the_weights():
     run = new_run()
     first = {name: tensor.numpy() for name, tensor in run.ema.items()}
-    take_steps(run, TrainingStep(run, ema_decay=0.0))
+    take_steps(run, TrainingStep(run, World(), ema_decay=0.0))
     for name, parameter in run.network.student.named_parameters():
         np.testing.assert_array_equal(run.ema[f"student.{name}"].numpy(), parameter.numpy())
     assert any(not np.array_equal(first[name], run.ema[name].numpy()) for name in first)
@@ -116,19 +118,19 @@ def test_smoothed_weights_follow_the_weights():
 
 def test_a_loss_that_is_no_number_is_reported_for_the_first_step_that_had_it():
     run = new_run()
-    step = TrainingStep(run, ema_decay=0.9)
+    step = TrainingStep(run, World(), ema_decay=0.9)
     x = paddle.to_tensor(IMAGES[0])
     teacher = run.network.teacher_features(x)
-    step(x, teacher, 0.1)
-    step(x, [features * float("nan") for features in teacher], 0.1)
-    step(x, teacher, 0.1)
+    step(x, teacher, 0.1, ALL)
+    step(x, [features * float("nan") for features in teacher], 0.1, ALL)
+    step(x, teacher, 0.1, ALL)
     with pytest.raises(TrainingError, match=r"the loss is nan in step 2\. Lower Train\.learning_rate"):
         step.settle()
 
 
 def test_losses_are_counted_once_however_often_one_asks():
     run = new_run()
-    step = TrainingStep(run, ema_decay=0.9)
+    step = TrainingStep(run, World(), ema_decay=0.9)
     take_steps(run, step)
     newest, total = step.settle(), run.progress.loss_sum
     assert (step.settle(), run.progress.loss_sum) == (newest, total)
@@ -138,9 +140,9 @@ def test_losses_are_counted_once_however_often_one_asks():
 @pytest.mark.parametrize("amp", ["bfloat16", "float16"])
 def test_mixed_precision_without_a_gpu_trains_in_float32_and_says_so(amp, caplog):
     plain, run = new_run(), new_run()
-    take_steps(plain, TrainingStep(plain, ema_decay=0.9))
+    take_steps(plain, TrainingStep(plain, World(), ema_decay=0.9))
     with caplog.at_level(logging.WARNING, "paddlex"):
-        take_steps(run, TrainingStep(run, ema_decay=0.9, amp=amp))
+        take_steps(run, TrainingStep(run, World(), ema_decay=0.9, amp=amp))
     assert f"Train.amp={amp} needs a GPU: training in float32." in caplog.text
     for name, tensor in run.network.student.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), plain.network.student.state_dict()[name].numpy(), err_msg=name)

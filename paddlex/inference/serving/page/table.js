@@ -5,6 +5,7 @@
 import { requestThumbnail, thumbnails } from "./details.js";
 import { decimal, percent, raw, reasonOf, t } from "./i18n.js";
 
+const ONE_COLUMN = matchMedia("(max-width: 71.99rem)"); // as in page.css
 const SPARE = 6; // rows above and below the view
 const SVG = "http://www.w3.org/2000/svg";
 const $ = (id) => document.getElementById(id);
@@ -35,6 +36,7 @@ export class Table {
     const height = this.#rowHeight();
     if (selected !== this.#lastSelected) {
       this.#lastSelected = selected;
+      this.#below.style.height = `${rows.length * height}px`; // room enough to scroll to a row that is new
       this.#bringIntoView(rows.indexOf(selected), height);
     }
     const scroller = $("scroller");
@@ -69,7 +71,10 @@ export class Table {
   #resize(count) {
     while (this.#pool.length < count) {
       const row = newRow();
-      row.element.addEventListener("click", () => this.#state.select(row.item));
+      row.element.addEventListener("click", () => {
+        this.#state.select(row.item);
+        if (ONE_COLUMN.matches) $("stage").scrollIntoView(); // the verdict would be out of sight
+      });
       this.#pool.push(row);
       this.#below.before(row.element);
     }

@@ -51,7 +51,7 @@ def convert(root: Path, source_type: str, seed: int) -> None:
         DatasetCheckError: files of the data set that cannot be used. Nothing is changed then.
     """
     layout = _reader(source_type)(root)
-    train, val = _partition(layout, seed)
+    train, val = partition(layout, seed)
     check_entries(root, train, val)  # before anything is written
     _write_masks(root, layout.new_masks)
     write_lists(root, train, val)
@@ -75,7 +75,8 @@ def _reader(source_type: str) -> Callable[[Path], Layout]:
     )
 
 
-def _partition(layout: Layout, seed: int) -> tuple[list[Entry], list[Entry]]:
+def partition(layout: Layout, seed: int) -> tuple[list[Entry], list[Entry]]:
+    """The entries of ``train.txt`` and of ``val.txt``; see ``convert``."""
     train = [image for image in layout.normal if first_folder(image) == "train"]
     val = [image for image in layout.normal if first_folder(image) in _VAL_FOLDERS]
     unassigned = set(layout.normal).difference(train, val)

@@ -86,8 +86,13 @@ def back_up(path: Path) -> None:
         shutil.copyfile(path, temporary)
 
 
+def list_text(entries: Iterable[Entry]) -> str:
+    """What a list file says."""
+    return "".join(f"{_line(entry)}\n" for entry in entries)
+
+
 def _write_entries(path: Path, entries: Iterable[Entry]) -> None:
-    path.write_text("".join(f"{_line(entry)}\n" for entry in entries), encoding="utf-8", newline="\n")
+    path.write_text(list_text(entries), encoding="utf-8", newline="\n")
 
 
 def _line(entry: Entry) -> str:

@@ -58,9 +58,9 @@ def read_mvtec_ad(root: Path) -> Layout:
 
 
 def _check_is_category(root: Path) -> None:
-    if _is_category(root):
+    if is_category(root):
         return
-    categories = [name for name in list_folders(root) if _is_category(root / name)]
+    categories = [name for name in list_folders(root) if is_category(root / name)]
     if categories:
         raise DatasetError(
             f"the folder is no category itself, but holds {len(categories)}: {', '.join(categories)}",
@@ -70,7 +70,8 @@ def _check_is_category(root: Path) -> None:
     raise DatasetError("the folder has no train and test folder", where=root, remedy=f"MVTec AD has {_LAYOUT}")
 
 
-def _is_category(folder: Path) -> bool:
+def is_category(folder: Path) -> bool:
+    """Whether a folder looks like one category of MVTec AD."""
     return {"train", "test"} <= {name.lower() for name in list_folders(folder)}
 
 

@@ -238,7 +238,7 @@ def test_the_csv_says_what_the_table_says_and_runs_no_formulas(
 
 
 def test_many_images_make_few_elements(open_page: Open, parts: list[Path]) -> None:
-    page = open_page(viewport={"width": 1100, "height": 740}).ready().choose(parts * 3)
+    page = open_page(viewport={"width": 1200, "height": 740}).ready().choose(parts * 3)
     assert page.browser.locator("#rows tr").count() < 25
     page.browser.focus("#table")
     page.browser.keyboard.press("End")

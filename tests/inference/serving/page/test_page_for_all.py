@@ -170,6 +170,11 @@ def test_a_phone_shows_everything_without_scrolling_sideways(open_page: Open, pa
         assert small == []
         assert page.browser.get_attribute("#photo", "capture") == "environment"
         assert page.browser.is_visible("#take-photo") and page.browser.is_visible("#verdict-word")
+        page.browser.tap("#rows tr[role=row] >> nth=2")
+        page.frame()
+        assert page.browser.inner_text("#picture-name") == parts[2].name
+        top = page.browser.locator("#verdict-word").evaluate("word => word.getBoundingClientRect().top")
+        assert 0 <= top < 300  # the verdict on the row that was tapped is in sight
 
 
 def test_the_camera_is_judged_by_snapshot_and_continuously(page: Any) -> None:
@@ -185,6 +190,9 @@ def test_the_camera_is_judged_by_snapshot_and_continuously(page: Any) -> None:
     names = [row["name"] for row in page.rows()]
     assert len(set(names)) == len(names) >= 4
     assert page.browser.inner_text("#picture-name") == names[-1]  # the newest is shown
+    head, row, view = page.browser.evaluate("""["#table thead", "#table [aria-selected=true]", "#scroller"].map(
+        name => document.querySelector(name).getBoundingClientRect().bottom)""")
+    assert head < row <= view + 1  # and its row is in sight
     page.browser.click("#camera-close")
     assert not page.browser.is_visible("#video")
     assert page.browser.locator("#video").evaluate("video => video.srcObject") is None
