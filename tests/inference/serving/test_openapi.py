@@ -11,7 +11,7 @@ import httpx
 
 
 def test_no_generated_request_breaks_the_server_or_its_promises(server, tmp_path: Path) -> None:
-    """All checks but one: a random string is a valid string by the schema, and yet no image. How fast it is, is not asked here."""
+    """All checks but one: a random string is a valid string by the schema, and yet no image. Speed is not asked."""
     command = [
         str(Path(sys.executable).parent / "st"), "run", f"{server.url}/openapi.json", "--phases", "examples,coverage,fuzzing",
         "--checks", "all", "--exclude-checks", "positive_data_acceptance", "--max-examples", "4", "--seed", "1",
