@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import signal
@@ -53,8 +54,9 @@ class ServerProcess:
     def wait_until_ready(self) -> ServerProcess:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and self.process.poll() is None:
-            if httpx.get(f"{self.url}/readyz").status_code == 200:
-                return self
+            with contextlib.suppress(httpx.TransportError):  # if it died, its log says more
+                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                    return self
             time.sleep(0.05)
         raise AssertionError(self.log)
 
