@@ -105,8 +105,8 @@ class ModelFolder:
                 raise ModelError(f"target_fpr cannot be held: {error}", where=where) from error
             except ImportError as error:
                 raise ModelError(
-                    f"{len(self.own['calibration']['scores'])} calibration scores are too few for target_fpr {target_fpr:g}: the "
-                    f"limit has to be extrapolated, which needs {error.name}",
+                    f"the calibration scores are too few for target_fpr {target_fpr:g}: the limit has to be extrapolated, "
+                    f"which needs {error.name}",
                     where=where,
                     remedy="pip install scipy, or give threshold instead",
                 ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,9 @@ def test_limits_that_cannot_be_are_refused(open_with, options: dict[str, Any], p
 def test_a_rate_needs_calibration_scores(open_with) -> None:
     with pytest.raises(ModelError, match="the model has no calibration scores"):
         open_with(content()).limits_at(target_fpr=0.1)
+
+
+def test_a_rate_that_needs_scipy_says_so_where_it_is_not_installed(open_with, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(ModelError, match=r"which needs scipy .*pip install scipy, or give threshold instead\."):
+        open_with(content(calibration=CALIBRATION)).limits_at(target_fpr=0.001)
