@@ -184,14 +184,6 @@ def test_a_value_that_cannot_be_is_named(tmp_path: Path, line: str, what: str) -
         ("pipeline_name: x\n", "pipeline_name must be anomaly_detection, not 'x' (my.yaml line 1)"),
         ("use_hpip: fast\n", "use_hpip must be True or False, not 'fast' (my.yaml line 1)"),
         ("use_hpip: True\nuse_hpip: False\n", "the key use_hpip stands twice (my.yaml line 2)"),
-        (
-            "SubModules:\n  AnomalyDetection:\n    tiling:\n      tile_size: -1\n",
-            "SubModules.AnomalyDetection.tiling.tile_size must be a whole number, 1 or more, not -1 (my.yaml line 4)",
-        ),
-        (
-            "SubModules:\n  AnomalyDetection:\n    tiling: 256\n",
-            "SubModules.AnomalyDetection.tiling must be a section of keys (my.yaml line 3)",
-        ),
         ("SubModules: 1\n", "SubModules must be a section of keys (my.yaml line 1)"),
         ("a: [\n", "the file is not valid YAML: "),
         ("- a\n", "the file is not a mapping of keys (my.yaml)"),

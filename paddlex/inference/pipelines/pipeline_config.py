@@ -19,7 +19,7 @@ from paddlex.inference.tiling import LARGEST_OVERLAP, LEAST_TILE_SIZE
 SHIPPED = {"anomaly_detection": Path(__file__).parents[2] / "configs" / "pipelines" / "anomaly_detection.yaml"}
 
 _MODULE = "SubModules.AnomalyDetection"
-_SECTIONS = ("Serving", "SubModules", _MODULE, f"{_MODULE}.tiling")
+_SECTIONS = ("Serving", "SubModules", _MODULE)
 
 #: A key that was found: its dotted name, its value and where it stands.
 Found = tuple[str, Any, str]
@@ -239,10 +239,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
 }
 
 #: Dotted key -> field.
-_PREFIXES = {
-    "pipeline_name": "", "use_hpip": "", "visualize": "Serving.",
-    "tile_size": f"{_MODULE}.tiling.", "overlap": f"{_MODULE}.tiling.",
-}  # fmt: skip
+_PREFIXES = {"pipeline_name": "", "use_hpip": "", "visualize": "Serving."}
 _FIELDS = {_PREFIXES.get(field, f"{_MODULE}.") + field: field for field in _CHECKS}
 
 
