@@ -1,6 +1,7 @@
 # make demo   everything, once, on made-up pictures: environment, data set, check, train, evaluate, export, predict
 # make test   environment, then all tests
 # make lint   formatting, lint and types
+# make bench  how fast each inference engine is here, after make demo
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -30,6 +31,10 @@ demo: install
 	$(MODE)export
 	$(MODE)predict -o Predict.input=$(DATASET)/images/val
 	$(RUN) -m paddlex.modules.image_anomaly_detection.demo.summary $(OUTPUT)
+
+# every inference engine on the model of `make demo`
+bench: install
+	$(RUN) benchmarks/inference.py $(OUTPUT)/best_model/inference $(DATASET)/images/val --plot $(OUTPUT)/inference.png
 
 test: install
 	$(RUN) -m pytest

@@ -108,6 +108,7 @@ def test_the_chinese_tutorial_has_the_commands_of_the_english_one():
         "docs/compatibility.md",
         "docs/pipeline.md",
         "docs/serving.md",
+        "docs/inference.md",
         "docs/training.md",
         "docs/benchmarking.md",
         "docs/paddleseg.md",

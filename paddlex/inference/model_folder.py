@@ -103,6 +103,13 @@ class ModelFolder:
                 threshold, source = image_threshold(self.own["calibration"]["scores"], target_fpr)
             except (TypeError, ValueError) as error:
                 raise ModelError(f"target_fpr cannot be held: {error}", where=where) from error
+            except ImportError as error:
+                raise ModelError(
+                    f"{len(self.own['calibration']['scores'])} calibration scores are too few for target_fpr {target_fpr:g}: the "
+                    f"limit has to be extrapolated, which needs {error.name}",
+                    where=where,
+                    remedy="pip install scipy, or give threshold instead",
+                ) from error
             return replace(
                 limits, image=limits.image.moved_to(threshold), source=f"target_fpr {target_fpr:g}, {source}"
             )

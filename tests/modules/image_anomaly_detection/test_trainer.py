@@ -412,11 +412,11 @@ def test_the_teacher_sees_the_augmented_picture_and_held_out_images_stay_as_they
     class WatchedStep:
         settle = staticmethod(take.settle)
 
-        def __call__(self, x, teacher, rate):
+        def __call__(self, x, teacher, *others):
             for got, expected in zip(teacher, trainer.run.network.teacher_features(x), strict=True):
                 np.testing.assert_array_equal(got.numpy(), expected.numpy())
             seen.append(x.numpy())
-            take(x, teacher, rate)
+            take(x, teacher, *others)
 
     class Watched(type(trainer.held_out)):
         def __call__(self, *arguments):
