@@ -116,12 +116,24 @@ def _train_in_this_process(config: Config, device: Device) -> Result:
         start = time.monotonic()
         trainer = Trainer(config, str(device), world)
         folders = trainer.train()
+        _add_onnx(folders["best"])
         minutes = (time.monotonic() - start) / 60
         logger.info("Training took %.1f minutes.", minutes)
     visualdl_log = None if trainer.visual_log is None else trainer.visual_log.path
     return describe_training(
         trainer.run, folders, config.output, config.Global.model, minutes, trainer.warnings, visualdl_log
     )
+
+
+def _add_onnx(best: Path) -> None:
+    """Let the best model run in the engines for ONNX as well; a training does not fail for want of it."""
+    from paddlex.modules.image_anomaly_detection.completion import INFERENCE
+    from paddlex.modules.image_anomaly_detection.exporter import add_onnx
+
+    try:
+        add_onnx(best / INFERENCE)
+    except (PaddleXError, OSError) as error:
+        logger.warning("The best model has no ONNX file: %s", error)
 
 
 def evaluate(config: Config) -> Result:
@@ -185,6 +197,7 @@ def export(config: Config) -> Result:
     folder = config.output / "inference"
     with atomic_directory(folder) as temporary:
         exporter.write_model(network, card, temporary)
+        exporter.add_onnx(temporary)
         if options.precision == "int8":
             quantise(temporary / ONNX_NAME, temporary / INT8_NAME, images.batches(card.transform, card.tiles))
         checks = check_export(network, temporary, images.to_check, has_labels=images.has_labels, force=options.force)

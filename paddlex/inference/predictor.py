@@ -71,7 +71,7 @@ class AnomalyPredictor:
                 remedy="Give the model's own name",
             )
         self.device = resolve_device(device)
-        self.backend = open_backend(self.folder, run_mode, self.device, threads)
+        self.backend = open_backend(self.folder, run_mode, self.device, threads, quiet=quiet)
         self._threads = threads or default_threads()
         self._concurrent: Backend | None = None
         self.limits = self.folder.limits_at(threshold, target_fpr, min_area)

@@ -86,7 +86,13 @@ AUTO_ORDER = {"cpu": ("onnx", "openvino", "mkldnn", "paddle"), "gpu": ("paddle",
 
 
 def open_backend(
-    folder: ModelFolder, run_mode: str, device: Device, threads: int | None = None, concurrency: int = 1
+    folder: ModelFolder,
+    run_mode: str,
+    device: Device,
+    threads: int | None = None,
+    concurrency: int = 1,
+    *,
+    quiet: bool = False,
 ) -> Backend:
     """Load the network of a folder.
 
@@ -96,13 +102,14 @@ def open_backend(
         device: where to run.
         threads: CPU threads for one run; None for ``OMP_NUM_THREADS``, or all cores, divided by ``concurrency``.
         concurrency: how many threads will call ``run`` at once; with a backend that is not concurrent they take turns.
+        quiet: do not log what ``auto`` chose.
 
     Raises:
         ModelError: an unknown run mode, one that the device cannot carry out, a package that is missing, or a graph that
             cannot be loaded.
     """
     if run_mode == "auto":
-        return _fastest(folder, device, threads, concurrency)
+        return _fastest(folder, device, threads, concurrency, quiet)
     if run_mode not in RUN_MODES:
         raise ModelError(f"unknown run mode {run_mode!r}", remedy=f"It is one of auto, {', '.join(RUN_MODES)}")
     mode = RUN_MODES[run_mode]
@@ -123,7 +130,7 @@ def open_backend(
     return backend
 
 
-def _fastest(folder: ModelFolder, device: Device, threads: int | None, concurrency: int) -> Backend:
+def _fastest(folder: ModelFolder, device: Device, threads: int | None, concurrency: int, quiet: bool) -> Backend:
     """The first of ``AUTO_ORDER`` that works; what was passed over is logged."""
     passed_over = []
     for name in AUTO_ORDER[device.kind]:
@@ -142,7 +149,8 @@ def _fastest(folder: ModelFolder, device: Device, threads: int | None, concurren
                 continue
             if off_by is None:
                 reason = f"; passed over: {', '.join(passed_over)}" if passed_over else ""
-                logger.info("Run mode auto: %s, the fastest that works here%s.", name, reason)
+                if not quiet:
+                    logger.info("Run mode auto: %s, the fastest that works here%s.", name, reason)
                 return backend
             logger.warning("Run mode %s is passed over: its answer to the self-check is off by %.2g.", name, off_by)
             passed_over.append(f"{name} (failed the self-check)")

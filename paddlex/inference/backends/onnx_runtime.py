@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
-from paddlex.errors import DeviceError, ModelError
+from paddlex.errors import DeviceError
+from paddlex.inference.backends.failures import cannot_load, cannot_run
 from paddlex.inference.model_folder import INT8_NAME, ONNX_NAME, ModelFolder
 from paddlex.utils.devices import Device
 from paddlex.utils.paddle_environment import default_threads
@@ -36,9 +37,7 @@ class OnnxRuntime:
         try:
             self._session = onnxruntime.InferenceSession(self._graph, options, providers=providers)
         except Exception as error:  # whatever its C++ side throws
-            raise ModelError(
-                f"the graph cannot be loaded: {error}", where=self._graph, remedy="Export the model again"
-            ) from error
+            raise cannot_load(self._graph, error) from error
         if device.is_gpu and "CUDAExecutionProvider" not in self._session.get_providers():
             raise DeviceError(
                 "ONNX Runtime could not start on the GPU", remedy="Check CUDA and cuDNN, or use device=cpu"
@@ -50,11 +49,7 @@ class OnnxRuntime:
         try:
             return list(self._session.run(None, {self._input: batch}))
         except Exception as error:
-            raise ModelError(
-                f"the graph cannot run on an input of shape {list(batch.shape)}: {error}",
-                where=self._graph,
-                remedy="Check Deploy.transforms in inference.yml, or export the model again",
-            ) from error
+            raise cannot_run(self._graph, batch, error) from error
 
 
 def _providers(device: Device) -> list[str | tuple[str, dict[str, int]]]:

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import openvino
 
-from paddlex.errors import ModelError
+from paddlex.inference.backends.failures import cannot_load, cannot_run
 from paddlex.inference.model_folder import INT8_NAME, ONNX_NAME, ModelFolder
 from paddlex.utils.devices import Device
 from paddlex.utils.paddle_environment import default_threads
@@ -37,9 +37,7 @@ class OpenVINO:
             core = openvino.Core()
             self._compiled = core.compile_model(core.read_model(self._graph), "CPU", settings)
         except Exception as error:  # whatever its C++ side throws
-            raise ModelError(
-                f"the graph cannot be loaded: {_reason(error)}", where=self._graph, remedy="Export the model again"
-            ) from error
+            raise cannot_load(self._graph, _reason(error)) from error
         self._local = threading.local()
 
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
@@ -49,11 +47,7 @@ class OpenVINO:
         try:
             outputs = self._local.request.infer([batch], share_inputs=True)
         except Exception as error:
-            raise ModelError(
-                f"the graph cannot run on an input of shape {list(batch.shape)}: {_reason(error)}",
-                where=self._graph,
-                remedy="Check Deploy.transforms in inference.yml, or export the model again",
-            ) from error
+            raise cannot_run(self._graph, batch, _reason(error)) from error
         return [np.array(outputs[number]) for number in range(len(self._compiled.outputs))]
 
 

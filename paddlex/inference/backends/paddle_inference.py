@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from paddlex.errors import ModelError
+from paddlex.inference.backends.failures import cannot_load, cannot_run
 from paddlex.inference.model_folder import ModelFolder
 from paddlex.utils.devices import Device
 from paddlex.utils.paddle_environment import default_threads, has_cpu_flag, import_paddle, restore_threads
@@ -56,9 +57,7 @@ class PaddleInference:
         try:
             self._predictor = inference.create_predictor(config)
         except Exception as error:  # Paddle raises whatever its C++ side throws
-            raise ModelError(
-                f"the graph cannot be loaded: {_reason(error)}", where=folder.graph, remedy="Export the model again"
-            ) from error
+            raise cannot_load(folder.graph, _reason(error)) from error
         self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
         names = self._predictor.get_output_names()
         self._outputs = [self._predictor.get_output_handle(name) for name in names]
@@ -71,11 +70,7 @@ class PaddleInference:
             try:
                 self._predictor.run()
             except Exception as error:
-                raise ModelError(
-                    f"the graph cannot run on an input of shape {list(batch.shape)}: {_reason(error)}",
-                    where=self._graph,
-                    remedy="Check Deploy.transforms in inference.yml, or export the model again",
-                ) from error
+                raise cannot_run(self._graph, batch, _reason(error)) from error
             finally:
                 restore_threads()
             return [output.copy_to_cpu() for output in self._outputs]

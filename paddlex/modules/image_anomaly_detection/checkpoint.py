@@ -109,7 +109,9 @@ class Run:
         training = dict(card.training)
         _check_settings(training.pop("settings"), self.settings, folder)
         self.progress = Progress(**training)
-        self.network.set_state_dict(read_tensors(folder / WEIGHTS))
+        weights = read_tensors(folder / WEIGHTS)
+        # the statistics of a finished model are no part of a training's state
+        self.network.set_state_dict({name: t for name, t in weights.items() if not name.startswith("fusion.")})
         smoothed = read_tensors(folder / EMA)
         self.ema = {name: smoothed[name] for name in self.ema}
         names = {name: parameter.name for name, parameter in self.network.student.named_parameters()}

@@ -1,4 +1,4 @@
-"""From a network to an inference folder: Paddle's static graph, the same as ONNX, and inference.yml."""
+"""From a network to an inference folder: Paddle's static graph, inference.yml, and the graph as ONNX."""
 
 from __future__ import annotations
 
@@ -12,25 +12,22 @@ from paddlex.inference.model_folder import CONFIG_NAME, GRAPH_NAMES, ONNX_NAME, 
 from paddlex.inference.self_check import probe, summarise
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.onnx_export import convert_to_onnx
-from paddlex.utils.files import atomic_directory
+from paddlex.utils.files import atomic_directory, atomic_path
 
 GRAPH_STEM = "inference"
 
 
 def export(network: nn.Layer, card: ModelCard, folder: Path) -> None:
-    """Write the inference folder, whole or not at all.
+    """Write the inference folder with Paddle's graph, whole or not at all.
 
     The graph takes ``x``, float32 [N, 3, H, W] for any N, and gives the paper's raw map and the calibrated map, float32
     [N, 1, H, W] each, in this order, because upstream PaddleX reads the first. It is written in the .pdmodel format, which
-    upstream and every Paddle since 2.0 read, and as ONNX.
+    upstream and every Paddle since 2.0 read.
 
     Args:
         network: any network of ``NETWORKS``; it is left in the mode it was in.
         card: what stands in inference.yml.
         folder: replaced if it exists.
-
-    Raises:
-        ModelError: the graph cannot be converted to ONNX.
     """
     with atomic_directory(folder) as temporary:
         write_model(network, card, temporary)
@@ -44,7 +41,6 @@ def write_model(network: nn.Layer, card: ModelCard, folder: Path) -> None:
     x = paddle.static.InputSpec([None, 3, height, width], "float32", name="x")
     with OldIrGuard():  # without it Paddle 3 writes .json
         paddle.jit.save(network, str(folder / GRAPH_STEM), input_spec=[x])
-    convert_to_onnx(folder / GRAPH_NAMES[0], folder / PARAMS_NAME, folder / ONNX_NAME)
     write_inference_config(card, folder, network)
     if was_training:
         network.train()
@@ -73,6 +69,17 @@ class _Distances(nn.Layer):
 
     def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
         return self.network.distances(x)
+
+
+def add_onnx(folder: Path) -> None:
+    """Write the graph of an inference folder as ONNX too.
+
+    Raises:
+        ModelError: it cannot be converted.
+    """
+    with atomic_path(folder / ONNX_NAME) as temporary:
+        temporary.unlink()  # the converter shall make it
+        convert_to_onnx(folder / GRAPH_NAMES[0], folder / PARAMS_NAME, temporary)
 
 
 def write_inference_config(card: ModelCard, folder: Path, network: nn.Layer) -> None:

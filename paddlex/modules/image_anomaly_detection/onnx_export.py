@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
+import subprocess
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from paddlex.errors import ModelError
 OPSET = 17
 
 _OUTPUTS = ("raw_map", "calibrated_map")
-_CONVERTER = "pip install paddle2onnx onnx onnxruntime"
 
 
 def convert_to_onnx(graph: Path, params: Path, path: Path) -> None:
@@ -28,30 +27,38 @@ def convert_to_onnx(graph: Path, params: Path, path: Path) -> None:
     Constants are folded and batch normalisation is merged into the convolutions, by ONNX Runtime's basic optimisations,
     which hold on every processor. The input is ``x``, the outputs ``raw_map`` and ``calibrated_map``.
 
+    The converter works in a process of its own: it changes Paddle's state and, where it fails, damages or ends the process
+    that it runs in.
+
     Raises:
-        ModelError: paddle2onnx or ONNX Runtime is missing, or cannot convert the graph.
+        ModelError: paddle2onnx, ONNX or ONNX Runtime is missing, or cannot convert the graph.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a compiler that is not needed here
-            import onnx
-            import onnxruntime
-            import paddle2onnx
-    except ImportError as error:
-        raise ModelError(f"the export to ONNX needs {error.name}", remedy=_CONVERTER) from error
-    with _output_captured() as said:
-        try:
-            # not its own optimisation, which fetches packages from the internet while it runs
-            model = paddle2onnx.export(
-                str(graph), str(params), opset_version=OPSET, auto_upgrade_opset=False, optimize_tool=""
-            )
-        except (Exception, SystemExit):  # it ends the process where others raise
-            model = None
-        reason = (said() or ["no reason given"])[-1]
-    if not model:
+    missing = [name for name in ("paddle2onnx", "onnx", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise ModelError(f"the export to ONNX needs {' and '.join(missing)}", remedy=f"pip install {' '.join(missing)}")
+    root = str(Path(__file__).parents[3])
+    search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, graph, params, path],
+        env={**os.environ, "PYTHONPATH": search}, capture_output=True, text=True, errors="replace",
+    )  # fmt: skip
+    if done.returncode != 0 or not path.is_file():
+        path.unlink(missing_ok=True)
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        reason = said[-1].strip() if said else f"the converter ended with status {done.returncode}"
         raise ModelError(
             f"the graph cannot be converted to ONNX: {reason}", where=graph, remedy="Export the model again"
         )
+
+
+def _convert(graph: str, params: str, path: str) -> None:
+    """What the process of ``convert_to_onnx`` does."""
+    import onnx
+    import onnxruntime
+    import paddle2onnx
+
+    # not its own optimisation, which fetches packages from the internet while it runs
+    model = paddle2onnx.export(graph, params, opset_version=OPSET, auto_upgrade_opset=False, optimize_tool="")
     with TemporaryDirectory() as folder:
         optimised = Path(folder) / "optimised.onnx"
         options = onnxruntime.SessionOptions()
@@ -111,30 +118,6 @@ def quantise(path: Path, quantised: Path, batches: Iterable[np.ndarray]) -> None
         logging.getLogger().removeFilter(_is_no_advice)
 
 
-@contextlib.contextmanager
-def _output_captured() -> Iterator[Callable[[], list[str]]]:
-    """Keep what native code writes to standard output and error; yields what gives the lines so far."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with TemporaryFile() as file:
-        kept = [(stream, os.dup(stream)) for stream in (1, 2)]
-        for stream, _ in kept:
-            os.dup2(file.fileno(), stream)
-
-        def lines() -> list[str]:
-            file.seek(0)
-            return file.read().decode(errors="replace").strip().splitlines()
-
-        try:
-            yield lines
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for stream, copy in kept:
-                os.dup2(copy, stream)
-                os.close(copy)
-
-
 def _is_no_advice(record: logging.LogRecord) -> bool:
     """Leave out the quantiser's advice to preprocess the model, which has been done."""
     return "pre-processing" not in record.getMessage()
@@ -152,3 +135,7 @@ def _name_ends(model: object) -> None:
     for value in (*graph.input, *graph.output):
         value.name = names.get(value.name, value.name)
         value.type.tensor_type.shape.dim[0].dim_param = "N"
+
+
+if __name__ == "__main__":
+    _convert(*sys.argv[1:])

@@ -11,7 +11,7 @@ from paddlex.inference.backends import open_backend
 from paddlex.inference.inputs import read_image
 from paddlex.inference.model_folder import open_model_folder
 from paddlex.modules.image_anomaly_detection.dataset import read_samples
-from paddlex.modules.image_anomaly_detection.exporter import export
+from paddlex.modules.image_anomaly_detection.exporter import add_onnx, export
 from paddlex.modules.image_anomaly_detection.model import load_network
 from paddlex.utils.devices import Device
 
@@ -28,6 +28,7 @@ def model(trained):
 def folder(model, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "inference"
     export(*model, folder)
+    add_onnx(folder)
     return folder
 
 
