@@ -1,5 +1,5 @@
 # make demo   everything, once, on made-up pictures: environment, data set, check, train, evaluate, export, predict
-# make test   environment, then all tests
+# make test   environment, then the tests; make test-slow those that take minutes
 # make lint   formatting, lint and types
 # make bench  how fast each inference engine is here, after make demo
 
@@ -11,7 +11,7 @@ DATASET = dataset/metal_grid
 OUTPUT = output/demo
 MODE = $(RUN) main.py -c $(CONFIG) -o Global.dataset_dir=$(DATASET) -o Global.output=$(OUTPUT) -o Global.mode=
 
-.PHONY: demo test test-fast lint bench install clean
+.PHONY: demo test test-slow lint bench install clean
 
 install: $(VENV)/installed
 
@@ -37,10 +37,10 @@ bench: install
 	$(RUN) benchmarks/inference.py $(OUTPUT)/best_model/inference $(DATASET)/images/val --plot $(OUTPUT)/inference.png
 
 test: install
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
-test-fast: install
-	$(RUN) -m pytest -m "not slow"
+test-slow: install
+	$(RUN) -m pytest -n 2 --dist loadfile -m slow
 
 lint: install
 	$(RUN) -m ruff format --check .

@@ -74,6 +74,7 @@ setup(
             *VISUALDL,
             "mypy>=1.11",
             "pytest>=8",
+            "pytest-xdist>=3.6",
             "ruff>=0.6",
             "httpx>=0.27",
             "schemathesis>=4",

@@ -27,8 +27,8 @@ from paddlex.inference.backends import RUN_MODES
 from paddlex.inference.inputs import list_images, read_image
 from paddlex.inference.model_folder import open_model_folder
 
-#: Threads of a runtime wait in a busy loop for a while; they shall not slow down what is measured next.
-PAUSE_S = 0.02
+#: Threads of a runtime wait in a busy loop for a while (Paddle's for 0.2 s); they shall not slow down what is measured next.
+PAUSE_S = 0.25
 
 UPSTREAM = """
 import json, sys, time

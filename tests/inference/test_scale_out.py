@@ -237,8 +237,8 @@ def test_more_workers_than_cores_are_refused(cluster: str, job: ScaleOut, photos
     ("source", "message"),
     [
         ("/no/such/folder", r"no such file or folder \(/no/such/folder\)"),
-        ("line.mp4", r"videos and cameras are not for a cluster \(line\.mp4\)\. Use --engine local"),
-        ("camera:0", r"videos and cameras are not for a cluster"),
+        ("line.mp4", r"no such file or folder \(line\.mp4\)"),
+        ("camera:0", r"a video cannot be divided between workers \(camera:0\)\. Judge it without --engine ray"),
         ("file:///no/such/folder", r"the bucket holds no images \(file:///no/such/folder\)"),
     ],
 )

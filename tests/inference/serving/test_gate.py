@@ -178,7 +178,7 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(serve_here: Callable[
                 break
             time.sleep(0.1)
         connection.settimeout(20)
-        assert len(read_all(connection)) < 8_000_000  # not the whole label map of 4 million numbers
+        assert len(read_all(connection)) < 14_000_000  # not the whole label map, which is 16 MB; buffers hold a part
 
 
 def in_flight(url: str) -> float:

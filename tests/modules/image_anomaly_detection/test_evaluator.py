@@ -145,5 +145,5 @@ def test_a_defective_image_with_an_empty_mask_counts_as_anomalous_but_not_its_pi
     assert figures["anomalous_images"] == 10
     assert others["anomalous_images"] == 9
     for name in ("pixel_auroc", "IoU", "Precision", "Recall"):
-        assert figures[name] == others[name], name
+        assert figures[name] == pytest.approx(others[name], abs=1e-6), name  # other batches round otherwise
     assert figures["notes"] == ["1 defective images have an empty mask and are left out of the pixel figures"]
