@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from paddlex import __version__
+from paddlex.config_arguments import add_config_arguments
 from paddlex.serve_command import add_serving_arguments
 
 _EPILOG = """\
@@ -67,19 +68,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.error(
         "give --pipeline NAME --input IMAGES, -c CONFIG, --get_pipeline_config NAME or --make_demo_dataset FOLDER"
     )
-
-
-def add_config_arguments(parser: argparse.ArgumentParser, required: bool) -> None:
-    """Add ``-c`` and ``-o``, of main.py too."""
-    group = parser.add_argument_group("one mode of a config (check_dataset, train, evaluate, export, predict)")
-    group.add_argument(
-        "-c", "--config", required=required, metavar="FILE",
-        help="the config, for example paddlex/configs/image_anomaly_detection/STFPM.yaml",
-    )  # fmt: skip
-    group.add_argument(
-        "-o", "--override", action="append", default=[], metavar="KEY=VALUE",
-        help="set one key, for example Global.mode=train; may be repeated",
-    )  # fmt: skip
 
 
 def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddlex.cli import add_config_arguments
 from paddlex.config import load_config, read_loosely
+from paddlex.config_arguments import add_config_arguments
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
 from paddlex.errors import ConfigError, DatasetError, PaddleXError, ProcessLost, TrainingInterrupted
 from paddlex.utils.files import write_json, write_text
