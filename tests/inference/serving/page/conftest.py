@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,13 @@ class Page:
         """Wait until the page has so many images, none of them unjudged."""
         self.browser.locator("#count-all", has_text=re.compile(f"^{count}$")).wait_for()
         self.browser.locator("#progress").wait_for(state="hidden")
+        return self
+
+    def wait_for_verdicts(self) -> Page:
+        """Wait until no row of the table waits for its verdict; after a change of the model they all begin anew."""
+        deadline = time.monotonic() + 20
+        while any(row["verdict"] == "Wait" for row in self.rows()) and time.monotonic() < deadline:
+            self.frame()
         return self
 
     def rows(self) -> list[dict[str, str]]:

@@ -50,8 +50,7 @@ def test_a_file_that_is_gone_spoils_no_other(page: Any, parts: list[Path], tmp_p
     page.choose(copies)
     copies[1].unlink()
     page.browser.select_option("#model", "strict")
-    page.wait_for(3)
-    page.frame()
+    page.wait_for(3).wait_for_verdicts()
     verdicts = [row["verdict"] for row in page.rows()]
     assert verdicts[1] == "Error" and {verdicts[0], verdicts[2]} <= {"OK", "NG"}
     assert "cannot be read any more" in page.rows()[1]["about"]
