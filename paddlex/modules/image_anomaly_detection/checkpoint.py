@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.manifest import Manifest, damage
 from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import SUFFIX, ModelCard
+from paddlex.modules.image_anomaly_detection.settings_difference import different_settings
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.tensor_files import read_arrays
 
@@ -135,9 +135,7 @@ def read_tensors(path: Path) -> dict[str, paddle.Tensor]:
 
 
 def _check_settings(stored: dict[str, Any], current: dict[str, Any], folder: Path) -> None:
-    current = json.loads(json.dumps(current))
-    different = sorted(key for key in stored.keys() | current.keys() if stored.get(key) != current.get(key))
-    if different:
+    if different := different_settings(stored, current):
         key = different[0]
         raise TrainingError(
             f"the checkpoint was made with other settings: {', '.join(different)} "

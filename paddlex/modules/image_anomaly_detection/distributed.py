@@ -18,6 +18,7 @@ import paddle
 
 from paddlex.errors import ProcessLost, TrainingError
 from paddlex.modules.image_anomaly_detection.batches import consecutive
+from paddlex.modules.image_anomaly_detection.settings_difference import different_settings
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import communicate_on_cpu
 from paddlex.utils.processes import process_count, process_rank
@@ -172,13 +173,11 @@ class World:
             TrainingError: this one differs from process 0.
         """
         expected = self.by_main(lambda: settings)
-        own = json.loads(json.dumps(settings))
-        different = sorted(key for key in own.keys() | expected.keys() if own.get(key) != expected.get(key))
-        if different:
+        if different := different_settings(expected, settings):
             key = different[0]
             raise TrainingError(
                 f"process {self.rank} has other settings than process 0: {', '.join(different)} "
-                f"({key} is {own.get(key)}, there {expected.get(key)})",
+                f"({key} is {settings.get(key)}, there {expected.get(key)})",
                 remedy="Start all with the same config, data set and teacher",
             )
 

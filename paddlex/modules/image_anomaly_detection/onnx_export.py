@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from paddlex.errors import ModelError
+from paddlex.utils.child_process import environment_of_child
 
 #: The operator set of the ONNX files: read by ONNX Runtime since 1.12 and OpenVINO since 2022.
 OPSET = 17
@@ -33,14 +33,10 @@ def convert_to_onnx(graph: Path, params: Path, path: Path) -> None:
     Raises:
         ModelError: paddle2onnx, ONNX or ONNX Runtime is missing, or cannot convert the graph.
     """
-    missing = [name for name in ("paddle2onnx", "onnx", "onnxruntime") if find_spec(name) is None]
-    if missing:
-        raise ModelError(f"the export to ONNX needs {' and '.join(missing)}", remedy=f"pip install {' '.join(missing)}")
-    root = str(Path(__file__).parents[3])
-    search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    _require("the export to ONNX", "paddle2onnx", "onnx", "onnxruntime")
     done = subprocess.run(
         [sys.executable, "-m", __name__, graph, params, path],
-        env={**os.environ, "PYTHONPATH": search}, capture_output=True, text=True, errors="replace",
+        env=environment_of_child(), capture_output=True, text=True, errors="replace",
     )  # fmt: skip
     if done.returncode != 0 or not path.is_file():
         path.unlink(missing_ok=True)
@@ -89,9 +85,7 @@ def quantise(path: Path, quantised: Path, batches: Iterable[np.ndarray]) -> None
     Raises:
         ModelError: a package is missing.
     """
-    missing = [name for name in ("onnx", "onnxruntime", "ml_dtypes") if find_spec(name) is None]
-    if missing:
-        raise ModelError(f"INT8 needs {' and '.join(missing)}", remedy=f"pip install {' '.join(missing)}")
+    _require("INT8", "onnx", "onnxruntime", "ml_dtypes")
     import onnx
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -122,6 +116,12 @@ def quantise(path: Path, quantised: Path, batches: Iterable[np.ndarray]) -> None
         )  # fmt: skip
     finally:
         logging.getLogger().removeFilter(_is_no_advice)
+
+
+def _require(what: str, *packages: str) -> None:
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise ModelError(f"{what} needs {' and '.join(missing)}", remedy=f"pip install {' '.join(missing)}")
 
 
 def _is_no_advice(record: logging.LogRecord) -> bool:

@@ -17,18 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import paddlex
 from paddlex.config_schema import Config
 from paddlex.errors import BenchmarkError, ConfigError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.categories.discovery import DataSet
-from paddlex.modules.image_anomaly_detection.checkpoint import EMA, OPTIMISER, WEIGHTS
-from paddlex.modules.image_anomaly_detection.model_card import SUFFIX
+from paddlex.modules.image_anomaly_detection.checkpoint_store import CHECKPOINTS, CheckpointStore
+from paddlex.modules.image_anomaly_detection.settings_difference import different_settings
+from paddlex.utils.child_process import environment_of_child
 from paddlex.utils.files import write_json, write_text
 from paddlex.utils.logging import logger
 from paddlex.utils.signals import StopRequest
 
 _CONFIG, _STATE = "category.yaml", "category_state.json"
-_CHECKPOINT = (WEIGHTS, EMA, OPTIMISER, f"{Path(WEIGHTS).stem}{SUFFIX}")
 
 #: What may change between two parts of a benchmark without changing its figures.
 _FREE_SETTINGS = {"resume_path", "log_interval", "keep_checkpoints", "save_interval", "visualdl"}
@@ -79,8 +78,7 @@ class CategoryRun:
         if state is None or not (self._checkpoint() or self.is_trained()):
             return
         stored, current = state["settings"], self._settings()
-        different = sorted(key for key in stored.keys() | current.keys() if stored.get(key) != current.get(key))
-        if different:
+        if different := different_settings(stored, current):
             changes = ", ".join(f"{key} was {stored.get(key)}, now {current.get(key)}" for key in different)
             what = f"the results of the category {self.name} were made with other settings: {changes}"
         elif state["data"] != self._model_data():
@@ -142,10 +140,8 @@ class CategoryRun:
         return override
 
     def _checkpoint(self) -> Path | None:
-        """The one of the latest step that is whole: a training may be killed while it removes an older one."""
-        folders = (self.output / "checkpoints").glob("step_*")
-        whole = [path for path in folders if all((path / name).is_file() for name in _CHECKPOINT)]
-        return max(whole, key=lambda path: path.name, default=None)
+        """The last one that is whole: a training may be killed while it removes an older one."""
+        return CheckpointStore(self.output / CHECKPOINTS, self.config.Train.keep_checkpoints).find_last_good()[0]
 
     def _model_data(self) -> list[str]:
         """The fingerprints of the images that the model depends on: those of val.txt only where it is chosen by them."""
@@ -196,14 +192,11 @@ def _run_child(command: list[str], lock: int, stopped_in: str) -> int:
     Raises:
         TrainingInterrupted: we were asked to stop, and the child has stopped.
     """
-    package_folder = str(Path(paddlex.__file__).parent.parent)
-    paths = [package_folder, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     with StopRequest() as stop:
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            env=environment,
+            env=environment_of_child(),
             start_new_session=True,
             pass_fds=[lock] if os.name == "posix" else [],
         )

@@ -13,6 +13,7 @@ from paddlex.config_schema import Config
 from paddlex.errors import ConfigError
 from paddlex.modules.image_anomaly_detection.categories.discovery import DataSet
 from paddlex.modules.image_anomaly_detection.categories.runs import CategoryRun
+from paddlex.modules.image_anomaly_detection.manifest import Manifest
 
 
 @pytest.fixture
@@ -35,8 +36,11 @@ def leave_state(run: CategoryRun, **changes: Any) -> None:
 def leave_checkpoint(run: CategoryRun, step: int, *missing: str) -> Path:
     folder = run.output / "checkpoints" / f"step_{step:07d}"
     folder.mkdir(parents=True)
-    for suffix in {"pdparams", "pdema", "pdopt", "pdstates"} - set(missing):
+    for suffix in ("pdparams", "pdema", "pdopt", "pdstates"):
         (folder / f"model.{suffix}").touch()
+    Manifest(order=step).write(folder)
+    for suffix in missing:
+        (folder / f"model.{suffix}").unlink()
     return folder
 
 
