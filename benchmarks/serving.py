@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,13 +128,18 @@ def load(address: str, requests: list[Request], clients: int, seconds: float, an
             status = send(connection, chosen.choice(requests))
             found.append((status, time.perf_counter() - start))
 
+    answers.put((seconds_of(client, clients), found))
+
+
+def seconds_of(client: Callable[[int], None], clients: int) -> float:
+    """Let so many clients work at once, each with its number; returns how long the last one took."""
     threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
     start = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    answers.put((time.perf_counter() - start, found))
+    return time.perf_counter() - start
 
 
 def run_load(
@@ -266,13 +271,7 @@ def soak(address: str, process: psutil.Process, photos: list[bytes], count: int,
                 if status not in right:
                     wrong[f"{name}: {status}"] += 1
 
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
-    start = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - start
+    seconds = seconds_of(client, clients)
     memory.append(process.memory_info().rss)
     p50, p99 = np.percentile([1e3 * duration for duration in durations], [50, 99])
     print(f"{sum(sent.values())} requests of {len(sent)} kinds in {seconds:.0f} s, and {-(-count // 50)} clients that left "
