@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -117,29 +118,32 @@ class Contestant:
         order = np.random.default_rng([0, epoch]).permutation(len(self.data["train"]))
         yield from np.array_split(order, range(BATCH, len(order), BATCH))
 
-    def scores(self) -> list[float]:
-        """The maximum of the product of the layers' maps, for each test image."""
+    def look(self, path: Path) -> None:
+        """Write the distance between teacher and student, float32 [N, h, w] for each layer, for held-out and test images."""
         self.student.eval()
-        scores: list[float] = []
+        layers = {}
         with torch.no_grad():
-            for numbers in np.array_split(np.arange(len(self.data["test"])), range(8, len(self.data["test"]), 8)):
-                x = self.images("test", numbers)
-                fused = torch.ones(())
-                for t, s in zip(self.teach(x), self.features(self.student, x), strict=True):
-                    distance = (t - s).square().sum(1, keepdim=True)
-                    fused = fused * F.interpolate(distance, size=x.shape[2:], mode="bilinear", align_corners=False)
-                scores += fused.amax((1, 2, 3)).tolist()
+            for key in ("held_out", "test"):
+                count = len(self.data[key])
+                parts = []
+                for numbers in np.array_split(np.arange(count), range(8, count, 8)):
+                    x = self.images(key, numbers)
+                    pairs = zip(self.teach(x), self.features(self.student, x), strict=True)
+                    parts.append([(t - s).square().sum(1).numpy() for t, s in pairs])
+                for number, maps in enumerate(zip(*parts, strict=True)):
+                    layers[f"{key}_{number}"] = np.concatenate(maps)
+        np.savez(path, **layers)
         self.student.train()
-        return scores
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help=".npz: train, test (uint8 [N, H, W, 3] RGB), teacher.*, student.*")
+    parser.add_argument("data", help=".npz: train, held_out, test (uint8 [N, H, W, 3] RGB), teacher.*, student.*")
+    parser.add_argument("--output", type=Path, help="the folder for the looks at held-out and test images")
     parser.add_argument(
-        "--epochs", type=int, default=0, help="train so long and print the scores; 0: time single steps"
+        "--epochs", type=int, default=0, help="train so long and look now and then; 0: time single steps"
     )
-    parser.add_argument("--every", type=int, default=5, help="epochs between two looks at the test images")
+    parser.add_argument("--every", type=int, default=5, help="epochs between two looks")
     parser.add_argument("--bfloat16", action="store_true", help="autocast and channels last, instead of float32")
     arguments = parser.parse_args()
     with np.load(arguments.data) as file:
@@ -151,8 +155,8 @@ def main() -> None:
                 x = contestant.images("train", numbers)
                 losses.append(contestant.step(x, contestant.teach_once(numbers, x)))
             if (epoch + 1) % arguments.every == 0 or epoch + 1 == arguments.epochs:
-                entry = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "scores": contestant.scores()}
-                print(json.dumps(entry), flush=True)
+                contestant.look(arguments.output / f"{epoch + 1}.npz")
+                print(f"epoch {epoch + 1}: loss {np.mean(losses):.4f}", flush=True)
         return
     for count in (
         sys.stdin
