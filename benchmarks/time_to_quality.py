@@ -40,9 +40,9 @@ def prepare(dataset: str, path: Path) -> None:
     from paddlex.config_schema import CalibrationSection, TrainSection
     from paddlex.inference.inputs import read_image
     from paddlex.modules.image_anomaly_detection.dataset import read_samples
-    from paddlex.modules.image_anomaly_detection.held_out import hold_out
     from paddlex.modules.image_anomaly_detection.model import new_network
     from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+    from paddlex.modules.image_anomaly_detection.training.held_out import hold_out
 
     import paddle  # isort: skip
 
@@ -71,12 +71,12 @@ class Contestant:
 
         from paddlex.config_schema import TrainSection
         from paddlex.inference.transforms import Transform
-        from paddlex.modules.image_anomaly_detection.checkpoint import Run
-        from paddlex.modules.image_anomaly_detection.distributed import World
         from paddlex.modules.image_anomaly_detection.model_card import ModelCard
         from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
-        from paddlex.modules.image_anomaly_detection.teacher_features import TeacherFeatures
-        from paddlex.modules.image_anomaly_detection.training_step import TrainingStep
+        from paddlex.modules.image_anomaly_detection.training.checkpoint import Run
+        from paddlex.modules.image_anomaly_detection.training.distributed import World
+        from paddlex.modules.image_anomaly_detection.training.step import TrainingStep
+        from paddlex.modules.image_anomaly_detection.training.teacher_features import TeacherFeatures
 
         self.data, self.as_it_comes, self.options = data, as_it_comes, TrainSection()
         self.transform = Transform((256, 256))
@@ -98,8 +98,8 @@ class Contestant:
         """Train on these images of train.txt; returns when it is done."""
         import paddle
 
-        from paddlex.modules.image_anomaly_detection.distributed import World
         from paddlex.modules.image_anomaly_detection.networks.stfpm import normalise, squared_distance
+        from paddlex.modules.image_anomaly_detection.training.distributed import World
 
         x = paddle.to_tensor(self.transform.normalise(self.data["train"][numbers]))
         if not self.as_it_comes:
@@ -117,7 +117,7 @@ class Contestant:
         """Write the distance between teacher and student, float32 [N, h, w] for each layer, for held-out and test images."""
         import paddle
 
-        from paddlex.modules.image_anomaly_detection.batches import consecutive
+        from paddlex.modules.image_anomaly_detection.training.batches import consecutive
 
         self.network.eval()
         layers = {}
@@ -134,8 +134,8 @@ class Contestant:
 
     def train(self, folder: Path, every: int) -> None:
         """Our schedule; looks now and then, and at the end."""
-        from paddlex.modules.image_anomaly_detection.batches import shuffled
-        from paddlex.modules.image_anomaly_detection.schedule import learning_rate_at
+        from paddlex.modules.image_anomaly_detection.training.batches import shuffled
+        from paddlex.modules.image_anomaly_detection.training.schedule import learning_rate_at
 
         options, step = self.options, 0
         epochs = [shuffled(len(self.data["train"]), options.batch_size, 0, e) for e in range(options.epochs_iters)]
@@ -280,8 +280,8 @@ def print_table(path: Path, folder: Path) -> None:
     for recipes, own in (("product", "calibrated"), ("product", "product"), ("calibrated", "calibrated")):
         target = targets[recipes] = float(curves["recipe"].auroc[recipes][-1]) - TOLERANCE
         print(
-            f"\nThe recipe by the {recipes} map, ours by the {own} one. Target: {target:.3f}, what {curves['recipe'].epochs[-1]} "
-            f"epochs of the recipe reach less {TOLERANCE}.\n"
+            f"\nThe recipe by the {recipes} map, ours by the {own} one. Target: {target:.3f}, what "
+            f"{curves['recipe'].epochs[-1]} epochs of the recipe reach less {TOLERANCE}.\n"
         )
         print("| way | ms an image | epochs to the target | minutes | ratio to ours |\n|---|---|---|---|---|")
         minutes = {}

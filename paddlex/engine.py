@@ -95,10 +95,10 @@ def train(config: Config) -> Result:
 
 def _train_in_this_process(config: Config, device: Device) -> Result:
     """Alone, or as one of several processes, of which the first one writes all files."""
-    from paddlex.modules.image_anomaly_detection.distributed import join_world
-    from paddlex.modules.image_anomaly_detection.train_result import LABELS, describe_training
-    from paddlex.modules.image_anomaly_detection.trainer import Trainer
-    from paddlex.modules.image_anomaly_detection.training_folder import training_folder
+    from paddlex.modules.image_anomaly_detection.training.distributed import join_world
+    from paddlex.modules.image_anomaly_detection.training.folder import training_folder
+    from paddlex.modules.image_anomaly_detection.training.train_result import LABELS, describe_training
+    from paddlex.modules.image_anomaly_detection.training.trainer import Trainer
 
     world = join_world(device.is_gpu)
     if world.size == 1:
@@ -127,8 +127,8 @@ def _train_in_this_process(config: Config, device: Device) -> Result:
 
 def _add_onnx(best: Path) -> None:
     """Let the best model run in the engines for ONNX as well; a training does not fail for want of it."""
-    from paddlex.modules.image_anomaly_detection.completion import INFERENCE
     from paddlex.modules.image_anomaly_detection.exporter import add_onnx
+    from paddlex.modules.image_anomaly_detection.training.completion import INFERENCE
 
     try:
         add_onnx(best / INFERENCE)

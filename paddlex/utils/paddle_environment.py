@@ -50,9 +50,14 @@ def restore_threads() -> None:
 
     With another number of threads sums are rounded otherwise, and a training step takes longer with one.
     """
+    set_threads(default_threads())
+
+
+def set_threads(count: int) -> None:
+    """Set the CPU threads of what Paddle computes for the calling thread from now on."""
     import paddle
 
-    paddle.base.core.set_num_threads(default_threads())
+    paddle.base.core.set_num_threads(count)
 
 
 def default_threads() -> int:

@@ -15,12 +15,12 @@ from paddlex.config_schema import Config, TrainSection
 from paddlex.errors import ImageReadError, ModelError
 from paddlex.inference.tiling import TileGrid, Tiling
 from paddlex.inference.transforms import Transform
-from paddlex.modules.image_anomaly_detection.completion import Completion
 from paddlex.modules.image_anomaly_detection.dataset import Sample, read_mask, read_samples
 from paddlex.modules.image_anomaly_detection.demo.surface import draw_surface, make_surface_dataset
 from paddlex.modules.image_anomaly_detection.export_images import ExportImages
 from paddlex.modules.image_anomaly_detection.tiles import draw_tiles, image_size, into_tiles, photos_of
-from paddlex.modules.image_anomaly_detection.trainer import Trainer
+from paddlex.modules.image_anomaly_detection.training.completion import Completion
+from paddlex.modules.image_anomaly_detection.training.trainer import Trainer
 
 SIZE = (300, 400)
 TILING = Tiling(64, 0.25)

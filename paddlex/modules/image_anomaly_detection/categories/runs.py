@@ -20,8 +20,8 @@ from typing import Any
 from paddlex.config_schema import Config
 from paddlex.errors import BenchmarkError, ConfigError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.categories.discovery import DataSet
-from paddlex.modules.image_anomaly_detection.checkpoint_store import CHECKPOINTS, CheckpointStore
-from paddlex.modules.image_anomaly_detection.settings_difference import different_settings
+from paddlex.modules.image_anomaly_detection.training.checkpoint_store import CHECKPOINTS, CheckpointStore
+from paddlex.modules.image_anomaly_detection.training.settings_difference import different_settings
 from paddlex.utils.child_process import environment_of_child
 from paddlex.utils.files import write_json, write_text
 from paddlex.utils.logging import logger

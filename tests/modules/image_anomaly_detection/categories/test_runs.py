@@ -13,7 +13,7 @@ from paddlex.config_schema import Config
 from paddlex.errors import ConfigError
 from paddlex.modules.image_anomaly_detection.categories.discovery import DataSet
 from paddlex.modules.image_anomaly_detection.categories.runs import CategoryRun
-from paddlex.modules.image_anomaly_detection.manifest import Manifest
+from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""How a student is trained: the trainer, one step of it, the processes that share it, and the state that outlives a kill."""

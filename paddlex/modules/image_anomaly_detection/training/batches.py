@@ -1,0 +1,118 @@
+"""Training images as network inputs, read once and kept in memory as far as they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from paddlex.inference.transforms import Transform
+from paddlex.modules.image_anomaly_detection.dataset import Sample
+from paddlex.modules.image_anomaly_detection.tiles import TileSample
+from paddlex.modules.image_anomaly_detection.training.augment import Augmentation
+from paddlex.utils.paddle_environment import usable_cores
+
+#: Resized images kept in memory; beyond it they are read again in every epoch.
+IMAGE_MEMORY_BYTES = 1 << 30
+
+#: An image is constant if the values of each channel differ by no more: what compression can make of a single colour.
+_CONSTANT_RANGE = 2
+
+
+class ImageBatches:
+    """The images of some samples, resized; the next batch is made ready while the network works on the last.
+
+    Args:
+        samples: what to read; any of them may be asked for any number of times.
+        transform: makes the network's input.
+        memory_bytes: how much may be kept.
+        augmentation: changes the resized images, before they are normalised; None leaves them as they are.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample | TileSample],
+        transform: Transform,
+        memory_bytes: int = IMAGE_MEMORY_BYTES,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self.samples = samples
+        self._transform = transform
+        self._augmentation = augmentation
+        width, height = transform.size
+        self._capacity = memory_bytes // (3 * width * height)
+        self._kept: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __call__(self, batches: Sequence[Sequence[int]], epoch: int = 0) -> Iterator[np.ndarray]:
+        """Yield float32 [N, 3, H, W] for each list of N sample numbers, in order.
+
+        Args:
+            batches: the lists.
+            epoch: counted from 0; the augmentation is another one in each.
+
+        Raises:
+            ImageReadError: an image that cannot be read.
+        """
+        with ThreadPoolExecutor(usable_cores()) as readers, ThreadPoolExecutor(1) as ahead:
+
+            def picture(number: int) -> np.ndarray:
+                resized = self._resized(number)
+                return resized if self._augmentation is None else self._augmentation(resized, epoch, number)
+
+            def make(numbers: Sequence[int]) -> np.ndarray:
+                return self._transform.normalise(np.stack(list(readers.map(picture, numbers))))
+
+            pending = None
+            for numbers in [*batches, None]:
+                ready = pending
+                pending = None if numbers is None else ahead.submit(make, numbers)
+                if ready is not None:
+                    yield ready.result()
+
+    def constant(self) -> list[Sample]:
+        """The photos of a single colour. Reads all images, so that they are in memory afterwards.
+
+        Tiles are left out: in a large photo of a good part there may well be a place without any detail.
+
+        Raises:
+            ImageReadError: an image that cannot be read.
+        """
+
+        def is_constant(number: int) -> bool:
+            pixels = self._resized(number).reshape(-1, 3)
+            return bool(np.all(np.ptp(pixels, axis=0) <= _CONSTANT_RANGE))
+
+        with ThreadPoolExecutor(usable_cores()) as readers:
+            found = list(readers.map(is_constant, range(len(self))))
+        samples = [sample for sample, is_found in zip(self.samples, found, strict=True) if is_found]
+        return [sample for sample in samples if isinstance(sample, Sample)]
+
+    def _resized(self, number: int) -> np.ndarray:
+        if number in self._kept:
+            return self._kept[number]
+        resized = self._transform.resize(self.samples[number].read())
+        if len(self._kept) < self._capacity:
+            self._kept[number] = resized
+        return resized
+
+
+def consecutive(count: int, batch_size: int) -> list[list[int]]:
+    """0 .. count - 1 in order, in batches; the last may be smaller."""
+    return [list(range(start, min(start + batch_size, count))) for start in range(0, count, batch_size)]
+
+
+def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """The batches of one epoch, each image once, in an order that depends on seed and epoch alone.
+
+    A last batch of fewer than half the batch size is added to the one before: batch statistics of one or two images harm.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(count).tolist()
+    batches = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+    if len(batches) > 1 and len(batches[-1]) < batch_size / 2:
+        short = batches.pop()
+        batches[-1] += short
+    return batches

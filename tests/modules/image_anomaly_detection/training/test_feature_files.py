@@ -1,0 +1,111 @@
+"""Features in files come back bit for bit, belong to one teacher and image, and never cost more than time."""
+
+import os
+
+import numpy as np
+import pytest
+
+from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
+from paddlex.modules.image_anomaly_detection.training.feature_files import FeatureFiles
+from paddlex.modules.image_anomaly_detection.training.teacher_features import TeacherFeatures
+
+import paddle  # isort: skip
+
+IMAGES = np.random.default_rng(0).normal(size=(4, 3, 64, 64)).astype(np.float32)
+#: layer1 and layer2 of a 64x64 image in float32, and the file's header
+FILE_BYTES = 4 * (64 * 16 * 16 + 128 * 8 * 8) + 4096
+
+
+@pytest.fixture(scope="module")
+def network() -> STFPM:
+    paddle.seed(0)
+    return STFPM(layers=("layer1", "layer2"), image_size=(64, 64))
+
+
+def features(network, files, numbers, memory_bytes=0) -> list[list[np.ndarray]]:
+    """What two passes over the images give: the second one reads what the first one wrote."""
+    teacher = TeacherFeatures(network, memory_bytes, files)
+    passes = []
+    for _ in range(2):
+        x = paddle.to_tensor(IMAGES[numbers])
+        passes.append([layer.numpy() for layer in teacher(numbers, x)])
+    return passes
+
+
+def test_what_does_not_fit_in_memory_comes_back_from_files_bit_for_bit(network, tmp_path):
+    computed, read = features(network, FeatureFiles(tmp_path), [0, 1, 2, 3])
+    assert len(list(tmp_path.iterdir())) == 4
+    for got, wanted in zip(read, computed, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_later_run_finds_them_and_computes_nothing(network, tmp_path, monkeypatch):
+    wanted, _ = features(network, FeatureFiles(tmp_path), [0, 1, 2, 3])
+    teacher = TeacherFeatures(network, 0, FeatureFiles(tmp_path))
+    teacher(["new"], paddle.to_tensor(IMAGES[:1]))  # from here on memory is known to be full
+    monkeypatch.setattr(network, "teacher_features", lambda x: pytest.fail("computed again"))
+    got = teacher([0, 1, 2, 3], paddle.to_tensor(IMAGES))
+    for layer, expected in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(layer.numpy(), expected)
+
+
+def test_another_image_and_another_teacher_have_other_names(network, tmp_path):
+    files = FeatureFiles(tmp_path)
+    name = files.name_of(network, IMAGES[0])
+    assert files.name_of(network, IMAGES[0].copy()) == name == FeatureFiles(tmp_path).name_of(network, IMAGES[0])
+    assert files.name_of(network, np.nextafter(IMAGES[0], np.float32(9))) != name
+    paddle.seed(1)
+    other = STFPM(layers=("layer1", "layer2"), image_size=(64, 64))
+    assert FeatureFiles(tmp_path).name_of(other, IMAGES[0]) != name
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "no array"])
+def test_a_damaged_file_is_computed_again(damage, network, tmp_path):
+    wanted, _ = features(network, FeatureFiles(tmp_path), [0])
+    (path,) = tmp_path.iterdir()
+    data = path.read_bytes()
+    path.write_bytes({"truncated": data[:-1], "empty": b"", "no array": b"x" * len(data)}[damage])
+    for got in features(network, FeatureFiles(tmp_path), [0]):
+        np.testing.assert_array_equal(got[0], wanted[0])
+    assert path.read_bytes() == data
+
+
+def test_the_limit_is_kept_and_what_does_not_fit_is_computed_again(network, tmp_path, caplog):
+    computed, again = features(network, FeatureFiles(tmp_path, 2 * FILE_BYTES), [0, 1, 2, 3])
+    assert len(list(tmp_path.iterdir())) == 2
+    assert "is full" in caplog.text
+    for got, wanted in zip(again, computed, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_features_unused_for_the_longest_time_make_room(network, tmp_path):
+    for age, number in enumerate([0, 1]):
+        features(network, FeatureFiles(tmp_path), [number])
+        for path in tmp_path.iterdir():
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 1000 * (2 - age)))
+    files = FeatureFiles(tmp_path, 2 * FILE_BYTES)
+    oldest, newer, new = (files.name_of(network, IMAGES[number]) for number in (0, 1, 2))
+    features(network, files, [2])
+    assert {path.stem for path in tmp_path.iterdir()} == {newer, new}, oldest
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning(network, tmp_path, caplog):
+    (tmp_path / "file").touch()
+    computed, again = features(network, FeatureFiles(tmp_path / "file" / "folder"), [0, 1])
+    assert "No more features can be kept" in caplog.text
+    for got, wanted in zip(again, computed, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_what_fits_in_memory_leaves_no_files(network, tmp_path):
+    features(network, FeatureFiles(tmp_path / "folder"), [0, 1], memory_bytes=1 << 30)
+    assert not (tmp_path / "folder").exists()
+
+
+def test_images_without_names_are_neither_kept_nor_looked_up(network, tmp_path):
+    teacher = TeacherFeatures(network, 0, FeatureFiles(tmp_path))
+    for number in (0, 1):
+        x = paddle.to_tensor(IMAGES[number : number + 1])
+        for got, wanted in zip(teacher(None, x), network.teacher_features(x), strict=True):
+            np.testing.assert_array_equal(got.numpy(), wanted.numpy())
+    assert not list(tmp_path.iterdir())

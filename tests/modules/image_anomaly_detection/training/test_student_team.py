@@ -1,0 +1,126 @@
+"""Several threads are one: the same loss, gradient and statistics as Paddle's own on the whole batch."""
+
+import numpy as np
+import pytest
+
+from paddlex.errors import ProcessLost
+from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM, feature_matching_loss
+from paddlex.modules.image_anomaly_detection.training.distributed import World
+from paddlex.modules.image_anomaly_detection.training.student_team import StudentTeam
+
+import paddle  # isort: skip
+
+
+@pytest.fixture(params=["float64", "float32"])
+def dtype(request):
+    before = paddle.get_default_dtype()
+    paddle.set_default_dtype(request.param)
+    yield request.param
+    paddle.set_default_dtype(before)
+
+
+def new_network() -> STFPM:
+    paddle.seed(5)
+    network = STFPM("resnet18", ["layer1", "layer2"], (32, 32))
+    network.train()
+    return network
+
+
+def images(count: int, dtype: str = "float32") -> paddle.Tensor:
+    return paddle.to_tensor(np.random.default_rng(count).normal(size=(count, 3, 32, 32)).astype(dtype))
+
+
+def differentiate(student, x, teacher, weight):
+    loss = feature_matching_loss(teacher, student(x)) * weight
+    loss.backward()
+    return loss.detach()
+
+
+def walk(team: StudentTeam, network: STFPM, x: paddle.Tensor) -> float:
+    return float(team(x, network.teacher_features(x), World().shard(range(len(x)))))
+
+
+def outcome(network: STFPM) -> dict[str, np.ndarray]:
+    """Gradients and running statistics."""
+    named = network.student.named_parameters()
+    return {name: (p if p.stop_gradient else p.grad).numpy() for name, p in named}
+
+
+def assert_close(got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], tolerance: float) -> None:
+    assert got.keys() == wanted.keys()
+    for name, expected in wanted.items():
+        assert np.abs(got[name] - expected).max() <= tolerance * np.abs(expected).max(), name
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 8])  # the first two leave a thread or two without work
+def test_loss_gradient_and_statistics_are_those_of_the_whole_batch(count, dtype):
+    x, plain, shared = images(count, dtype), new_network(), new_network()
+    expected = float(differentiate(plain.student, x, plain.teacher_features(x), 1.0))
+    tolerance = 1e-11 if dtype == "float64" else 1e-4
+    assert walk(StudentTeam(shared.student, World(), 3, differentiate), shared, x) == pytest.approx(
+        expected, rel=tolerance
+    )
+    assert_close(outcome(shared), outcome(plain), tolerance)
+
+
+def test_the_copies_follow_the_weights():
+    plain, shared, x = new_network(), new_network(), images(6)
+    team = StudentTeam(shared.student, World(), 3, differentiate)
+    walk(team, shared, x)
+    for network in (plain, shared):
+        for parameter in network.student.parameters():
+            if not parameter.stop_gradient:
+                parameter.set_value(1.25 * parameter)
+    shared.student.clear_gradients()
+    walk(team, shared, x)
+    differentiate(plain.student, x, plain.teacher_features(x), 1.0)
+    gradients = {name for name, p in plain.student.named_parameters() if not p.stop_gradient}
+    got, wanted = ({name: o[name] for name in gradients} for o in (outcome(shared), outcome(plain)))
+    assert_close(got, wanted, 1e-4)
+
+
+def test_it_is_the_same_every_time_bit_for_bit():
+    outcomes = []
+    for _ in range(3):
+        network = new_network()
+        walk(StudentTeam(network.student, World(), 3, differentiate), network, images(7))
+        outcomes.append(outcome(network))
+    for name, first in outcomes[0].items():
+        for other in outcomes[1:]:
+            np.testing.assert_array_equal(other[name], first, err_msg=name)
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_an_error_in_one_thread_ends_the_step_and_is_the_one_that_is_told(failing):
+    network = new_network()
+    calls = []
+
+    def fail_once(student, x, teacher, weight):
+        if len(calls) < 3:
+            calls.append(student)
+            if student is team._students[failing]:
+                raise MemoryError("no memory left")
+        return differentiate(student, x, teacher, weight)
+
+    team = StudentTeam(network.student, World(), 3, fail_once)
+    with pytest.raises(MemoryError, match="no memory left"):
+        walk(team, network, images(6))
+    assert np.isfinite(walk(team, network, images(6)))
+
+
+@pytest.mark.parametrize(
+    "sums", [0, 12]
+)  # lost on the way forward, and on the way back, where Paddle changes the exception
+def test_a_process_that_is_lost_ends_the_step_of_all_threads(sums):
+    class Lost(World):
+        made = 0
+
+        def sum_tensor(self, tensor):
+            if Lost.made == sums:
+                raise ProcessLost("the other process has ended")
+            Lost.made += 1
+
+    network = new_network()
+    team = StudentTeam(network.student, Lost(0, 2), 2, differentiate)
+    with pytest.raises(ProcessLost, match="the other process has ended"):
+        walk(team, network, images(4))
