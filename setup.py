@@ -54,7 +54,7 @@ setup(
         "paddlex": ["configs/*/*.yaml", "configs/*/*.yml", "py.typed"],
         "paddlex.inference.serving": ["page/*"],
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
-        "paddlex.modules.image_anomaly_detection.categories": ["*.html"],
+        "paddlex.modules.image_anomaly_detection.categories": ["*.html", "*.css"],
         "paddlex.modules.image_anomaly_detection.report": ["*.html", "*.css"],
     },
     install_requires=USING,

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from urllib.parse import quote
 
 from paddlex import __version__
 from paddlex.config_schema import Config
-from paddlex.modules.image_anomaly_detection import report
 from paddlex.modules.image_anomaly_detection.categories import words
 from paddlex.modules.image_anomaly_detection.categories.chart import dot_chart, key
 from paddlex.modules.image_anomaly_detection.categories.table import Mean, Row, counted, mean_name, mean_text
+from paddlex.modules.image_anomaly_detection.report.frame import framed_page
 from paddlex.modules.image_anomaly_detection.report.markup import Html, Node, describe, join, tag
 from paddlex.modules.image_anomaly_detection.report.numbers import NOT_MEASURABLE, figure, interval
 from paddlex.utils.files import write_text
@@ -42,9 +41,10 @@ def write_page(
     name = Path(config.Global.dataset_dir or "").resolve().name
     finished = sorted((row for row in rows if row.error is None), key=lambda row: (_or_zero(row), row.category))
     failed = [row for row in rows if row.error is not None]
-    page = Template((files(__package__) / "page.html").read_text(encoding="utf-8")).substitute(
-        title=join(f"{config.Global.model} on {name}, every category"),
-        style=(files(report) / "report.css").read_text(encoding="utf-8"),
+    page = framed_page(
+        join(f"{config.Global.model} on {name}, every category"),
+        (files(__package__) / "page.html").read_text(encoding="utf-8"),
+        more_style=(files(__package__) / "page.css").read_text(encoding="utf-8"),
         about=describe(_about(config, rows), class_="about"),
         headline=join(words.headline(finished, mean, total)),
         key_figures=_key_figures(finished, mean),

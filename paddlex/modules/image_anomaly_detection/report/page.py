@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from paddlex.modules.image_anomaly_detection.evaluator import Evaluation
 from paddlex.modules.image_anomaly_detection.metrics import Curve
 from paddlex.modules.image_anomaly_detection.report import tables, words
 from paddlex.modules.image_anomaly_detection.report.charts import Axis, Group, Line, curve_chart, histogram
+from paddlex.modules.image_anomaly_detection.report.frame import framed_page
 from paddlex.modules.image_anomaly_detection.report.gallery import legend
 from paddlex.modules.image_anomaly_detection.report.markup import Html, Node, describe, join, tag
 from paddlex.modules.image_anomaly_detection.report.numbers import NOT_MEASURABLE, count, figure
@@ -32,10 +32,9 @@ def page(
         about: what was measured, a name and a value each.
         calibration: the model's calibration as it stands in inference.yml; {} for a model without.
     """
-    folder = files(__package__)
-    return Template((folder / "report.html").read_text(encoding="utf-8")).substitute(
-        title=join(title),
-        style=(folder / "report.css").read_text(encoding="utf-8"),
+    return framed_page(
+        join(title),
+        (files(__package__) / "report.html").read_text(encoding="utf-8"),
         about=describe([(name, value) for name, value in about.items()], class_="about"),
         headline=join(words.headline(evaluation)),
         key_figures=_key_figures(evaluation),

@@ -19,7 +19,7 @@ import paddle
 from paddle import nn
 
 from paddlex.modules.image_anomaly_detection.training.distributed import Shard, World
-from paddlex.modules.image_anomaly_detection.training.synchronised_batch_norm import synchronise_batch_norm
+from paddlex.modules.image_anomaly_detection.training.synchronised_batch_norm import Summing, synchronise_batch_norm
 from paddlex.utils.paddle_environment import default_threads, restore_threads, set_threads
 
 _LEAST_IMAGES = 2  # with fewer a thread is not worth what its copy of the student costs
@@ -46,7 +46,7 @@ class StudentTeam:
         self._differentiate = differentiate
         self._students = [student, *(copy.deepcopy(student) for _ in range(threads - 1))]
         self._meeting, self._pool = _Meeting(world), ThreadPoolExecutor(threads, "student")
-        seats = [_Seat(self._meeting, number) for number in range(threads)] if threads > 1 else [world]
+        seats: list[Summing] = [_Seat(self._meeting, number) for number in range(threads)] if threads > 1 else [world]
         needed = threads > 1 or world.size > 1
         self._batch_norms = [
             synchronise_batch_norm(member, seat) if needed else []
@@ -111,7 +111,7 @@ class _Meeting:
     def open(self, count: int) -> None:
         """Let so many threads meet from now on."""
         self.failure = None
-        self._tensors: list[paddle.Tensor | None] = [None] * count
+        self._tensors: dict[int, paddle.Tensor] = {}
         self._barrier = threading.Barrier(count, self._add_up)
 
     @contextmanager
@@ -134,7 +134,7 @@ class _Meeting:
     def _add_up(self) -> None:
         """Runs in the thread that came last, while all others wait."""
         try:
-            self._sum = paddle.add_n(self._tensors)
+            self._sum = paddle.add_n([self._tensors[number] for number in range(self._barrier.parties)])
             self._world.sum_tensor(self._sum)
         except BaseException as error:
             self.failure = error
@@ -167,6 +167,7 @@ def _copy_weights(source: nn.Layer, target: nn.Layer) -> None:
 def _move_gradients(source: nn.Layer, target: nn.Layer) -> None:
     with paddle.no_grad():
         for theirs, own in zip(_trained(source), _trained(target), strict=True):
+            assert own.grad is not None and theirs.grad is not None
             own.grad.add_(theirs.grad)
             theirs.clear_gradient(set_to_zero=False)
 

@@ -154,10 +154,14 @@ def _sum_of_products(x: paddle.Tensor, y: paddle.Tensor) -> paddle.Tensor:
 
 
 def _centred(x: paddle.Tensor, mean: paddle.Tensor) -> paddle.Tensor:
-    return _scale_and_shift(x, paddle.ones_like(mean), -mean)
+    return _by_channel(x, mean, paddle.ones_like(mean), paddle.zeros_like(mean))
 
 
 def _scale_and_shift(x: paddle.Tensor, scale: paddle.Tensor, shift: paddle.Tensor) -> paddle.Tensor:
-    """For each channel scale * x + shift, by the kernel of batch normalisation: broadcasting takes four times as long."""
-    mean, variance = paddle.zeros_like(scale), paddle.full_like(scale, 1 - _EPSILON)
+    return _by_channel(x, paddle.zeros_like(scale), scale, shift)
+
+
+def _by_channel(x: paddle.Tensor, mean: paddle.Tensor, scale: paddle.Tensor, shift: paddle.Tensor) -> paddle.Tensor:
+    """Scale * (x - mean) + shift, by the kernel of batch normalisation: broadcasting takes four times as long."""
+    variance = paddle.full_like(mean, 1 - _EPSILON)
     return F.batch_norm(x, mean, variance, weight=scale, bias=shift, training=False, epsilon=_EPSILON)
