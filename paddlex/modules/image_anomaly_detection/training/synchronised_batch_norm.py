@@ -16,7 +16,7 @@ from paddle.nn import functional as F
 
 from paddlex.modules.image_anomaly_detection.training.distributed import Shard
 
-_EPSILON = 1e-5  # cuDNN takes no smaller one
+_LEAST_EPSILON = 1e-5  # cuDNN takes no smaller one
 _FAR = 10  # a squared mean of so many variances costs one of the seven digits
 
 
@@ -31,14 +31,16 @@ class SynchronisedBatchNorm(nn.BatchNorm2D):
 
     Attributes:
         shard: this process's part of the batch; to be set before each step.
+        world: with whom it is shared.
     """
 
     def __init__(self, original: nn.BatchNorm2D, world: Summing) -> None:
         super().__init__(original._mean.shape[0], momentum=original._momentum, epsilon=original._epsilon)
         self.weight, self.bias = original.weight, original.bias
         self._mean, self._variance = original._mean, original._variance
-        self._world = world
+        self.world = world
         self.shard = Shard([0], 1.0, 1, 1)
+        self.epsilon = max(original._epsilon, _LEAST_EPSILON)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """float32 [n, C, h, w] of this process's images -> the same."""
@@ -46,13 +48,13 @@ class SynchronisedBatchNorm(nn.BatchNorm2D):
             return super().forward(x)
         is_half = x.dtype in (paddle.float16, paddle.bfloat16)  # which would lose the digits of the sums
         with paddle.amp.auto_cast(enable=False) if is_half else nullcontext():
-            x = x.astype("float32") if is_half else x
-            y, mean, variance = _BatchNorm.apply(x, self.weight, self.bias, self._epsilon, self.shard, self._world)
-        momentum = float(np.float32(self._momentum))  # as Paddle's kernel has it
-        with paddle.no_grad():  # and of the variance, as there, the biased one
-            for running, batch in ((self._mean, mean), (self._variance, variance)):
-                running.scale_(momentum).add_(batch * (1 - momentum))
-        return y
+            return _BatchNorm.apply(x.astype("float32") if is_half else x, self.weight, self.bias, self)
+
+    def follow(self, mean: paddle.Tensor, variance: paddle.Tensor) -> None:
+        """Let the running statistics follow those of a batch, [C] each; as in Paddle's kernel with the biased variance."""
+        momentum = float(np.float32(self._momentum))  # as the kernel has it
+        for running, batch in ((self._mean, mean), (self._variance, variance)):
+            running.scale_(momentum).add_(batch * (1 - momentum))
 
 
 def synchronise_batch_norm(network: nn.Layer, world: Summing) -> list[SynchronisedBatchNorm]:
@@ -76,30 +78,24 @@ class _BatchNorm(PyLayer):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: paddle.Tensor,
-        weight: paddle.Tensor,
-        bias: paddle.Tensor,
-        epsilon: float,
-        shard: Shard,
-        world: Summing,
-    ) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
+        ctx: Any, x: paddle.Tensor, weight: paddle.Tensor, bias: paddle.Tensor, layer: SynchronisedBatchNorm
+    ) -> paddle.Tensor:
+        counts = layer.shard.weight > 0
         sums, is_far = _sums(x)
-        if shard.weight == 0:
+        if not counts:
             sums = paddle.zeros_like(sums)
-        world.sum_tensor(sums)
-        total = shard.total * x.shape[2] * x.shape[3]
+        layer.world.sum_tensor(sums)
+        total = layer.shard.total * x.shape[2] * x.shape[3]
         mean, squares = (sums / total).reshape([2, -1]).unbind()
         variance = paddle.clip(squares - mean * mean, min=0.0)
         mean, variance = mean.astype(x.dtype), variance.astype(x.dtype)
+        layer.follow(mean, variance)
         ctx.save_for_backward(x, weight, mean, variance)
-        ctx.epsilon, ctx.is_far, ctx.counts, ctx.total, ctx.world = epsilon, is_far, shard.weight > 0, total, world
-        ctx.mark_non_differentiable(mean, variance)
-        y = F.batch_norm(x, mean, variance, weight, bias, training=False, epsilon=max(epsilon, _EPSILON))
-        return y, mean, variance
+        ctx.epsilon, ctx.is_far, ctx.counts, ctx.total, ctx.world = layer.epsilon, is_far, counts, total, layer.world
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, epsilon=layer.epsilon)
 
     @staticmethod
-    def backward(ctx: Any, dy: paddle.Tensor, *unused: Any) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
+    def backward(ctx: Any, dy: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
         """The gradients of x, weight and bias.
 
         dx = weight / deviation * (dy - mean(dy) - x^ * mean(dy * x^)), where x^ is the normalised x and the means are over
@@ -163,5 +159,5 @@ def _scale_and_shift(x: paddle.Tensor, scale: paddle.Tensor, shift: paddle.Tenso
 
 def _by_channel(x: paddle.Tensor, mean: paddle.Tensor, scale: paddle.Tensor, shift: paddle.Tensor) -> paddle.Tensor:
     """Scale * (x - mean) + shift, by the kernel of batch normalisation: broadcasting takes four times as long."""
-    variance = paddle.full_like(mean, 1 - _EPSILON)
-    return F.batch_norm(x, mean, variance, weight=scale, bias=shift, training=False, epsilon=_EPSILON)
+    variance = paddle.full_like(mean, 1 - _LEAST_EPSILON)
+    return F.batch_norm(x, mean, variance, weight=scale, bias=shift, training=False, epsilon=_LEAST_EPSILON)
