@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Mode = Literal["check_dataset", "train", "evaluate", "export", "predict", "benchmark"]
 MODES: tuple[str, ...] = typing.get_args(Mode)
 DEFAULT_OUTPUT = "output"
+DEFAULT_LEARNING_RATE = 1.6
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
@@ -107,10 +108,10 @@ class TrainSection(Section):
         "layer3",
     ]
     image_size: Annotated[int, Field(ge=32, le=4096, strict=True)] = 256
-    epochs_iters: PositiveInt = 8
-    batch_size: PositiveInt = 8
+    epochs_iters: PositiveInt | None = None
+    batch_size: PositiveInt = 4
     processes: PositiveInt | None = None
-    learning_rate: Annotated[float, Field(gt=0)] = 0.4
+    learning_rate: Annotated[float, Field(gt=0)] = DEFAULT_LEARNING_RATE
     lr_schedule: Literal["one_cycle", "constant"] = "one_cycle"
     warmup_steps: Annotated[int, Field(ge=0, strict=True)] | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -122,7 +123,7 @@ class TrainSection(Section):
     resume_path: str | None = None
     seed: Seed = 0
     log_interval: PositiveInt = 10
-    eval_interval: PositiveInt = 1
+    eval_interval: PositiveInt | None = None
     best_by: Literal["loss", "auroc"] = "loss"
     keep_checkpoints: PositiveInt = 2
     save_interval: Annotated[float, Field(gt=0)] | None = 10

@@ -16,6 +16,7 @@ from paddlex.modules.image_anomaly_detection.categories.table import Mean, Row, 
 from paddlex.modules.image_anomaly_detection.report.frame import framed_page
 from paddlex.modules.image_anomaly_detection.report.markup import Html, Node, describe, join, tag
 from paddlex.modules.image_anomaly_detection.report.numbers import NOT_MEASURABLE, figure, interval
+from paddlex.modules.image_anomaly_detection.training.schedule import LEAST_EPOCHS, USUAL_STEPS
 from paddlex.utils.files import write_text
 
 _HEADINGS = (
@@ -62,12 +63,13 @@ def _or_zero(row: Row) -> float:
 
 def _about(config: Config, rows: Sequence[Row]) -> list[tuple[Node, Node]]:
     train = config.Train
+    length = f"{train.epochs_iters} epochs" if train.epochs_iters else f"{USUAL_STEPS} steps or {LEAST_EPOCHS} epochs"
     minutes = sum(row.training_minutes or 0 for row in rows)
     return [
         ("Model", f"{config.Global.model}, {train.backbone}, {train.image_size} × {train.image_size} pixels"),
         (
             "Training",
-            f"{train.epochs_iters} epochs, batch {train.batch_size}, learning rate {train.learning_rate:g} "
+            f"{length}, batch {train.batch_size}, learning rate {train.learning_rate:g} "
             f"({train.lr_schedule}), {100 - train.calibration.holdout_percent:g} % of the training images; "
             f"{minutes:.1f} minutes in all",
         ),

@@ -1,8 +1,22 @@
-"""The learning rate as a pure function of the step, so that a resumed run needs no schedule's state."""
+"""How long a run is, and its learning rate as a pure function of the step, so that a resumed run needs no schedule's state."""
 
 from __future__ import annotations
 
 import math
+
+#: So many steps make a student good, whether few images come by often or many seldom; but each comes by a few times.
+USUAL_STEPS, LEAST_EPOCHS = 240, 5
+_EVALUATIONS = 10
+
+
+def usual_epochs(batches: int) -> int:
+    """The epochs of a run that leaves them open, from the number of batches in one."""
+    return max(LEAST_EPOCHS, math.ceil(USUAL_STEPS / batches))
+
+
+def usual_interval(epochs: int) -> int:
+    """Epochs between two evaluations: ten in a run, or one an epoch if there are fewer."""
+    return max(1, epochs // _EVALUATIONS)
 
 
 def learning_rate_at(step: int, total_steps: int, peak: float, schedule: str, warmup_steps: int | None) -> float:

@@ -34,7 +34,7 @@ from paddlex.modules.image_anomaly_detection.training.early_stopping import stop
 from paddlex.modules.image_anomaly_detection.training.feature_files import FeatureFiles
 from paddlex.modules.image_anomaly_detection.training.held_out import HeldOutLoss, hold_out
 from paddlex.modules.image_anomaly_detection.training.resume import resume
-from paddlex.modules.image_anomaly_detection.training.schedule import learning_rate_at
+from paddlex.modules.image_anomaly_detection.training.schedule import learning_rate_at, usual_epochs, usual_interval
 from paddlex.modules.image_anomaly_detection.training.step import TrainingStep, features_of_shard
 from paddlex.modules.image_anomaly_detection.training.teacher_features import TeacherFeatures
 from paddlex.modules.image_anomaly_detection.training.train_curve import draw_train_curve
@@ -80,7 +80,6 @@ class Trainer:
         samples = read_samples(config.Global.dataset_dir or "", TRAIN_LIST)
         holdout_percent = self.options.calibration.holdout_percent
         fit, held_out = hold_out(samples, holdout_percent, self.options.seed)
-        logger.info("%d images to train on, %d held out.", len(fit), len(held_out))
         self.photos = [*held_out, *fit]
         self.fit_samples, self.held_out_samples = into_tiles(fit, held_out, self.options)
         if self.world.size > len(self.fit_samples):
@@ -88,7 +87,13 @@ class Trainer:
                 f"{len(self.fit_samples)} images to train on cannot be divided among {self.world.size} processes",
                 remedy="Lower Train.processes, or list fewer GPUs in Global.device",
             )
-        self.run = _new_run(config, samples)
+        batches = len(self._batches(epoch=0))
+        self.epochs = self.options.epochs_iters or usual_epochs(batches)
+        self.eval_interval = self.options.eval_interval or usual_interval(self.epochs)
+        self.total_steps = batches * self.epochs
+        length = {"epochs_iters": self.epochs, "eval_interval": self.eval_interval}
+        self.run = _new_run(config, {**_settings(config.Train, samples), **length})
+        logger.info("%d images to train on for %d epochs, %d held out.", len(fit), self.epochs, len(held_out))
         self.run.progress.processes = self.world.size
         self.world.check_same(self.run.settings)
         self.step = TrainingStep(self.run, self.world, self.options.ema_decay, self.options.amp)
@@ -104,7 +109,6 @@ class Trainer:
         self.completion = Completion(config, device, self.held_out)
         self.checkpoints = CheckpointStore(self.output / CHECKPOINTS, self.options.keep_checkpoints)
         self.visual_log = self._visual_log(config) if self.options.visualdl and self.world.is_main else None
-        self.total_steps = len(self._batches(epoch=0)) * self.options.epochs_iters
         self.warnings: list[str] = []
 
     def train(self) -> dict[str, Path]:
@@ -192,7 +196,7 @@ class Trainer:
         progress, stopping = self.run.progress, self.options.early_stopping
         scores = [self._score(entry) for entry in progress.history]
         is_stopped = stops_early(scores, stopping.patience, stopping.min_delta)
-        return is_stopped or progress.epoch >= self.options.epochs_iters
+        return is_stopped or progress.epoch >= self.epochs
 
     def _batches(self, epoch: int) -> list[list[int]]:
         return shuffled(len(self.fit_samples), self.options.batch_size, self.options.seed, epoch)
@@ -214,7 +218,7 @@ class Trainer:
         self.step.settle()
         train_loss = progress.loss_sum / max(1, progress.batch)
         progress.epoch, progress.batch, progress.loss_sum = progress.epoch + 1, 0, 0.0
-        if progress.epoch % options.eval_interval and progress.epoch != options.epochs_iters:
+        if progress.epoch % self.eval_interval and progress.epoch != self.epochs:
             return
         entry = {"epoch": progress.epoch, "step": progress.step, "train_loss": train_loss}
         entry["held_out_loss"] = self.held_out_loss.checked(progress.step)
@@ -225,7 +229,7 @@ class Trainer:
         score = self._score(entry)
         progress.history.append(entry)
         figures = ", ".join(f"{key} {value:.4f}" for key, value in entry.items() if isinstance(value, float))
-        logger.info("Epoch %d/%d: %s.", progress.epoch, options.epochs_iters, figures)
+        logger.info("Epoch %d/%d: %s.", progress.epoch, self.epochs, figures)
         if progress.best_score is None or score > progress.best_score:
             progress.best_score, progress.best_epoch, progress.best_step = score, progress.epoch, progress.step
         self._draw_curve()
@@ -243,8 +247,8 @@ class Trainer:
         progress = self.run.progress
         for warning in warn_of_learning(progress.history, progress.start_loss, len(self.run.card.layers)):
             self._warn(warning)
-        if progress.epoch < self.options.epochs_iters:
-            logger.info("Stopped early, after epoch %d of %d.", progress.epoch, self.options.epochs_iters)
+        if progress.epoch < self.epochs:
+            logger.info("Stopped early, after epoch %d of %d.", progress.epoch, self.epochs)
         self._draw_curve()
         best, last = self.output / BEST_MODEL, self.checkpoints.path(progress.step)
         try:
@@ -314,12 +318,12 @@ class Trainer:
             self.visual_log.step(progress.step, loss, rate)
         logger.info(
             "epoch %d/%d step %d/%d loss %.4f lr %.4g %.1f images/s, %s left",
-            progress.epoch + 1, self.options.epochs_iters, progress.step, total_steps,
+            progress.epoch + 1, self.epochs, progress.step, total_steps,
             loss, rate, clock.images_per_second(), clock.left(progress.step, total_steps),
         )  # fmt: skip
 
 
-def _new_run(config: Config, samples: Sequence[Sample]) -> Run:
+def _new_run(config: Config, settings: dict[str, Any]) -> Run:
     options = config.Train
     network, card = new_network(ModelCard.from_config(config.Global.model, options), options.pretrain_weight_path)
     network.train()
@@ -331,15 +335,15 @@ def _new_run(config: Config, samples: Sequence[Sample]) -> Run:
         parameters=network.student.parameters(),
     )
     ema = {f"student.{name}": parameter.clone().detach() for name, parameter in network.student.named_parameters()}
-    return Run(network, optimiser, ema, card, _settings(options, card, samples))
+    settings = {**settings, "teacher weights (sha256)": card.teacher_weights["sha256"]}
+    return Run(network, optimiser, ema, card, settings)
 
 
-def _settings(options: TrainSection, card: ModelCard, samples: Sequence[Sample]) -> dict[str, Any]:
+def _settings(options: TrainSection, samples: Sequence[Sample]) -> dict[str, Any]:
     """What decides a run's result; a run that is resumed must have the same."""
     return {
         **options.model_dump(exclude=_FREE_SETTINGS),
         "calibration.holdout_percent": options.calibration.holdout_percent,
-        "teacher weights (sha256)": card.teacher_weights["sha256"],
         "training images (sha256 of their names)": hashlib.sha256(
             "\n".join(sample.image for sample in samples).encode()
         ).hexdigest(),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from paddlex.config_schema import DEFAULT_LEARNING_RATE
 from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.dataset import Sample
 
@@ -60,7 +61,8 @@ def check_divergence(history: Sequence[Mapping[str, Any]], start_loss: float | N
         raise TrainingError(
             f"the training diverges: the loss on held-out images is {losses[-1]:.3g} after epoch {history[-1]['epoch']}; "
             f"it was {start_loss:.3g} before the first step and {min(losses):.3g} at its best",
-            remedy="Lower Train.learning_rate (0.4 is the default), or raise Train.batch_size if it is below 4",
+            remedy=f"Lower Train.learning_rate ({DEFAULT_LEARNING_RATE} is the default), "
+            "or raise Train.batch_size if it is below 4",
         )
 
 
@@ -105,6 +107,7 @@ def warn_of_learning(history: Sequence[Mapping[str, Any]], start_loss: float | N
         return []
     return [
         f"The student has not learned: its loss on held-out images is {best:.3g} at its best, and was {start_loss:.3g} "
-        "untrained, so its anomaly map says little. Raise Train.epochs_iters; keep Train.learning_rate near 0.4; "
+        f"untrained, so its anomaly map says little. Raise Train.epochs_iters; keep Train.learning_rate near "
+        f"{DEFAULT_LEARNING_RATE}; "
         "look whether the training images show the part at all."
     ]

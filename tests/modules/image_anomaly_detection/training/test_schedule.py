@@ -1,10 +1,14 @@
-"""The learning rate at points that can be computed by hand."""
+"""How long a run is, and the learning rate at points that can be computed by hand."""
 
 import math
 
 import pytest
 
-from paddlex.modules.image_anomaly_detection.training.schedule import learning_rate_at
+from paddlex.modules.image_anomaly_detection.training.schedule import (
+    learning_rate_at,
+    usual_epochs,
+    usual_interval,
+)
 
 
 def rates(total: int, peak: float, schedule: str, warmup: int | None) -> list[float]:
@@ -42,3 +46,13 @@ def test_a_warm_up_longer_than_the_run_is_the_whole_run(schedule):
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
 def test_a_run_of_one_step_has_the_peak(schedule):
     assert rates(1, 0.4, schedule, None) == [0.4]
+
+
+@pytest.mark.parametrize(("batches", "epochs"), [(1, 240), (10, 24), (11, 22), (48, 5), (49, 5), (1000, 5)])
+def test_few_images_come_by_often_and_many_five_times(batches, epochs):
+    assert usual_epochs(batches) == epochs
+
+
+@pytest.mark.parametrize(("epochs", "interval"), [(1, 1), (5, 1), (19, 1), (20, 2), (240, 24)])
+def test_a_run_is_evaluated_ten_times_or_once_an_epoch(epochs, interval):
+    assert usual_interval(epochs) == interval

@@ -240,7 +240,7 @@ def test_a_run_can_go_on_in_another_folder_even_if_that_holds_another_model(sour
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("Train.learning_rate=0.1", r"learning_rate \(learning_rate was 0.4, now 0.1\)"),
+        ("Train.learning_rate=0.1", r"learning_rate \(learning_rate was 1.6, now 0.1\)"),
         ("Train.epochs_iters=7", r"epochs_iters \(epochs_iters was 4, now 7\)"),
         ("Train.calibration.holdout_percent=30", r"calibration.holdout_percent \(.* was 20.*, now 30"),
     ],
