@@ -26,7 +26,7 @@ $(VENV)/installed: setup.py requirements.txt
 demo: install
 	$(RUN) -m paddlex --make_demo_dataset $(DATASET)
 	$(MODE)check_dataset
-	$(MODE)train -o Train.epochs_iters=6
+	$(MODE)train
 	$(MODE)evaluate
 	$(MODE)export
 	$(MODE)predict -o Predict.input=$(DATASET)/images/val

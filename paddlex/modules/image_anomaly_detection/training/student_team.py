@@ -19,7 +19,11 @@ import paddle
 from paddle import nn
 
 from paddlex.modules.image_anomaly_detection.training.distributed import Shard, World
-from paddlex.modules.image_anomaly_detection.training.synchronised_batch_norm import Summing, synchronise_batch_norm
+from paddlex.modules.image_anomaly_detection.training.synchronised_batch_norm import (
+    Summing,
+    SynchronisedBatchNorm,
+    synchronise_batch_norm,
+)
 from paddlex.utils.paddle_environment import default_threads, restore_threads, set_threads
 
 _LEAST_IMAGES = 2  # with fewer a thread is not worth what its copy of the student costs
@@ -43,15 +47,12 @@ class StudentTeam:
     """
 
     def __init__(self, student: nn.Layer, world: World, threads: int, differentiate: Differentiate) -> None:
-        self._differentiate = differentiate
-        self._students = [student, *(copy.deepcopy(student) for _ in range(threads - 1))]
+        self._differentiate, self._threads = differentiate, threads
         self._meeting, self._pool = _Meeting(world), ThreadPoolExecutor(threads, "student")
-        seats: list[Summing] = [_Seat(self._meeting, number) for number in range(threads)] if threads > 1 else [world]
-        needed = threads > 1 or world.size > 1
-        self._batch_norms = [
-            synchronise_batch_norm(member, seat) if needed else []
-            for member, seat in zip(self._students, seats, strict=True)
-        ]
+        self._seat: Summing = _Seat(self._meeting, 0) if threads > 1 else world
+        if threads > 1 or world.size > 1:
+            synchronise_batch_norm(student, self._seat)
+        self._students = [student]
 
     def __call__(self, x: paddle.Tensor, teacher: Sequence[paddle.Tensor], shard: Shard) -> paddle.Tensor:
         """Leave the gradient at the student's parameters, and return the loss; of several processes each has its part of both.
@@ -64,9 +65,11 @@ class StudentTeam:
         Raises:
             ProcessLost: another process has ended.
         """
-        if len(self._students) == 1:
+        if self._threads == 1:
             return self._work(0, x, teacher, shard)
-        parts = _divide(len(x), len(self._students))
+        parts = _divide(len(x), self._threads)
+        while len(self._students) < len(parts):
+            self._students.append(self._copy(len(self._students)))
         self._meeting.open(len(parts))
         jobs = [
             self._pool.submit(
@@ -82,6 +85,10 @@ class StudentTeam:
             _move_gradients(student, self._students[0])
         return paddle.add_n([job.result() for job in jobs])
 
+    def _copy(self, number: int) -> nn.Layer:
+        """A copy of the student, all of whose layers have a seat of their own where the student's have the first."""
+        return copy.deepcopy(self._students[0], {id(self._seat): _Seat(self._meeting, number)})
+
     def _work_together(
         self, number: int, x: paddle.Tensor, teacher: Sequence[paddle.Tensor], shard: Shard, count: int
     ) -> paddle.Tensor:
@@ -92,8 +99,9 @@ class StudentTeam:
             return self._work(number, x, teacher, shard)
 
     def _work(self, number: int, x: paddle.Tensor, teacher: Sequence[paddle.Tensor], shard: Shard) -> paddle.Tensor:
-        for layer in self._batch_norms[number]:
-            layer.shard = shard
+        for layer in self._students[number].sublayers():
+            if isinstance(layer, SynchronisedBatchNorm):
+                layer.shard = shard
         return self._differentiate(self._students[number], x, teacher, shard.weight)
 
 

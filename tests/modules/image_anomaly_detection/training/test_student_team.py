@@ -66,7 +66,8 @@ def test_loss_gradient_and_statistics_are_those_of_the_whole_batch(count, dtype)
 def test_the_copies_follow_the_weights():
     plain, shared, x = new_network(), new_network(), images(6)
     team = StudentTeam(shared.student, World(), 3, differentiate)
-    walk(team, shared, x)
+    for count in (3, 5, 6):  # for one thread, two and three
+        walk(team, shared, images(count))
     for network in (plain, shared):
         for parameter in network.student.parameters():
             if not parameter.stop_gradient:
