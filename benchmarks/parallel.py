@@ -27,7 +27,7 @@ def seconds_an_epoch(dataset: Path, processes: int, epochs: int, more: list[str]
     with tempfile.TemporaryDirectory() as output:
         overrides = [
             "Global.mode=train", f"Global.dataset_dir={dataset}", f"Global.output={output}", "Global.device=cpu",
-            f"Train.processes={processes}", f"Train.epochs_iters={epochs}", *more,
+            f"Train.processes={processes}", "Train.eval_interval=1", f"Train.epochs_iters={epochs}", *more,
         ]  # fmt: skip
         command = [sys.executable, str(ROOT / "main.py"), "-c", str(CONFIG)]
         command += [part for override in overrides for part in ("-o", override)]

@@ -28,7 +28,6 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=20, help="photos to train on")
     parser.add_argument("--test", type=int, default=5, help="good and as many scratched photos to judge")
     parser.add_argument("--max_tiles", type=int, default=400)
-    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--judge", type=Path, help=argparse.SUPPRESS)  # the process that is measured
     arguments = parser.parse_args()
     if arguments.judge:
@@ -41,7 +40,7 @@ def main() -> None:
     for name, options in (("whole photos", {}), ("tiles", {"tile_size": 256, "max_tiles": arguments.max_tiles})):
         model = arguments.folder / name.replace(" ", "_")
         if not (model / "train_result.json").is_file():
-            train(data, model, arguments.epochs, options)
+            train(data, model, options)
         command = [sys.executable, __file__, "--folder", str(data), "--judge", str(model)]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
         print(
@@ -62,9 +61,9 @@ def make_photos(arguments: argparse.Namespace) -> Path:
     return data
 
 
-def train(data: Path, output: Path, epochs: int, tiling: dict[str, int]) -> None:
+def train(data: Path, output: Path, tiling: dict[str, int]) -> None:
     overrides = {
-        "Global.mode": "train", "Global.dataset_dir": data, "Global.output": output, "Train.epochs_iters": epochs,
+        "Global.mode": "train", "Global.dataset_dir": data, "Global.output": output,
         "Train.calibration.holdout_percent": 40, **{f"Train.tiling.{key}": value for key, value in tiling.items()},
     }  # fmt: skip
     options = [part for key, value in overrides.items() for part in ("-o", f"{key}={value}")]

@@ -21,7 +21,7 @@ _USERS_THREADS = os.environ.get("OMP_NUM_THREADS")  # before it is set below
 def import_paddle() -> None:
     """Set what Paddle and its libraries read at import, then import it quietly. Later calls do nothing.
 
-    - ``OMP_NUM_THREADS``: Paddle runs on ONE thread by default; two take four fifths of the time for a training step.
+    - ``OMP_NUM_THREADS``: Paddle runs on ONE thread by default.
     - ``MKL_DEBUG_CPU_TYPE``: Paddle bundles a MKLML that takes its slowest path on processors that are not Intel's;
       5 selects AVX2, about three times as fast on AMD's.
     - ``GLOG_minloglevel``: 2 leaves out the information lines of Paddle's C++ side.
@@ -54,7 +54,7 @@ def restore_threads() -> None:
 
 
 def set_threads(count: int) -> None:
-    """Set the CPU threads of what Paddle computes for the calling thread from now on."""
+    """Set the CPU threads of what Paddle computes from now on: OpenMP's for the calling thread, the math library's for all."""
     import paddle
 
     paddle.base.core.set_num_threads(count)

@@ -46,6 +46,11 @@ def processes_to_start(wanted: int | None, device: Device, batch_size: int) -> i
             "Leave it out, and list the GPUs: Global.device=gpu:0,1",
         )
     count = started if started > 1 else wanted or max(1, len(device.indices))
+    if count > batch_size and wanted is None and started == 1:
+        raise ConfigError(
+            f"Global.device lists {count} GPUs, but a batch has {batch_size} images to divide among them",
+            remedy="List fewer GPUs, or raise Train.batch_size",
+        )
     if count > batch_size:
         raise _contradiction(
             f"{count}, but a batch has {batch_size} images to divide among them", "Lower it, or raise Train.batch_size"

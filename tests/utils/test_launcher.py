@@ -140,7 +140,7 @@ def test_a_gpu_has_one_process_and_a_cpu_as_many_as_are_wanted(wanted, device, e
         (1, Device("gpu", (0, 1)), r"Train\.processes is 1, but a GPU has one process, and Global\.device is gpu:0,1"),
         (2, Device("gpu", (0,)), r"Train\.processes is 2, but a GPU .* Leave it out, and list the GPUs"),
         (3, Device("cpu"), r"Train\.processes is 3, but a batch has 2 images to divide .* raise Train\.batch_size"),
-        (None, Device("gpu", (0, 1, 2)), r"Train\.processes is 3, but a batch has 2 images"),
+        (None, Device("gpu", (0, 1, 2)), r"Global\.device lists 3 GPUs, but a batch has 2 images .* List fewer GPUs"),
     ],
 )
 def test_numbers_that_contradict_each_other_are_refused(wanted, device, message):

@@ -63,7 +63,9 @@ def _or_zero(row: Row) -> float:
 
 def _about(config: Config, rows: Sequence[Row]) -> list[tuple[Node, Node]]:
     train = config.Train
-    length = f"{train.epochs_iters} epochs" if train.epochs_iters else f"{USUAL_STEPS} steps or {LEAST_EPOCHS} epochs"
+    length = (
+        f"{train.epochs_iters} epochs" if train.epochs_iters else f"{USUAL_STEPS} steps, at least {LEAST_EPOCHS} epochs"
+    )
     minutes = sum(row.training_minutes or 0 for row in rows)
     return [
         ("Model", f"{config.Global.model}, {train.backbone}, {train.image_size} × {train.image_size} pixels"),

@@ -108,11 +108,11 @@ def consecutive(count: int, batch_size: int) -> list[list[int]]:
 def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """The batches of one epoch, each image once, in an order that depends on seed and epoch alone.
 
-    A last batch of fewer than half the batch size is added to the one before: batch statistics of one or two images harm.
+    A last batch of half the batch size or less is added to the one before: batch statistics of one or two images harm.
     """
     order = np.random.default_rng([seed, epoch]).permutation(count).tolist()
     batches = [order[start : start + batch_size] for start in range(0, count, batch_size)]
-    if len(batches) > 1 and len(batches[-1]) < batch_size / 2:
+    if len(batches) > 1 and len(batches[-1]) <= batch_size / 2:
         short = batches.pop()
         batches[-1] += short
     return batches

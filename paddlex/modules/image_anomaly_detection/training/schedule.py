@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-#: So many steps make a student good, whether few images come by often or many seldom; but each comes by a few times.
+#: So many steps make a good student, from few images seen often or many seen seldom; each is seen at least five times.
 USUAL_STEPS, LEAST_EPOCHS = 240, 5
-_EVALUATIONS = 10
+_MOST_EVALUATIONS = 10
 
 
 def usual_epochs(batches: int) -> int:
@@ -15,8 +15,8 @@ def usual_epochs(batches: int) -> int:
 
 
 def usual_interval(epochs: int) -> int:
-    """Epochs between two evaluations: ten in a run, or one an epoch if there are fewer."""
-    return max(1, epochs // _EVALUATIONS)
+    """Epochs between two evaluations: there are at most ten in a run."""
+    return math.ceil(epochs / _MOST_EVALUATIONS)
 
 
 def learning_rate_at(step: int, total_steps: int, peak: float, schedule: str, warmup_steps: int | None) -> float:

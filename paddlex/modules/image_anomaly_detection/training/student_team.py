@@ -1,8 +1,8 @@
 """Threads that share a batch on a CPU, each with a copy of the student.
 
 Paddle divides a convolution among threads only within the product of two matrices; unfolding the images, batch normalisation
-and whatever else reads and writes every value runs on one. Dividing the images instead keeps all threads at work from the
-first layer to the last.
+and whatever else reads and writes every value runs on one. Dividing the images instead keeps the threads at work from the
+first layer to the last. Each part of a batch is of two images or more; cores that are left over help with the products.
 """
 
 from __future__ import annotations
@@ -70,16 +70,17 @@ class StudentTeam:
         parts = _divide(len(x), self._threads)
         while len(self._students) < len(parts):
             self._students.append(self._copy(len(self._students)))
+        work = [(x[part], [layer[part] for layer in teacher], shard.part(part)) for part in parts]
         self._meeting.open(len(parts))
-        jobs = [
-            self._pool.submit(
-                self._work_together, number, x[part], [layer[part] for layer in teacher], shard.part(part), len(parts)
-            )
-            for number, part in enumerate(parts)
-        ]
-        wait(jobs)
-        restore_threads()
+        try:
+            with self._meeting.attended():  # who fails here leaves nobody waiting either
+                jobs = [self._pool.submit(self._work_together, *item, len(parts)) for item in enumerate(work)]
+                wait(jobs)
+        finally:
+            restore_threads()
         if self._meeting.failure is not None:
+            for student in self._students:
+                student.clear_gradients()
             raise self._meeting.failure
         for student in self._students[1 : len(parts)]:
             _move_gradients(student, self._students[0])
@@ -90,13 +91,13 @@ class StudentTeam:
         return copy.deepcopy(self._students[0], {id(self._seat): _Seat(self._meeting, number)})
 
     def _work_together(
-        self, number: int, x: paddle.Tensor, teacher: Sequence[paddle.Tensor], shard: Shard, count: int
+        self, number: int, work: tuple[paddle.Tensor, Sequence[paddle.Tensor], Shard], count: int
     ) -> paddle.Tensor:
         with self._meeting.attended():
             set_threads(max(1, default_threads() // count))
             if number:
                 _copy_weights(self._students[0], self._students[number])
-            return self._work(number, x, teacher, shard)
+            return self._work(number, *work)
 
     def _work(self, number: int, x: paddle.Tensor, teacher: Sequence[paddle.Tensor], shard: Shard) -> paddle.Tensor:
         for layer in self._students[number].sublayers():

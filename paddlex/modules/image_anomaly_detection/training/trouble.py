@@ -61,7 +61,7 @@ def check_divergence(history: Sequence[Mapping[str, Any]], start_loss: float | N
         raise TrainingError(
             f"the training diverges: the loss on held-out images is {losses[-1]:.3g} after epoch {history[-1]['epoch']}; "
             f"it was {start_loss:.3g} before the first step and {min(losses):.3g} at its best",
-            remedy=f"Lower Train.learning_rate ({DEFAULT_LEARNING_RATE} is the default), "
+            remedy=f"Lower Train.learning_rate ({DEFAULT_LEARNING_RATE} is the default, for one_cycle), "
             "or raise Train.batch_size if it is below 4",
         )
 
@@ -107,7 +107,7 @@ def warn_of_learning(history: Sequence[Mapping[str, Any]], start_loss: float | N
         return []
     return [
         f"The student has not learned: its loss on held-out images is {best:.3g} at its best, and was {start_loss:.3g} "
-        f"untrained, so its anomaly map says little. Raise Train.epochs_iters; keep Train.learning_rate near "
-        f"{DEFAULT_LEARNING_RATE}; "
+        f"untrained, so its anomaly map says little. Raise Train.epochs_iters; set "
+        f"Train.learning_rate near {DEFAULT_LEARNING_RATE} (one_cycle) or 0.4 (constant); "
         "look whether the training images show the part at all."
     ]

@@ -54,14 +54,19 @@ def test_the_order_is_another_for_another_seed_or_epoch(seed, epoch):
     ("count", "sizes"),
     [
         (16, [8, 8]),
-        (20, [8, 8, 4]),  # half a batch stands alone
-        (19, [8, 11]),  # less joins the batch before
+        (21, [8, 8, 5]),  # more than half a batch stands alone
+        (20, [8, 12]),  # less joins the batch before
         (17, [8, 9]),
         (3, [3]),  # there is none before
     ],
 )
-def test_a_last_batch_of_less_than_half_joins_the_one_before(count, sizes):
+def test_a_last_batch_of_half_or_less_joins_the_one_before(count, sizes):
     assert [len(batch) for batch in shuffled(count, 8, seed=0, epoch=0)] == sizes
+
+
+@pytest.mark.parametrize("count", range(3, 20))
+def test_batches_of_four_never_end_in_one_of_one_or_two(count):
+    assert min(len(batch) for batch in shuffled(count, 4, seed=0, epoch=0)) >= 3
 
 
 def test_consecutive_batches_keep_the_order_and_a_short_end():

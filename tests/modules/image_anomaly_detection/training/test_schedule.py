@@ -53,6 +53,7 @@ def test_few_images_come_by_often_and_many_five_times(batches, epochs):
     assert usual_epochs(batches) == epochs
 
 
-@pytest.mark.parametrize(("epochs", "interval"), [(1, 1), (5, 1), (19, 1), (20, 2), (240, 24)])
-def test_a_run_is_evaluated_ten_times_or_once_an_epoch(epochs, interval):
-    assert usual_interval(epochs) == interval
+@pytest.mark.parametrize(("epochs", "evaluations"), [(1, 1), (5, 5), (10, 10), (11, 6), (20, 10), (240, 10)])
+def test_a_run_is_evaluated_once_an_epoch_but_at_most_ten_times(epochs, evaluations):
+    interval = usual_interval(epochs)
+    assert len([epoch for epoch in range(1, epochs + 1) if epoch % interval == 0 or epoch == epochs]) == evaluations

@@ -52,7 +52,7 @@ def assert_close(got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], tole
         assert np.abs(got[name] - expected).max() <= tolerance * np.abs(expected).max(), name
 
 
-@pytest.mark.parametrize("count", [1, 3, 7, 8])  # the first two leave a thread or two without work
+@pytest.mark.parametrize("count", [1, 3, 5, 7, 8])  # for one thread, one, two, three and three
 def test_loss_gradient_and_statistics_are_those_of_the_whole_batch(count, dtype):
     x, plain, shared = images(count, dtype), new_network(), new_network()
     expected = float(differentiate(plain.student, x, plain.teacher_features(x), 1.0))
@@ -92,21 +92,41 @@ def test_it_is_the_same_every_time_bit_for_bit():
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
-def test_an_error_in_one_thread_ends_the_step_and_is_the_one_that_is_told(failing):
-    network = new_network()
+@pytest.mark.parametrize("way", ["forward", "back"])
+def test_an_error_in_one_thread_ends_the_step_and_leaves_nothing_behind(failing, way):
+    plain, network, x = new_network(), new_network(), images(6)
     calls = []
 
     def fail_once(student, x, teacher, weight):
-        if len(calls) < 3:
-            calls.append(student)
-            if student is team._students[failing]:
-                raise MemoryError("no memory left")
-        return differentiate(student, x, teacher, weight)
+        is_failing = len(calls) < 3 and student is team._students[failing]
+        calls.append(student)
+        if is_failing and way == "forward":
+            raise MemoryError("no memory left")
+        loss = differentiate(student, x, teacher, weight)
+        if is_failing:
+            raise MemoryError("no memory left")
+        return loss
 
     team = StudentTeam(network.student, World(), 3, fail_once)
     with pytest.raises(MemoryError, match="no memory left"):
-        walk(team, network, images(6))
-    assert np.isfinite(walk(team, network, images(6)))
+        walk(team, network, x)
+    walk(team, network, x)
+    differentiate(plain.student, x, plain.teacher_features(x), 1.0)
+    gradients = {name for name, parameter in plain.student.named_parameters() if not parameter.stop_gradient}
+    got, wanted = ({name: o[name] for name in gradients} for o in (outcome(network), outcome(plain)))
+    assert_close(got, wanted, 1e-4)
+
+
+def test_threads_whose_images_differ_in_kind_still_make_one_batch(dtype):
+    """The images of one part lie so far from zero that its squares are summed about their mean, those of the other do not."""
+    near, far = images(2, dtype), 1 + 0.01 * images(2, dtype)
+    x, plain, shared = paddle.concat([near, far]), new_network(), new_network()
+    expected = float(differentiate(plain.student, x, plain.teacher_features(x), 1.0))
+    tolerance = 1e-10 if dtype == "float64" else 1e-3
+    assert walk(StudentTeam(shared.student, World(), 2, differentiate), shared, x) == pytest.approx(
+        expected, rel=tolerance
+    )
+    assert_close(outcome(shared), outcome(plain), tolerance)
 
 
 @pytest.mark.parametrize(

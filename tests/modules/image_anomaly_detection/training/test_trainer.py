@@ -56,6 +56,18 @@ def train(dataset: Path, output: Path, *more: str) -> dict[str, Path]:
     return Trainer(load_config(CONFIG, overrides_for(dataset, output, *more)), "cpu").train()
 
 
+def test_a_length_that_is_left_open_is_240_steps_and_the_same_as_if_it_had_been_given(dataset, tmp_path):
+    left_open, given = (
+        Trainer(load_config(CONFIG, overrides_for(dataset, tmp_path, *length)), "cpu")
+        for length in (
+            ("Train.epochs_iters=null", "Train.eval_interval=null"),
+            ("Train.epochs_iters=80", "Train.eval_interval=8"),
+        )
+    )
+    assert (left_open.epochs, left_open.eval_interval, left_open.total_steps) == (80, 8, 240)  # of 3 batches
+    assert left_open.run.settings == given.run.settings
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(dataset, main_runner, tmp_path_factory) -> Path:
     """The output folder of a run, by a process of its own, that nothing disturbed."""
