@@ -67,9 +67,8 @@ def _draw_losses(axes: Axes, progress: Progress) -> None:
     _use_log_scale(axes, [*start, *held_out, *train])
     axes.set_ylabel("loss")
     axes.set_title("Course of the training")
-    axes.legend(
-        frameon=False, loc="upper right", bbox_to_anchor=(0.94, 0.93)
-    )  # below the line of the start; losses fall
+    # losses fall: below the line of the start there is room
+    axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(0.94, 0.93))
 
 
 def _draw_auroc(axes: Axes, progress: Progress) -> None:
