@@ -136,7 +136,7 @@ def test_the_archive_holds_the_same_model(exported: Path, tmp_path: Path, monkey
 
 def test_int8_without_a_data_set_is_an_error_and_leaves_nothing(main_runner, trained: Path, tmp_path: Path) -> None:
     done = main_runner(
-        "Global.mode=export", f"Global.output={tmp_path}", "Export.precision=int8",
+        "Global.mode=export", f"Global.output={tmp_path}", "Export.precision=int8", "Global.dataset_dir=null",
         f"Export.weight_path={trained / 'best_model' / 'model.pdparams'}",
     )  # fmt: skip
     assert done.returncode == 1
