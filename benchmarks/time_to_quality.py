@@ -21,8 +21,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -94,6 +96,8 @@ class Contestant:
         self.optimiser = paddle.optimizer.Momentum(
             0.4, 0.9, student.parameters(), use_nesterov=not as_it_comes, weight_decay=1e-4
         )
+        if as_it_comes:
+            return
         self.features = TeacherFeatures(self.network)
         ema = {f"student.{name}": parameter.clone().detach() for name, parameter in student.named_parameters()}
         run = Run(self.network, self.optimiser, ema, ModelCard.from_config("STFPM", self.options), {})
@@ -156,7 +160,7 @@ class Contestant:
         from paddlex.modules.image_anomaly_detection.training.schedule import learning_rate_at, usual_epochs
 
         options, step, images = self.options, 0, len(self.data["train"])
-        count = usual_epochs(-(-images // options.batch_size))
+        count = usual_epochs(len(shuffled(images, options.batch_size, seed, 0)))
         epochs = [shuffled(images, options.batch_size, seed, e) for e in range(count)]
         total = sum(map(len, epochs))
         for epoch, batches in enumerate(epochs, 1):
@@ -308,8 +312,13 @@ def print_table(path: Path, folder: Path) -> None:
             f"\nThe recipe's last {len(last)} looks, {fusion}: {last.mean():.3f}, from {last.min():.3f} to {last.max():.3f}"
         )
     seconds = {key: float(np.median(values)) for key, values in json.loads((folder / "speed.json").read_text()).items()}
-    teacher = seconds.pop(TEACHER)
-    print(f"\nOurs runs the teacher once for each image, {1e3 * teacher:.0f} ms; it is counted below.")
+    print(f"\nOurs runs the teacher once for each image, {1e3 * seconds[TEACHER]:.0f} ms; it is counted below.")
+    once = seconds.pop(TEACHER) * images / 60
+
+    def minutes_of(name: str, epochs: Any) -> Any:
+        """Of so many epochs, a number or an array."""
+        return epochs * images * seconds[name] / 60 + (once if name == "ours" else 0)
+
     targets = {}
     for recipes, own in (("product", "calibrated"), ("product", "product"), ("calibrated", "calibrated")):
         target = targets[recipes] = float(curves["recipe"].auroc[recipes][-1]) - TOLERANCE
@@ -327,13 +336,13 @@ def print_table(path: Path, folder: Path) -> None:
             if epochs is None:
                 print(f"| {name} | {1e3 * figure:.0f} | not reached | | |")
                 continue
-            minutes[name] = images * (epochs * figure + teacher * is_ours) / 60
+            minutes[name] = minutes_of(name, epochs)
             ratio = f"{minutes[name] / minutes['ours']:.1f}" if "ours" in minutes else ""
             print(f"| {name} | {1e3 * figure:.0f} | {epochs} | {minutes[name]:.1f} | {ratio} |")
-    draw(curves, seconds, images, targets["product"], folder / "time_to_quality.png")
+    draw(curves, minutes_of, targets["product"], folder / "time_to_quality.png")
 
 
-def draw(curves: dict[str, Curve], seconds: dict[str, float], images: int, target: float, path: Path) -> None:
+def draw(curves: dict[str, Curve], minutes_of: Callable[[str, Any], Any], target: float, path: Path) -> None:
     """Image AUROC over minutes of training, one line a contestant; dashed by the paper's map, solid by the calibrated one."""
     from matplotlib.figure import Figure
 
@@ -347,7 +356,7 @@ def draw(curves: dict[str, Curve], seconds: dict[str, float], images: int, targe
     }
     for number, (name, label) in enumerate(labels.items()):
         curve = curves["ours" if name == "ours" else "recipe"]
-        minutes = curve.epochs * images * seconds[name] / 60
+        minutes = minutes_of(name, curve.epochs)
         axes.plot(minutes, curve.auroc["product"], "o--", markersize=3, linewidth=1, color=f"C{number}", alpha=0.7)
         axes.plot(minutes, curve.auroc["calibrated"], "o-", markersize=3, color=f"C{number}", label=label)
     axes.axhline(target, color="grey", linestyle=":", linewidth=1, label="target")

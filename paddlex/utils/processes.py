@@ -46,15 +46,12 @@ def processes_to_start(wanted: int | None, device: Device, batch_size: int) -> i
             "Leave it out, and list the GPUs: Global.device=gpu:0,1",
         )
     count = started if started > 1 else wanted or max(1, len(device.indices))
-    if count > batch_size and wanted is None and started == 1:
-        raise ConfigError(
-            f"Global.device lists {count} GPUs, but a batch has {batch_size} images to divide among them",
-            remedy="List fewer GPUs, or raise Train.batch_size",
-        )
     if count > batch_size:
-        raise _contradiction(
-            f"{count}, but a batch has {batch_size} images to divide among them", "Lower it, or raise Train.batch_size"
-        )
+        but = f"but a batch has {batch_size} images to divide among them"
+        if wanted is None and started == 1:
+            remedy = "List fewer GPUs, or raise Train.batch_size"
+            raise ConfigError(f"Global.device lists {count} GPUs, {but}", remedy=remedy)
+        raise _contradiction(f"{count}, {but}", "Lower it, or raise Train.batch_size")
     if not device.is_gpu and started == 1 and count > usable_cores():
         logger.warning("%d processes share %d cores: fewer would be faster.", count, usable_cores())
     return 1 if started > 1 else count

@@ -35,6 +35,7 @@ def page(
     return framed_page(
         join(title),
         (files(__package__) / "report.html").read_text(encoding="utf-8"),
+        img_src="data:",
         about=describe([(name, value) for name, value in about.items()], class_="about"),
         headline=join(words.headline(evaluation)),
         key_figures=_key_figures(evaluation),

@@ -92,7 +92,7 @@ class Trainer:
         self.eval_interval = self.options.eval_interval or usual_interval(self.epochs)
         self.total_steps = batches * self.epochs
         length = {"epochs_iters": self.epochs, "eval_interval": self.eval_interval}
-        self.run = _new_run(config, {**_settings(config.Train, samples), **length})
+        self.run = _new_run(config, samples, length)
         logger.info("%d images to train on for %d epochs, %d held out.", len(fit), self.epochs, len(held_out))
         self.run.progress.processes = self.world.size
         self.world.check_same(self.run.settings)
@@ -323,7 +323,7 @@ class Trainer:
         )  # fmt: skip
 
 
-def _new_run(config: Config, settings: dict[str, Any]) -> Run:
+def _new_run(config: Config, samples: Sequence[Sample], length: dict[str, int]) -> Run:
     options = config.Train
     network, card = new_network(ModelCard.from_config(config.Global.model, options), options.pretrain_weight_path)
     network.train()
@@ -335,15 +335,15 @@ def _new_run(config: Config, settings: dict[str, Any]) -> Run:
         parameters=network.student.parameters(),
     )
     ema = {f"student.{name}": parameter.clone().detach() for name, parameter in network.student.named_parameters()}
-    settings = {**settings, "teacher weights (sha256)": card.teacher_weights["sha256"]}
-    return Run(network, optimiser, ema, card, settings)
+    return Run(network, optimiser, ema, card, {**_settings(options, card, samples), **length})
 
 
-def _settings(options: TrainSection, samples: Sequence[Sample]) -> dict[str, Any]:
+def _settings(options: TrainSection, card: ModelCard, samples: Sequence[Sample]) -> dict[str, Any]:
     """What decides a run's result; a run that is resumed must have the same."""
     return {
         **options.model_dump(exclude=_FREE_SETTINGS),
         "calibration.holdout_percent": options.calibration.holdout_percent,
+        "teacher weights (sha256)": card.teacher_weights["sha256"],
         "training images (sha256 of their names)": hashlib.sha256(
             "\n".join(sample.image for sample in samples).encode()
         ).hexdigest(),

@@ -107,7 +107,7 @@ def warn_of_learning(history: Sequence[Mapping[str, Any]], start_loss: float | N
         return []
     return [
         f"The student has not learned: its loss on held-out images is {best:.3g} at its best, and was {start_loss:.3g} "
-        f"untrained, so its anomaly map says little. Raise Train.epochs_iters; set "
-        f"Train.learning_rate near {DEFAULT_LEARNING_RATE} (one_cycle) or 0.4 (constant); "
+        "untrained, so its anomaly map says little. Raise Train.epochs_iters; "
+        f"set Train.learning_rate near {DEFAULT_LEARNING_RATE} (one_cycle) or 0.4 (constant); "
         "look whether the training images show the part at all."
     ]
