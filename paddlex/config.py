@@ -12,7 +12,6 @@ import os
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 
 from paddlex.config_schema import Config, Section
 from paddlex.errors import ConfigError
+from paddlex.utils.strict import Malformed, compose_yaml, construct_yaml, read_text, yaml_value
 
 
 def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
@@ -52,26 +52,25 @@ def read_loosely(path: str | os.PathLike[str], overrides: Sequence[str]) -> dict
 
 def _read_file(path: str | os.PathLike[str], origin: dict[str, str]) -> dict[str, Any]:
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        node = compose_yaml(read_text(path))
+        if node is None:
+            return {}
+        if not isinstance(node, yaml.MappingNode):
+            raise ConfigError(
+                "the config is not a mapping of sections", where=path, remedy="Start from a shipped config"
+            )
+        lines: dict[str, int] = {}
+        values: dict[str, Any] = construct_yaml(node, lines=lines, scalar=_value)
     except FileNotFoundError:
         raise ConfigError("the config file does not exist", where=path, remedy="Check the path after -c") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the config file cannot be read: {error}", where=path, remedy="Save it as UTF-8") from None
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"the config is not valid YAML: {problem}", where=f"{path}{line}", remedy="Mend it") from None
-    if node is None:
-        return {}
-    if not isinstance(node, yaml.MappingNode):
-        raise ConfigError("the config is not a mapping of sections", where=path, remedy="Start from a shipped config")
-    try:
-        return _construct(node, "", lambda line: f"{path} line {line}", origin)
-    except RecursionError:
-        raise ConfigError("an alias in the config refers to itself", where=path, remedy="Write it out") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"the config file cannot be read: {reason}", where=path, remedy="Give a file") from None
+    except Malformed as error:
+        remedy = "Correct it, and save it as UTF-8"
+        raise ConfigError(f"the config {error}", where=error.where(path), remedy=remedy) from None
+    origin.update({key: f"{path} line {line}" for key, line in lines.items()})
+    return values
 
 
 def _apply_override(values: dict[str, Any], override: str, origin: dict[str, str]) -> None:
@@ -81,8 +80,8 @@ def _apply_override(values: dict[str, Any], override: str, origin: dict[str, str
     if not equals or not key:
         raise ConfigError("an override must read KEY=VALUE", where=where, remedy="For example -o Global.mode=train")
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:  # a glob such as *.png, say: it can only be meant as it stands
+        node = compose_yaml(text)
+    except Malformed:  # a glob such as *.png, say: it can only be meant as it stands
         node = None
     if node is None:
         node = yaml.ScalarNode("tag:yaml.org,2002:str" if text.strip() else "tag:yaml.org,2002:null", text)
@@ -99,37 +98,18 @@ def _apply_override(values: dict[str, Any], override: str, origin: dict[str, str
         if not isinstance(section, dict):
             raise ConfigError(f"{'.'.join(parents[:depth])} is not a section", where=where, remedy=_suggestion(key))
     origin[key] = where
-    section[last] = _construct(node, key, lambda line: where, origin)
-
-
-def _construct(node: yaml.Node, key: str, describe: Any, origin: dict[str, str]) -> Any:
-    """Turn a YAML node into plain values, note where each key came from, and keep the text of what is meant as text."""
-    if isinstance(node, yaml.MappingNode):
-        values: dict[str, Any] = {}
-        for name_node, value_node in node.value:
-            where = describe(name_node.start_mark.line + 1)
-            if not isinstance(name_node, yaml.ScalarNode):
-                raise ConfigError("a key must be a name", where=where, remedy="Mend it")
-            name = str(name_node.value)
-            child = f"{key}.{name}" if key else name
-            if name in values:
-                raise ConfigError(f"the key {child} stands twice", where=where, remedy="Keep one of the two")
-            origin[child] = where
-            value = _construct(value_node, child, describe, origin)
-            is_empty_section = value is None and _is_section(_annotation(child))
-            values[name] = {} if is_empty_section else value
-        return values
-    if isinstance(node, yaml.SequenceNode):
-        return [_construct(item, key, describe, origin) for item in node.value]
-    if _takes_text(key) and not node.tag.endswith(":null"):
-        return node.value
-    if node.tag.endswith(":str"):
-        return node.value
     try:
-        return yaml.SafeLoader("").construct_object(node)
-    except (yaml.YAMLError, ValueError):  # a tag that YAML does not know, or a date such as 2026-13-01
-        where = describe(node.start_mark.line + 1)
-        raise ConfigError(f"{key} cannot be read", where=where, remedy="Mend the value, or quote it") from None
+        section[last] = construct_yaml(node, key, scalar=_value)
+    except Malformed:
+        raise ConfigError(f"{key} cannot be read", where=where, remedy="Correct the value, or quote it") from None
+
+
+def _value(node: yaml.ScalarNode, key: str) -> Any:
+    """What stands at a key; what is meant as text is kept as written, and a section left empty is one."""
+    is_null = node.tag.endswith(":null")
+    if is_null and _is_section(_annotation(key)):
+        return {}
+    return node.value if _takes_text(key) and not is_null else yaml_value(node, key)
 
 
 def _annotation(key: str) -> Any:
@@ -168,12 +148,16 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> ConfigError:
     where = next((origin[k] for k in origin if k == key or k.startswith(f"{key}.")), None)
     more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
-        return ConfigError(f"unknown key {key}{more}", where=where, remedy=_suggestion(key))
-    got = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
+        return ConfigError(f"unknown key {_short(key)}{more}", where=where, remedy=_suggestion(key))
+    got = "" if isinstance(first["input"], dict) else f", not {_short(repr(first['input']))}"
     is_section_type = first["type"] in ("model_type", "model_attributes_type")
     message = "must be a section of keys" if is_section_type else first["msg"].partition(" after validation")[0]
     message = message.removeprefix("Input ").removeprefix("List ").replace("should ", "must ")
     return ConfigError(f"{key} {message}{got}{more}", where=where, remedy="Mend the value")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:99]}…"
 
 
 def _suggestion(key: str) -> str:

@@ -47,7 +47,9 @@ def test_a_folder_is_not_a_config(tmp_path: Path) -> None:
 
 
 def test_text_in_another_encoding_is_refused_with_the_remedy(write) -> None:
-    assert message_of(write("Global: {output: 输出}".encode("gbk"))).endswith("(FILE). Save it as UTF-8.")
+    assert message_of(write("Global: {output: 输出}".encode("gbk"))).endswith(
+        "(FILE line 1). Correct it, and save it as UTF-8."
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,10 @@ def test_text_in_another_encoding_is_refused_with_the_remedy(write) -> None:
     ],
 )
 def test_yaml_that_cannot_be_read_is_an_error_with_its_line(write, text: str, problem: str, line: int) -> None:
-    assert message_of(write(text)) == f"the config is not valid YAML: {problem} (FILE line {line}). Mend it."
+    assert (
+        message_of(write(text))
+        == f"the config is not valid YAML: {problem} (FILE line {line}). Correct it, and save it as UTF-8."
+    )
 
 
 def test_a_list_is_not_a_config(write) -> None:
@@ -71,7 +76,7 @@ def test_a_list_is_not_a_config(write) -> None:
 
 def test_a_key_that_stands_twice_is_an_error_with_the_line_of_the_second(write) -> None:
     message = message_of(write("Train:\n  seed: 1\n  batch_size: 4\n  seed: 2\n"))
-    assert message == "the key Train.seed stands twice (FILE line 4). Keep one of the two."
+    assert message == "the config has the key Train.seed twice (FILE line 4). Correct it, and save it as UTF-8."
 
 
 def test_a_section_given_as_a_scalar_is_an_error(write) -> None:
@@ -113,18 +118,32 @@ def test_of_several_problems_the_first_is_told_and_the_others_counted(write) -> 
 
 
 def test_a_key_that_is_no_name_is_an_error(write) -> None:
-    assert message_of(write("Train:\n  ? [seed]\n  : 3\n")) == "a key must be a name (FILE line 2). Mend it."
+    assert message_of(write("Train:\n  ? [seed]\n  : 3\n")) == (
+        "the config has a key that is no name (FILE line 2). Correct it, and save it as UTF-8."
+    )
 
 
-def test_an_alias_that_refers_to_itself_is_an_error(write) -> None:
-    assert message_of(write("Train: &all\n  seed: *all\n")).startswith("an alias in the config refers to itself")
+def test_an_alias_is_an_error(write) -> None:
+    assert message_of(write("Train: &all\n  seed: *all\n")) == (
+        "the config has the alias *all: write out what it stands for (FILE line 2). Correct it, and save it as UTF-8."
+    )
+
+
+def test_a_value_of_a_megabyte_is_not_repeated_whole(write) -> None:
+    path = write(f"Train: {{seed: {'x' * 10**6}}}")
+    assert message_of(path) == (
+        f"Train.seed must be a valid integer, unable to parse string as an integer, not '{'x' * 98}… (FILE line 1). "
+        "Mend the value."
+    )
 
 
 def test_a_tag_that_would_make_an_object_is_an_error(write) -> None:
     message = message_of(write("Train:\n  seed: !!python/object/apply:os.getpid []\n"))
     assert message.startswith("Train.seed must be a valid integer")
     message = message_of(write("Train:\n  seed: !!python/name:os.getpid\n"))
-    assert message == "Train.seed cannot be read (FILE line 2). Mend the value, or quote it."
+    assert message == (
+        "the config has a value that cannot be read at Train.seed (FILE line 2). Correct it, and save it as UTF-8."
+    )
 
 
 # Values
@@ -173,7 +192,7 @@ def test_a_value_from_the_file_is_reported_with_its_line(write) -> None:
 @pytest.mark.parametrize("value", ["2026-13-01", "!colour 3", "="])
 def test_a_value_that_yaml_cannot_construct_is_an_error(write, value: str) -> None:
     assert message_of(write(""), f"Train.seed={value}") == (
-        f"Train.seed cannot be read (-o Train.seed={value}). Mend the value, or quote it."
+        f"Train.seed cannot be read (-o Train.seed={value}). Correct the value, or quote it."
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,6 +108,23 @@ def remove_leftovers(folder: Path, names: re.Pattern[str]) -> list[str]:
         else:
             path.unlink()
     return done
+
+
+def read_regular_file(path: Path, max_bytes: int) -> bytes:
+    """The first ``max_bytes`` bytes of a regular file; a pipe without a writer, or a device, is never waited for.
+
+    Raises:
+        OSError: it is not there, not a regular file, or cannot be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(max_bytes)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: str | os.PathLike[str], text: str, durable: bool = True) -> None:

@@ -183,12 +183,15 @@ def test_a_value_that_cannot_be_is_named(tmp_path: Path, line: str, what: str) -
     [
         ("pipeline_name: x\n", "pipeline_name must be anomaly_detection, not 'x' (my.yaml line 1)"),
         ("use_hpip: fast\n", "use_hpip must be True or False, not 'fast' (my.yaml line 1)"),
-        ("use_hpip: True\nuse_hpip: False\n", "the key use_hpip stands twice (my.yaml line 2)"),
+        ("use_hpip: True\nuse_hpip: False\n", "the file has the key use_hpip twice (my.yaml line 2)"),
         ("SubModules: 1\n", "SubModules must be a section of keys (my.yaml line 1)"),
         ("a: [\n", "the file is not valid YAML: "),
         ("- a\n", "the file is not a mapping of keys (my.yaml)"),
         ("", "the file is not a mapping of keys (my.yaml)"),
-        ("use_hpip: !!python/name:os.system x\n", "use_hpip cannot be read (my.yaml line 1)"),
+        (
+            "use_hpip: !!python/name:os.system x\n",
+            "the file has a value that cannot be read at use_hpip (my.yaml line 1)",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_is_refused(tmp_path: Path, text: str, what: str) -> None:
@@ -204,7 +207,7 @@ def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the pipeline's file does not exist"):
         create_pipeline(tmp_path / "nothing.yaml")
     (tmp_path / "my.yaml").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(ConfigError, match="the file cannot be read"):
+    with pytest.raises(ConfigError, match="the file is not text in UTF-8"):
         create_pipeline(tmp_path / "my.yaml")
 
 

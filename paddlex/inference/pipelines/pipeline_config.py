@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from paddlex.errors import ConfigError
 from paddlex.inference.tiling import LARGEST_OVERLAP, LEAST_TILE_SIZE
+from paddlex.utils.strict import Malformed, read_yaml
 
 #: The pipelines that are shipped: name -> file.
 SHIPPED = {"anomaly_detection": Path(__file__).parents[2] / "configs" / "pipelines" / "anomaly_detection.yaml"}
@@ -62,7 +61,10 @@ def load_pipeline_config(
         ConfigError: no such pipeline or file, no YAML, an unknown key or a value that cannot be. It names the file, the
             line, the key, and the nearest key that there is.
     """
-    found = _flatten(pipeline) if isinstance(pipeline, Mapping) else _read_file(pipeline_file(pipeline))
+    if isinstance(pipeline, Mapping):
+        found = _flatten(pipeline, lambda key: "the config")
+    else:
+        found = _read_file(pipeline_file(pipeline))
     values: dict[str, Any] = {}
     for key, value, where in found:
         if key not in _FIELDS:
@@ -110,49 +112,30 @@ def shipped_file(name: str) -> Path:
 
 def _read_file(path: Path) -> Iterator[Found]:
     """The keys of a YAML file, in their order."""
+    lines: dict[str, int] = {}
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the file cannot be read: {error}", where=path, remedy="Save it as UTF-8") from None
-    except yaml.YAMLError as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        where = f"{path} line {mark.line + 1}" if mark else path
-        raise ConfigError(f"the file is not valid YAML: {problem or error}", where=where, remedy="Mend it") from None
-    if not isinstance(root, yaml.MappingNode):
+        content = read_yaml(path, lines)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"the file cannot be read: {reason}", where=path, remedy="Check the path") from None
+    except Malformed as error:
+        remedy = "Correct it, and save it as UTF-8"
+        raise ConfigError(f"the file {error}", where=error.where(path), remedy=remedy) from None
+    if not isinstance(content, Mapping):
         remedy = "Start from what paddlex --get_pipeline_config anomaly_detection writes"
         raise ConfigError("the file is not a mapping of keys", where=path, remedy=remedy)
-    return _walk(root, "", path)
+    return _flatten(content, lambda key: f"{path} line {lines[key]}")
 
 
-def _walk(node: yaml.MappingNode, prefix: str, path: Path) -> Iterator[Found]:
-    seen = set()
-    for name_node, value_node in node.value:
-        key, where = f"{prefix}{name_node.value}", f"{path} line {name_node.start_mark.line + 1}"
-        if key in seen:
-            raise ConfigError(f"the key {key} stands twice", where=where, remedy="Keep one of the two")
-        seen.add(key)
-        if key in _SECTIONS and isinstance(value_node, yaml.MappingNode):
-            yield from _walk(value_node, f"{key}.", path)
-        elif key in _SECTIONS:
-            raise ConfigError(f"{key} must be a section of keys", where=where, remedy="Mend it")
-        elif isinstance(value_node, yaml.ScalarNode):
-            try:
-                yield key, yaml.SafeLoader("").construct_object(value_node), where
-            except (yaml.YAMLError, ValueError):  # a tag that YAML does not know, or a date such as 2026-13-01
-                raise ConfigError(f"{key} cannot be read", where=where, remedy="Mend it, or quote it") from None
-        else:
-            yield key, value_node, where
-
-
-def _flatten(content: Mapping[str, Any], prefix: str = "") -> Iterator[Found]:
+def _flatten(content: Mapping[Any, Any], where: Callable[[str], str], prefix: str = "") -> Iterator[Found]:
     for name, value in content.items():
         key = f"{prefix}{name}"
         if key in _SECTIONS and isinstance(value, Mapping):
-            yield from _flatten(value, f"{key}.")
+            yield from _flatten(value, where, f"{key}.")
         elif key in _SECTIONS:
-            raise ConfigError(f"{key} must be a section of keys", where="the config", remedy="Mend it")
+            raise ConfigError(f"{key} must be a section of keys", where=where(key), remedy="Correct it")
         else:
-            yield key, value, "the config"
+            yield key, value, where(key)
 
 
 def _text(value: Any) -> str:
@@ -250,7 +233,7 @@ def _checked(key: str, value: Any, where: str) -> Any:
     try:
         return check(value)
     except ValueError as error:
-        got = "a list or section" if isinstance(value, yaml.Node) else repr(value)
+        got = "a list or section" if isinstance(value, list | dict) else repr(value)
         raise ConfigError(f"{key} {error}, not {got}", where=where, remedy="Mend the value") from None
 
 
