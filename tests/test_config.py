@@ -131,10 +131,7 @@ def test_an_alias_is_an_error(write) -> None:
 
 def test_a_value_of_a_megabyte_is_not_repeated_whole(write) -> None:
     path = write(f"Train: {{seed: {'x' * 10**6}}}")
-    assert message_of(path) == (
-        f"Train.seed must be a valid integer, unable to parse string as an integer, not '{'x' * 98}… (FILE line 1). "
-        "Mend the value."
-    )
+    assert message_of(path) == (f"Train.seed must be a valid integer, not '{'x' * 98}… (FILE line 1). Mend the value.")
 
 
 def test_a_tag_that_would_make_an_object_is_an_error(write) -> None:
