@@ -121,8 +121,9 @@ def _train_in_this_process(config: Config, device: Device) -> Result:
         logger.info("Training took %.1f minutes.", minutes)
     visualdl_log = None if trainer.visual_log is None else trainer.visual_log.path
     return describe_training(
-        trainer.run, folders, config.output, config.Global.model, minutes, trainer.warnings, visualdl_log
-    )
+        trainer.run, folders, config.output, config.Global.model, minutes, trainer.warnings, visualdl_log,
+        trainer.previous_best,
+    )  # fmt: skip
 
 
 def _add_onnx(best: Path) -> None:

@@ -43,11 +43,15 @@ def atomic_path(path: str | os.PathLike[str], durable: bool = True) -> Iterator[
 
 
 @contextmanager
-def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_directory(path: str | os.PathLike[str], keep: Path | None = None) -> Iterator[Path]:
     """Yield an empty temporary folder beside ``path``; it replaces ``path`` only if the block succeeds.
 
     What is in it is on the disk before it takes the name. A process that is killed between the two renamings of a
     replacement leaves the old folder under a name that ``remove_leftovers`` knows.
+
+    Args:
+        path: the folder to write.
+        keep: the name, beside it, that the folder it replaces gets, in the place of what has that name; None deletes it.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,9 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
         if target.exists():
             os.replace(target, retired)
         os.replace(temporary, target)
+        if keep is not None and retired.exists():
+            shutil.rmtree(keep, ignore_errors=True)
+            os.replace(retired, keep)
         _flush(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -61,6 +61,22 @@ def test_a_folder_replaces_the_old_one_whole(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["folder"]
 
 
+def test_the_old_folder_can_be_kept_under_another_name(tmp_path: Path) -> None:
+    for content in ("first", "second", "third"):
+        with atomic_directory(tmp_path / "folder", keep=tmp_path / "before") as temporary:
+            (temporary / "file").write_text(content, encoding="utf-8")
+    assert (tmp_path / "folder" / "file").read_text(encoding="utf-8") == "third"
+    assert (tmp_path / "before" / "file").read_text(encoding="utf-8") == "second"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["before", "folder"]
+
+
+def test_a_block_that_fails_moves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RuntimeError), atomic_directory(tmp_path / "folder", keep=tmp_path / "before"):
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
 def test_a_block_that_fails_leaves_the_old_folder(tmp_path: Path) -> None:
     target = tmp_path / "folder"
     target.mkdir()

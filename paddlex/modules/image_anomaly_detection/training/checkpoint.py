@@ -9,7 +9,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from paddlex.errors import TrainingError
+from paddlex.errors import TrainingError, WeightsError
 from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import SUFFIX, ModelCard
 from paddlex.modules.image_anomaly_detection.training.manifest import Manifest, damage
@@ -117,6 +117,18 @@ class Run:
         names = {name: parameter.name for name, parameter in self.network.student.named_parameters()}
         velocities = read_tensors(folder / OPTIMISER)
         self.optimiser.set_state_dict({names[name] + _VELOCITY: tensor for name, tensor in velocities.items()})
+
+    def made(self, folder: Path) -> bool:
+        """Whether a finished model is of this run, or of one with the same settings and the same course."""
+        try:
+            card = ModelCard.load(folder / WEIGHTS)
+        except WeightsError:
+            return False
+        if card is None or "settings" not in card.training:
+            return False
+        history = card.training["history"]
+        is_same_course = history == self.progress.history[: len(history)]
+        return is_same_course and not different_settings(card.training["settings"], self.settings)
 
     def _velocities(self) -> dict[str, paddle.Tensor]:
         """The optimiser's state by the parameters' names; Paddle's own names count the layers made in the process."""

@@ -57,15 +57,16 @@ class Completion:
             if wants_validation:
                 self._check_validation_list(remedy=f"Set {key}, or list normal images and defective ones with masks")
 
-    def complete(self, network: nn.Layer, checkpoint: Path, folder: Path) -> Calibration:
+    def complete(self, network: nn.Layer, checkpoint: Path, folder: Path, keep: Path | None = None) -> Calibration:
         """Make a folder like a checkpoint, but calibrated and with the inference folder in it: whole or not at all.
 
         Args:
             network: takes the weights; it is left in evaluation mode.
             checkpoint: is read.
             folder: replaced if it exists; it may be the checkpoint itself.
+            keep: the name that the folder which is replaced gets; None deletes it.
         """
-        with atomic_directory(folder) as temporary:
+        with atomic_directory(folder, keep) as temporary:
             copy_files(checkpoint, temporary)
             calibration = self._complete_in_place(network, temporary)
             manifest = Manifest.read(checkpoint) or Manifest(order=0)

@@ -26,6 +26,7 @@ def describe_training(
     minutes: float,
     warnings: Sequence[str] = (),
     visualdl_log: Path | None = None,
+    previous_best: Path | None = None,
 ) -> dict[str, Any]:
     """The content of train_result.json.
 
@@ -37,6 +38,7 @@ def describe_training(
         minutes: how long the training took.
         warnings: what the user should know.
         visualdl_log: below ``output``; None if there is none.
+        previous_best: below ``output``, the best model of the training before; None if there is none.
     """
     selection = run.settings["best_by"]
     return {
@@ -47,6 +49,7 @@ def describe_training(
         "visualdl_log": "" if visualdl_log is None else visualdl_log.relative_to(output).as_posix(),
         "train_curve": TRAIN_CURVE,
         "models": {name: _model(folder, output, selection) for name, folder in sorted(folders.items(), reverse=True)},
+        "previous_best_model": None if previous_best is None else previous_best.relative_to(output).as_posix(),
         "best_chosen_by": f"validation {selection}" if selection == "auroc" else "loss on held-out normal images",
         "best_epoch": run.progress.best_epoch,
         "epochs": run.progress.epoch,

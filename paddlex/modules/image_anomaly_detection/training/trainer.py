@@ -48,6 +48,9 @@ from paddlex.utils.signals import StopRequest
 
 BEST_MODEL = "best_model"
 
+#: Where the best model of the training before this one is kept; that of the one before it goes.
+PREVIOUS_BEST_MODEL = "best_model_previous"
+
 #: What may change between the parts of one run without changing its result.
 _FREE_SETTINGS = {
     "resume_path", "pretrain_weight_path", "log_interval", "keep_checkpoints", "save_interval", "visualdl", "calibration",
@@ -110,6 +113,7 @@ class Trainer:
         self.checkpoints = CheckpointStore(self.output / CHECKPOINTS, self.options.keep_checkpoints)
         self.visual_log = self._visual_log(config) if self.options.visualdl and self.world.is_main else None
         self.warnings: list[str] = []
+        self.previous_best: Path | None = None
 
     def train(self) -> dict[str, Path]:
         """Train, choose the best model on held-out normal images, calibrate it and export it.
@@ -252,7 +256,10 @@ class Trainer:
         self._draw_curve()
         best, last = self.output / BEST_MODEL, self.checkpoints.path(progress.step)
         try:
-            calibration = self.completion.complete(self.run.network, self.checkpoints.path(progress.best_step), best)
+            self.previous_best = self._previous_of(best)
+            calibration = self.completion.complete(
+                self.run.network, self.checkpoints.path(progress.best_step), best, self.previous_best
+            )
             if progress.best_step == progress.step:
                 self.completion.copy(best, last)
             else:
@@ -260,11 +267,17 @@ class Trainer:
         except OSError as error:
             raise cannot_write("the finished model", best, error, "; the training itself is done") from error
         logger.info("Best model: epoch %d of %d, in %s.", progress.best_epoch, progress.epoch, best)
+        if self.previous_best is not None:
+            logger.info("The best model of the training before is kept in %s, until the next one.", self.previous_best)
         logger.info(
             "Thresholds: image %.4g (%s), pixel %.4g.",
             calibration.image_threshold, calibration.method, calibration.pixel_threshold,
         )  # fmt: skip
         return {"best": best, "last_1": last}
+
+    def _previous_of(self, best: Path) -> Path | None:
+        """Where the model of another run that is in the way is to be kept; None where there is none."""
+        return self.output / PREVIOUS_BEST_MODEL if best.is_dir() and not self.run.made(best) else None
 
     def _stop_if_asked(self, stop: StopRequest) -> None:
         """Stop, with a checkpoint, after a signal; all processes at the same step, whichever of them the signal came to."""

@@ -294,6 +294,41 @@ def test_a_checkpoint_that_lacks_a_file_is_refused(dataset, uninterrupted, tmp_p
         train(dataset, tmp_path / "out", f"Train.resume_path={checkpoint}")
 
 
+# The best model of the training before
+
+
+def test_a_new_training_keeps_the_best_model_of_the_one_before_and_says_where(dataset, uninterrupted, tmp_path, caplog):
+    output = Path(shutil.copytree(uninterrupted, tmp_path / "output"))
+    with caplog.at_level(logging.INFO, logger="paddlex"):
+        trainer = Trainer(load_config(CONFIG, overrides_for(dataset, output, "Train.seed=1")), "cpu")
+        folders = trainer.train()
+    kept = output / "best_model_previous"
+    assert files_of(kept) == files_of(uninterrupted / "best_model")
+    assert str(kept) in caplog.text
+    result = describe_training(trainer.run, folders, output, "STFPM", 1.0, previous_best=trainer.previous_best)
+    assert result["previous_best_model"] == "best_model_previous"
+
+
+def test_of_the_trainings_before_one_best_model_is_kept(dataset, uninterrupted, tmp_path):
+    output = Path(shutil.copytree(uninterrupted, tmp_path / "output"))
+    (output / "best_model_previous").mkdir()
+    (output / "best_model_previous" / "model.pdparams").write_bytes(b"older still")
+    train(dataset, output, "Train.seed=1")
+    assert files_of(output / "best_model_previous") == files_of(uninterrupted / "best_model")
+    assert sorted(path.name for path in output.glob("*best_model*")) == ["best_model", "best_model_previous"]
+
+
+def test_a_resumed_training_replaces_its_own_best_model_and_moves_nothing(dataset, uninterrupted, tmp_path):
+    output = Path(shutil.copytree(uninterrupted, tmp_path / "output"))
+    train(dataset, output, f"Train.resume_path={output / LAST_CHECKPOINT}")
+    assert not (output / "best_model_previous").exists()
+    assert_same(output, uninterrupted)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 # Checkpoints on disk
 
 
