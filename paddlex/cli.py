@@ -128,7 +128,7 @@ def _run_config(arguments: argparse.Namespace) -> int:
 
 
 def _make_demo_dataset(folder: str) -> int:
-    from paddlex.errors import PaddleXError
+    from paddlex.errors import PaddleXError, in_one_line
 
     try:
         from paddlex.modules.image_anomaly_detection.demo import make_demo_dataset
@@ -137,7 +137,7 @@ def _make_demo_dataset(folder: str) -> int:
     except ModuleNotFoundError as error:
         return _missing(error)
     except (PaddleXError, OSError) as error:
-        print(f"paddlex: {error}", file=sys.stderr)
+        print(f"paddlex: {in_one_line(error)}", file=sys.stderr)
         return 1
     return 0
 

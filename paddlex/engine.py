@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from paddlex.config import load_config, read_loosely
 from paddlex.config_arguments import add_config_arguments
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
-from paddlex.errors import ConfigError, DatasetError, PaddleXError, ProcessLost, TrainingInterrupted
+from paddlex.errors import ConfigError, DatasetError, PaddleXError, ProcessLost, TrainingInterrupted, in_one_line
 from paddlex.utils.files import write_json, write_text
 from paddlex.utils.logging import log_to_console, log_to_file, logger
 from paddlex.utils.processes import process_rank, processes_to_start
@@ -51,12 +51,12 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
     except TrainingInterrupted as error:
         _report(error, path, overrides)
         return 128 + error.signal_number
-    except (PaddleXError, OSError, MemoryError) as error:
-        _report(error, path, overrides)
-        return 1
     except KeyboardInterrupt as error:
         _report(error, path, overrides)
         return 130
+    except (PaddleXError, OSError, MemoryError, SystemExit) as error:
+        _report(error, path, overrides)
+        return 1
     except Exception as error:
         logger.exception("This is an error in the program itself. Please report it with the lines below.")
         _report(error, path, overrides)
@@ -316,7 +316,7 @@ def _use(device: Device) -> None:
 
 def _report(error: BaseException, path: str, overrides: Sequence[str]) -> None:
     """Log the error in one line and write ``<mode>_result.json``; the config itself may be what is broken."""
-    message = str(error) or type(error).__name__
+    message = in_one_line(error)
     logger.error("%s", message)
     section = read_loosely(path, overrides).get("Global")
     section = section if isinstance(section, dict) else {}
@@ -333,4 +333,4 @@ def _report(error: BaseException, path: str, overrides: Sequence[str]) -> None:
     try:
         write_json(result_path, result)
     except OSError as failure:
-        logger.error("%s cannot be written: %s", result_path, failure)
+        logger.error("%s cannot be written: %s", result_path, in_one_line(failure))

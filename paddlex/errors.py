@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class PaddleXError(Exception):
-    """Base of every error that a user can meet and mend.
+    """Base of every error that a user can meet and put right.
 
     Args:
         what: what is wrong, as a sentence without a full stop.
@@ -110,3 +112,37 @@ class MissingPackageError(PaddleXError):
 
 class ScaleOutError(PaddleXError):
     """A cluster cannot do what it is asked to."""
+
+
+def in_one_line(error: BaseException) -> str:
+    """What is wrong, as a user is told it, for errors of any family: one line, with a remedy where one is known."""
+    if isinstance(error, PaddleXError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "Interrupted."
+    if isinstance(error, SystemExit):
+        return f"a library has ended the program, with status {error.code}"
+    # Paddle's errors begin with pages of C++; what is wrong comes after this line
+    text = " ".join(str(error).rpartition("Error Message Summary:")[2].split()).lstrip("- ")
+    if isinstance(error, MemoryError):
+        remedy = "Lower batch_size or image_size, or end other programs"
+        return f"the memory is not enough{f': {text}' if text else ''}. {remedy}."
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f" ({error.filename})"
+        remedy = _REMEDIES.get(error.errno or 0)
+        return f"{error.strerror}{where}.{f' {remedy}.' if remedy else ''}"
+    kind = type(error).__name__
+    return f"{kind}: {text}" if text and not isinstance(error, OSError) else text or kind
+
+
+#: What to do about an error of the operating system.
+_REMEDIES = {
+    errno.ENOSPC: "Free some space on the disk, or choose a folder on another one",
+    errno.EDQUOT: "Free some space on the disk, or choose a folder on another one",
+    errno.EFBIG: "The system limits the size of files: raise the limit (ulimit -f), or choose another disk",
+    errno.EACCES: "Check who owns it and may read and write it",
+    errno.EPERM: "Check who owns it and may read and write it",
+    errno.EROFS: "The disk is read-only: choose a folder on another one",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n)",
+    errno.ENAMETOOLONG: "Shorten the name",
+}

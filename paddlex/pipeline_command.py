@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from paddlex.errors import ConfigError, ImageReadError, PaddleXError
+from paddlex.errors import ConfigError, ImageReadError, PaddleXError, in_one_line
 from paddlex.inference.batch_job import predict_to_folder
 from paddlex.inference.inputs import Source, describe
 from paddlex.inference.pipelines import create_pipeline
@@ -54,15 +54,15 @@ def save_pipeline_config(name: str, save_path: str | None) -> int:
 
 
 def _status_of(task: Callable[[], int]) -> int:
-    """Run a task; an error that the user can mend becomes one line and a status."""
+    """Run a task; an error that the user can put right becomes one line and a status."""
     try:
         return task()
     except BrokenPipeError:  # the reader of standard output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (PaddleXError, OSError, MemoryError) as error:
-        logger.error("%s", str(error) or type(error).__name__)
-    except KeyboardInterrupt:
-        logger.error("Interrupted.")
+        logger.error("%s", in_one_line(error))
+    except KeyboardInterrupt as error:
+        logger.error("%s", in_one_line(error))
         return INTERRUPTED
     return FAILED
 

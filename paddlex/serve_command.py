@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddlex.errors import ConfigError, PaddleXError
+from paddlex.errors import ConfigError, PaddleXError, in_one_line
 from paddlex.utils.logging import log_to_console, logger
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ def run_service(arguments: argparse.Namespace) -> int:
         logger.error(
             'The service needs %s, which is not installed. In the checkout: pip install ".[serving]"', error.name
         )
-    except (PaddleXError, OSError) as error:
-        logger.error("%s", error)
+    except (PaddleXError, OSError, MemoryError) as error:
+        logger.error("%s", in_one_line(error))
     return 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -17,11 +18,13 @@ import numpy as np
 import pytest
 import yaml
 
+from paddlex import engine
 from paddlex.config import load_config
 from paddlex.config_schema import Config
 from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_mask, read_samples
 
 ROOT = Path(__file__).parent.parent
+CONFIG = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"
 MODEL_FILES = {
     "pdparams", "pdema", "pdopt", "pdstates", "inference_config", "pdmodel", "pdiparams", "pdiparams.info",
 }  # fmt: skip
@@ -139,6 +142,57 @@ def test_a_result_that_cannot_be_written_is_said(main_runner, tmp_path: Path) ->
     assert done.returncode == 1
     assert "fly_result.json cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (MemoryError(), 1, "memory"),
+        (SystemExit(0), 1, "ended the program"),  # a library that calls sys.exit() has not done the work
+        (KeyboardInterrupt(), 130, "Interrupted"),
+        (OSError(28, "No space left on device", "a.png"), 1, "a.png"),
+        (RuntimeError("first line\nsecond line"), 1, "first line second line"),
+        (RecursionError("too deep"), 1, "too deep"),
+    ],
+)
+def test_however_a_mode_ends_its_result_says_so(
+    error: BaseException, status: int, words: str, tmp_path: Path, monkeypatch
+) -> None:
+    def fail(config: Config) -> dict[str, Any]:
+        raise error
+
+    monkeypatch.setitem(engine.MODES, "check_dataset", fail)
+    assert engine.run_config(str(CONFIG), [f"Global.output={tmp_path}"]) == status
+    result = result_of(tmp_path, "check_dataset")
+    assert (result["done_flag"], result["err_type"]) == (False, type(error).__name__)
+    assert words in result["err_msg"]
+    assert "\n" not in result["err_msg"]
+
+
+def test_a_figure_that_is_not_a_number_never_gets_into_a_result(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(engine.MODES, "evaluate", lambda config: {"metrics": {"image_auroc": float("nan")}})
+    assert engine.run_config(str(CONFIG), ["Global.mode=evaluate", f"Global.output={tmp_path}"]) == 1
+    assert "NaN" not in (tmp_path / "evaluate_result.json").read_text(encoding="utf-8")
+    assert result_of(tmp_path, "evaluate")["done_flag"] is False
+
+
+def test_a_config_that_is_no_yaml_gets_a_result_where_the_command_line_asks_for_it(main_runner, tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("Global: {mode: train", encoding="utf-8")
+    output = tmp_path / "output"
+    done = main_runner("Global.mode=train", f"Global.output={output}", config=tmp_path / "broken.yaml")
+    assert "line 1" in assert_failed(done, output, "train", "ConfigError")["err_msg"]
+
+
+def test_a_disk_without_room_is_one_clear_line_and_a_result(main_runner, demo_dataset: Path, tmp_path: Path) -> None:
+    """A limit on the size of files takes the disk's part: what the operating system answers is the same kind of error."""
+    limit = 4096
+    done = main_runner(
+        f"Global.dataset_dir={demo_dataset}", f"Global.output={tmp_path}",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    result = assert_failed(done, tmp_path, "check_dataset", "OSError")
+    assert "File too large" in result["err_msg"]
+    assert list(tmp_path.rglob(".*")) == []
 
 
 # check_dataset
