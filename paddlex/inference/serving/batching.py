@@ -10,8 +10,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import cv2
 import numpy as np
 
+from paddlex.errors import ModelError
 from paddlex.inference.postprocess import Limits
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.serving.errors import Busy, QueueFull
@@ -31,6 +33,22 @@ class Judgement:
 
     result: AnomalyResult
     limits: Limits
+
+
+#: The numbers of a result that a decision rests on.
+_NUMBERS = ("raw_score", "score", "threshold", "pixel_threshold", "anomalous_area")
+
+
+def check_finite(result: AnomalyResult) -> None:
+    """Whatever judged an image: no number, no verdict.
+
+    Raises:
+        ModelError: a score, a threshold or the anomaly map is not finite.
+    """
+    if not np.isfinite([result[name] for name in _NUMBERS]).all() or not cv2.checkRange(result["anomaly_map"])[0]:
+        raise ModelError(
+            "the model's answer is not a finite number", remedy="The model is damaged; train or copy it anew"
+        )
 
 
 @dataclass
@@ -157,4 +175,8 @@ class Batcher:
             return
         self._observe(len(jobs), time.perf_counter() - start)
         for job, result in zip(jobs, results, strict=True):
-            job.future.set_result(Judgement(result, predictor.limits))
+            try:
+                check_finite(result)
+                job.future.set_result(Judgement(result, predictor.limits))
+            except ModelError as error:
+                job.future.set_exception(error)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from paddlex.errors import PaddleXError
 from paddlex.inference.serving.batching import Judgement
 from paddlex.inference.serving.budget import Budget
 from paddlex.inference.serving.errors import Busy, QueueFull, RequestError, as_request_error
@@ -95,7 +96,8 @@ class Service:
         except Exception as error:
             known = as_request_error(error)
             if known.status == 500:
-                logger.exception("An image could not be judged.")
+                is_known = isinstance(error, PaddleXError)
+                logger.error("An image could not be judged: %s", error, exc_info=None if is_known else error)
             self.metrics.rejected.labels(str(known.status)).inc()
             raise known from error
         finally:

@@ -13,7 +13,7 @@ import numpy as np
 from paddlex.errors import ConfigError
 from paddlex.inference.backends import Backend
 from paddlex.inference.model_folder import ModelFolder
-from paddlex.inference.serving.batching import Batcher, Judge
+from paddlex.inference.serving.batching import Batcher, Judge, check_finite
 from paddlex.inference.serving.errors import Busy, RequestError
 from paddlex.inference.serving.metrics import Metrics
 from paddlex.inference.serving.settings import ServerSettings
@@ -196,5 +196,6 @@ class ModelRegistry:
         width, height = predictor.folder.transform.size
         grey = np.full((height, width, 3), 128, np.uint8)
         for count in sorted({1, self._settings.max_batch}):  # fails here rather than at the first customer
-            predictor.judge([grey] * count)
+            for result in predictor.judge([grey] * count):
+                check_finite(result)
         return loaded

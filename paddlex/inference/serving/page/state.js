@@ -100,7 +100,7 @@ export class State {
   /** ok, ng, error or waiting. */
   verdict(item) {
     if (item.status !== "done") return item.status;
-    return item.raw > this.limit.threshold ? "ng" : "ok";
+    return item.raw <= this.limit.threshold ? "ok" : "ng"; // what cannot be compared is not OK
   }
 
   score(item) {

@@ -75,6 +75,7 @@ export default {
   "error.file": "{message} ({code})",
   "error.gone": "The file cannot be read any more: it was moved or changed.",
   "error.network": "The service cannot be reached.",
+  "error.answer": "The answer of the service holds no valid score.",
 
   threshold: "Threshold",
   "threshold.raw": "Threshold as a raw score",

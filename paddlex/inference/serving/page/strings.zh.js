@@ -75,6 +75,7 @@ export default {
   "error.file": "图片无法判定（{code}）：{message}",
   "error.gone": "文件已被移动或修改，无法再读取。",
   "error.network": "无法连接服务。",
+  "error.answer": "服务的应答中没有有效的分数。",
 
   threshold: "阈值",
   "threshold.raw": "以原始分数表示的阈值",

@@ -1,7 +1,7 @@
 // Sends images to the service, a few at a time, however many wait: small batches, few in flight, and patience when the
 // service is busy. The images themselves stay files on the disk until their batch is sent.
 
-import { ServiceError, judge } from "./api.js";
+import { ServiceError, isJudgement, judge } from "./api.js";
 
 const IN_FLIGHT = 2;
 const BATCH_IMAGES = 4;
@@ -100,10 +100,11 @@ export class Uploader {
   #settle(items, results) {
     const refused = [];
     results.forEach((result, i) => {
-      const { errorCode: code, errorMsg: message } = result;
-      if (!code) this.#hooks.onResult(items[i], result);
+      const { errorCode: code, errorMsg: message } = result ?? {};
+      if (isJudgement(result)) this.#hooks.onResult(items[i], result);
       else if (isBusy(code)) refused.push({ item: items[i], isAlone: false });
-      else this.#hooks.onError(items[i], { code, message });
+      else if (code) this.#hooks.onError(items[i], { code, message });
+      else this.#hooks.onError(items[i], { code: 0, message: "error.answer" });
     });
     if (refused.length === 0) return;
     this.#queue.push(...refused);

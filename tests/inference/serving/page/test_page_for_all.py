@@ -18,9 +18,10 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touc
 TEXT = [
     ("ink", "panel"), ("ink", "bench"), ("ink", "sunken"), ("ink", "chosen"), ("quiet", "panel"), ("quiet", "bench"),
     ("quiet", "sunken"), ("quiet", "chosen"), ("on-accent", "accent"), ("accent", "panel"), ("panel", "ink"),
-    ("on-verdict", "ok"), ("on-verdict", "ng"), ("on-verdict", "caution"), ("on-verdict", "resting"),
-    ("ok-text", "panel"), ("ok-text", "chosen"), ("ok-text", "sunken"), ("caution-text", "panel"),
-    ("caution-text", "chosen"), ("caution-text", "sunken"), ("on-table", "table"), ("quiet-on-table", "table"),
+    ("on-verdict", "ok"), ("on-verdict", "ng"), ("on-verdict", "resting"),
+    ("ok-text", "panel"), ("ok-text", "chosen"), ("ok-text", "sunken"), ("ng-text", "panel"),
+    ("ng-text", "chosen"), ("ng-text", "sunken"),
+    ("caution-text", "sunken"), ("on-table", "table"), ("quiet-on-table", "table"),
 ]  # fmt: skip
 #: Borders of controls, sliders, bars and focus rings: 3 at least (1.4.11).
 SHAPES = [("edge", "panel"), ("accent", "panel"), ("focus", "panel"), ("focus", "chosen"), ("bar-ok", "panel"),

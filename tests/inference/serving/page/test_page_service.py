@@ -154,3 +154,31 @@ def test_no_other_host_is_asked_for_anything(page: Any, parts: list[Path], serve
     assert len(page.requests) > 20
     assert [url for url in page.requests if not url.startswith((f"{server.url}/", f"blob:{server.url}/"))] == []
     assert page.complaints == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["result.rawScore = null", "result.score = null", "delete result.rawScore", "delete result.errorCode",
+     "result.heatMap = null", "result.regions = null", "content.results[1] = null"],
+)  # fmt: skip
+def test_an_answer_without_a_valid_score_is_an_error_in_red(page: Any, parts: list[Path], change: str) -> None:
+    page.choose(parts[:1])  # the first image goes alone
+    page.browser.evaluate("""change => {
+        const ask = window.fetch;
+        const spoil = new Function("content", "result", change);
+        window.fetch = async (address, options) => {
+            const answer = await ask(address, options);
+            const content = await answer.clone().json();
+            if (content.results?.length !== 2) return answer;
+            spoil(content, content.results[1]);
+            return Response.json(content);
+        };
+    }""", change)  # fmt: skip
+    page.browser.set_input_files("#files", [str(part) for part in parts[1:4]])  # one alone, then two
+    page.wait_for(4)
+    assert [row["verdict"] for row in page.rows()][3] == "Error"
+    assert "no valid score" in page.rows()[3]["about"]
+    colours = page.browser.evaluate("""() => ["#rows tr[data-verdict=error] .chip", ".wrong"].map(
+        name => getComputedStyle(document.querySelector(name)).color)""")
+    assert colours[0] == colours[1]
+    assert {row["verdict"] for row in page.rows()[:3]} <= {"OK", "NG"}
