@@ -16,6 +16,9 @@ from paddlex.inference.inputs import IMAGE_SUFFIXES, decode_image, read_bytes, r
 TRAIN_LIST = "train.txt"
 VAL_LIST = "val.txt"
 
+#: Different training images that a training needs: two to train on, and two held out to choose and calibrate with.
+FEWEST_TRAINING_IMAGES = 4
+
 #: Folders of good parts, in lower case.
 NORMAL_FOLDERS = frozenset({"good", "normal", "ok"})
 
@@ -139,13 +142,31 @@ def is_normal_folder(name: str) -> bool:
 
 
 def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read a mask as bool [H, W]: any non-zero pixel is anomalous, whatever its value; an alpha channel does not count.
+    """Read a mask as bool [H, W]; see `decode_mask`.
 
     Raises:
         ImageReadError: the file is missing, truncated or no image.
     """
-    pixels = decode_image(read_bytes(path), flags=cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, name=os.fspath(path))
-    return cv2.inRange(pixels, (0, 0, 0), (0, 0, 0)) == 0  # many times faster than pixels.any(axis=2)
+    return decode_mask(read_bytes(path), name=os.fspath(path))
+
+
+def decode_mask(data: bytes, *, name: str) -> np.ndarray:
+    """Decode a mask as bool [H, W]: any non-zero pixel is anomalous, whatever its value; an alpha channel does not count.
+
+    Lossy compression leaves a fringe of small values around each region, so a pixel of a lossy file is anomalous above 127.
+
+    Raises:
+        ImageReadError: the bytes are truncated or no image; ``name`` stands in the message.
+    """
+    pixels = decode_image(data, flags=cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, name=name)
+    highest_normal = 127 if is_lossy(data) else 0
+    return cv2.inRange(pixels, (0, 0, 0), (highest_normal,) * 3) == 0  # many times faster than pixels.any(axis=2)
+
+
+def is_lossy(data: bytes) -> bool:
+    """Whether an image file's compression changes pixels: JPEG, and WebP unless it says that it is lossless."""
+    is_webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+    return data[:3] == b"\xff\xd8\xff" or (is_webp and b"VP8L" not in data[12:4096])
 
 
 def _splits(line: str) -> Iterator[tuple[str, str]]:

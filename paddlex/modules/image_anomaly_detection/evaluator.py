@@ -37,7 +37,7 @@ class ImageRow:
         is_anomalous: what it is.
         called_anomalous: what the model says.
         score, raw_score: as in the result.
-        pixels: the mask against the true one; None where the true one is unknown.
+        pixels: the mask against the true one; None where the true one does not say where the defect is.
     """
 
     sample: Sample
@@ -111,7 +111,8 @@ def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interva
     """Predict every sample and compare.
 
     An image is anomalous if its mask has a non-zero pixel. One whose mask is empty although its folder names a defect is
-    anomalous too, but left out of the pixel figures: where the defect is, nobody has said.
+    anomalous too. It is left out of the pixel figures, as is one whose mask marks every pixel: where the defect is,
+    nobody has said.
 
     Args:
         predictor: the model.
@@ -126,11 +127,11 @@ def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interva
     pixels = PixelAccumulator()
     for number, (sample, result) in enumerate(_predict(predictor, samples), 1):
         mask = _mask(sample, result)
+        is_anomalous = bool(mask.any()) or sample.is_defective_by_name
         counts = None
-        if mask.any() or not sample.is_defective_by_name:
+        if not is_anomalous or (mask.any() and not mask.all()):
             counts = confusion(result["pred"][0] > 0, mask)
             pixels.add(result["anomaly_map"], mask, sample.defect_type)
-        is_anomalous = bool(mask.any()) or sample.is_defective_by_name
         decision = result["is_anomalous"], result["score"], result["raw_score"]
         rows.append(ImageRow(sample, is_anomalous, *decision, counts))
         if log_interval and number % (log_interval * _BATCH_SIZE) == 0:
@@ -216,5 +217,8 @@ def _notes(rows: Sequence[ImageRow]) -> list[str]:
         notes.append("AUROC, AUPRO, IoU, Precision and Recall need anomalous validation images; there are none")
     without_mask = sum(row.pixels is None for row in rows)
     if without_mask:
-        notes.append(f"{without_mask} defective images have an empty mask and are left out of the pixel figures")
+        notes.append(
+            f"{without_mask} defective images have a mask that does not say where the defect is (it marks nothing, or the "
+            "whole image) and are left out of the pixel figures"
+        )
     return notes

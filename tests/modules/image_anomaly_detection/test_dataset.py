@@ -172,6 +172,21 @@ def test_any_pixel_that_is_not_zero_is_anomalous(tmp_path, dtype, value):
     np.testing.assert_array_equal(mask, pixels > 0)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_a_mask_of_a_lossy_format_has_the_area_that_was_drawn(tmp_path, suffix):
+    drawn = cv2.circle(np.zeros((120, 160), np.uint8), (70, 50), 23, 255, cv2.FILLED)
+    cv2.imwrite(str(tmp_path / f"mask{suffix}"), drawn, [cv2.IMWRITE_JPEG_QUALITY, 75, cv2.IMWRITE_WEBP_QUALITY, 75])
+    found = read_mask(tmp_path / f"mask{suffix}")
+    assert (found != (drawn > 0)).sum() < 0.02 * (drawn > 0).sum()
+
+
+def test_in_a_lossless_webp_any_pixel_that_is_not_zero_is_anomalous(tmp_path):
+    pixels = np.zeros((6, 8), np.uint8)
+    pixels[2, 3] = 1
+    cv2.imwrite(str(tmp_path / "mask.webp"), pixels, [cv2.IMWRITE_WEBP_QUALITY, 101])  # above 100: lossless
+    assert np.argwhere(read_mask(tmp_path / "mask.webp")).tolist() == [[2, 3]]
+
+
 @pytest.mark.parametrize("channel", [0, 1, 2])
 def test_a_pixel_that_is_not_zero_in_one_colour_is_anomalous(tmp_path, channel):
     pixels = np.zeros((3, 3, 3), np.uint8)

@@ -136,14 +136,20 @@ def test_a_mask_of_another_size_than_its_image_is_an_error_that_names_both(predi
         evaluate(predictor, [sample])
 
 
-def test_a_defective_image_with_an_empty_mask_counts_as_anomalous_but_not_its_pixels(predictor, copy):
+@pytest.mark.parametrize("everywhere", [0, 255])
+def test_a_defect_whose_place_the_mask_does_not_tell_counts_as_anomalous_but_not_its_pixels(
+    predictor, copy, everywhere
+):
     samples = read_samples(copy, "val.txt")
     emptied = next(sample for sample in samples if sample.defect_type not in ("", "good"))
-    cv2.imwrite(str(emptied.mask_path), np.zeros((128, 128), np.uint8))
+    cv2.imwrite(str(emptied.mask_path), np.full((128, 128), everywhere, np.uint8))
     figures = evaluate(predictor, samples).to_dict()
     others = evaluate(predictor, [sample for sample in samples if sample is not emptied]).to_dict()
     assert figures["anomalous_images"] == 10
     assert others["anomalous_images"] == 9
     for name in ("pixel_auroc", "IoU", "Precision", "Recall"):
         assert figures[name] == pytest.approx(others[name], abs=1e-6), name  # other batches round otherwise
-    assert figures["notes"] == ["1 defective images have an empty mask and are left out of the pixel figures"]
+    assert figures["notes"] == [
+        "1 defective images have a mask that does not say where the defect is (it marks nothing, or the whole image) and "
+        "are left out of the pixel figures"
+    ]

@@ -13,6 +13,7 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.check import (
     check_contents,
     check_lines,
     check_whole,
+    count_different,
     inspect_samples,
     read_list,
 )
@@ -90,8 +91,10 @@ def check_dataset(
         "attributes": {
             "train_sample_paths": _demo_paths(demo_names, TRAIN_LIST),
             "train_samples": len(train),
+            "train_different_images": count_different(inspections, TRAIN_LIST),
             "val_sample_paths": _demo_paths(demo_names, VAL_LIST),
             "val_samples": len(val),
+            "val_different_images": count_different(inspections, VAL_LIST),
             "num_classes": 1,
             "val_normal_samples": counts.val_normal,
             "val_anomalous_samples": counts.val_anomalous,

@@ -5,15 +5,24 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+import cv2
 import numpy as np
 
 from paddlex.errors import DatasetError, ImageReadError
 from paddlex.inference.inputs import read_bytes, read_image
-from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_mask, read_samples
+from paddlex.modules.image_anomaly_detection.dataset import (
+    FEWEST_TRAINING_IMAGES,
+    TRAIN_LIST,
+    VAL_LIST,
+    Sample,
+    decode_mask,
+    is_lossy,
+    read_samples,
+)
 from paddlex.modules.image_anomaly_detection.dataset_checker.demo import save_demo
 from paddlex.modules.image_anomaly_detection.dataset_checker.descriptors import Descriptor, describe
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
@@ -21,6 +30,9 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_
 
 #: With fewer training images a check warns: a model and its threshold would rest on chance.
 FEW_TRAINING_IMAGES = 10
+
+#: A mask that marks more of its image, but not all of it, is probably inverted.
+INVERTED_COVERAGE = 0.9
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,8 @@ class Inspection:
     Attributes:
         sample: the line that was inspected.
         anomalous: whether the mask has anomalous pixels; where it cannot be read, whether there should be one.
-        fills_frame: whether all pixels are anomalous.
+        coverage: the share of anomalous pixels, 0 to 1; 0 without a mask.
+        has_lossy_mask: whether the mask's file is a JPEG or the like.
         digest: a hash of the image file's bytes; empty where it cannot be read.
         descriptor: what the image looks like; None where it cannot be read.
         problems: what is wrong with this line.
@@ -38,7 +51,8 @@ class Inspection:
 
     sample: Sample
     anomalous: bool
-    fills_frame: bool
+    coverage: float
+    has_lossy_mask: bool
     digest: bytes
     descriptor: Descriptor | None
     problems: tuple[Problem, ...]
@@ -100,7 +114,7 @@ def inspect_sample(sample: Sample, demo_path: Path | None = None) -> Inspection:
     """Read one image and its mask, and draw them at ``demo_path`` if both are sound."""
     problems: list[Problem] = []
     image, digest = _read_sample_image(sample, problems)
-    mask = _read_sample_mask(sample, problems)
+    mask, has_lossy_mask = _read_sample_mask(sample, problems)
     if image is not None and mask is not None and image.shape[:2] != mask.shape:
         problems.append(_size_mismatch(sample, image, mask))
     has_anomalies = mask is not None and bool(mask.any())
@@ -111,9 +125,9 @@ def inspect_sample(sample: Sample, demo_path: Path | None = None) -> Inspection:
     anomalous = has_anomalies or sample.is_defective_by_name or (mask is None and sample.mask is not None)
     if demo_path is not None and image is not None and not any(problem.severity == "error" for problem in problems):
         save_demo(demo_path, image, mask)
-    fills_frame = mask is not None and bool(mask.all())
+    coverage = 0.0 if mask is None else cv2.countNonZero(mask.view(np.uint8)) / mask.size
     descriptor = None if image is None else describe(image)
-    return Inspection(sample, anomalous, fills_frame, digest, descriptor, tuple(problems))
+    return Inspection(sample, anomalous, coverage, has_lossy_mask, digest, descriptor, tuple(problems))
 
 
 def check_contents(inspections: Sequence[Inspection], problems: ProblemCollector) -> None:
@@ -137,27 +151,65 @@ def check_contents(inspections: Sequence[Inspection], problems: ProblemCollector
         )
 
 
+def count_different(inspections: Sequence[Inspection], list_name: str) -> int:
+    """How many different image files of a list could be read, by their content."""
+    return len({found.digest for found in inspections if found.digest and found.sample.list_name == list_name})
+
+
 def check_whole(root: Path, inspections: Sequence[Inspection], problems: ProblemCollector) -> None:
-    """Warn of what no single line is to blame for: too few images of a kind."""
+    """Report what no single line is to blame for: too few images of a kind, masks that all look wrong."""
 
-    def warn(what: str, list_name: str, remedy: str) -> None:
-        problems.add(Problem(what, os.fspath(root / list_name), remedy, "warning"))
+    def warn(what: str, list_name: str, remedy: str, severity: str = "warning") -> None:
+        problems.add(Problem(what, os.fspath(root / list_name), remedy, severity))
 
-    train_count = sum(inspection.sample.list_name == TRAIN_LIST for inspection in inspections)
+    train = [inspection for inspection in inspections if inspection.sample.list_name == TRAIN_LIST]
+    train_count, readable = count_different(inspections, TRAIN_LIST), sum(bool(found.digest) for found in train)
     validation = [inspection for inspection in inspections if inspection.sample.list_name == VAL_LIST]
     anomalous_count = sum(inspection.anomalous for inspection in validation)
-    full_count = sum(inspection.fills_frame for inspection in validation)
-    if 0 < train_count < FEW_TRAINING_IMAGES:
-        warn(f"there are only {train_count} training images", TRAIN_LIST, "Take more images of good parts")
+    if readable == len(train) and 0 < train_count < FEWEST_TRAINING_IMAGES:
+        copies = "" if train_count == readable else f" ({readable} files, but the others are copies)"
+        warn(
+            f"there are only {train_count} different training images{copies}; {FEWEST_TRAINING_IMAGES} are the least",
+            TRAIN_LIST,
+            "Take more photos of good parts; 50 are a start, 200 are better",
+            "error",
+        )
+    elif 0 < train_count < FEW_TRAINING_IMAGES:
+        warn(f"there are only {train_count} different training images", TRAIN_LIST, "Take more images of good parts")
     if validation and not anomalous_count:
         warn("there are no anomalous validation images, so no metric can be measured", VAL_LIST, "Add some with masks")
     if validation and anomalous_count == len(validation):
         warn("there are no normal validation images, so false alarms cannot be measured", VAL_LIST, "Add some")
-    if full_count:
+    _check_masks([found for found in validation if found.coverage], warn)
+
+
+def _check_masks(masked: Sequence[Inspection], warn: Callable[..., None]) -> None:
+    full = [found for found in masked if found.coverage == 1]
+    drawn = [found for found in masked if found.coverage < 1]
+    wide = [found for found in drawn if found.coverage > INVERTED_COVERAGE]
+    lossy = [found for found in masked if found.has_lossy_mask]
+    if full:
         warn(
-            f"{full_count} masks mark the whole image, so pixel-level metrics say nothing about them",
+            f"{len(full)} masks mark the whole image: these images count as defective, and are left out of the "
+            "pixel-level metrics",
             VAL_LIST,
-            "Go by the image-level metrics, or draw masks; if the masks are inverted, invert them",
+            "Go by the image-level metrics, or draw masks",
+        )
+    if wide:
+        are_most = 2 * len(wide) > len(drawn)
+        warn(
+            f"{len(wide)} of {len(drawn)} masks mark more than {INVERTED_COVERAGE:.0%} of their images "
+            f"({wide[0].sample.mask}: {wide[0].coverage:.1%}): they are probably inverted",
+            VAL_LIST,
+            "Invert them: the defect is white (not zero), the good part black (zero)",
+            "error" if are_most else "warning",
+        )
+    if lossy:
+        warn(
+            f"{len(lossy)} masks are JPEG files or the like, whose compression blurs the outline ({lossy[0].sample.mask}): "
+            "a pixel of them counts as anomalous above 127",
+            VAL_LIST,
+            "Save masks as PNG",
         )
 
 
@@ -191,14 +243,16 @@ def _read_sample_image(sample: Sample, problems: list[Problem]) -> tuple[np.ndar
         return None, b""
 
 
-def _read_sample_mask(sample: Sample, problems: list[Problem]) -> np.ndarray | None:
+def _read_sample_mask(sample: Sample, problems: list[Problem]) -> tuple[np.ndarray | None, bool]:
+    """The mask, bool [H, W], and whether its file is a lossy one."""
     if sample.mask is None:
-        return None
+        return None, False
     try:
-        return read_mask(sample.root / sample.mask)
+        data = read_bytes(sample.root / sample.mask)
+        return decode_mask(data, name=sample.mask), is_lossy(data)
     except ImageReadError as error:
         problems.append(_unreadable("mask", sample.mask, sample, error))
-        return None
+        return None, False
 
 
 def _unreadable(role: str, path: str, sample: Sample, error: ImageReadError) -> Problem:

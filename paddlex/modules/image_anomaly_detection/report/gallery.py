@@ -180,7 +180,7 @@ def _caption(row: ImageRow, has_mask: bool) -> Html:
     if has_mask and row.pixels is not None:
         facts.append(("mask IoU", figure(row.pixels.iou)))
     elif row.is_anomalous:
-        facts.append(("true outline", "unknown, the mask is empty"))
+        facts.append(("true outline", "unknown"))
     return join(tag("p", row.sample.image, class_="name"), describe(facts))
 
 
@@ -221,7 +221,7 @@ def _swatch(kind: str) -> Html:
 
 
 def _true_mask(row: ImageRow) -> np.ndarray | None:
-    return None if row.sample.mask_path is None else read_mask(row.sample.mask_path)
+    return None if row.sample.mask_path is None or row.pixels is None else read_mask(row.sample.mask_path)
 
 
 def _closed(points: np.ndarray) -> str:

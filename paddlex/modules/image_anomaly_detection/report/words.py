@@ -159,7 +159,7 @@ def missing_pixels(evaluation: Evaluation) -> str | None:
     if not any(row.is_anomalous for row in evaluation.rows):
         return "there are no anomalous images"
     if not any(row.is_anomalous and row.pixels for row in evaluation.rows):
-        return "no anomalous image has a mask with a marked pixel"
+        return "no anomalous image has a mask that says where the defect is"
     return "the masks leave no normal pixel"
 
 

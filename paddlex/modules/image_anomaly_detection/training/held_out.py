@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,8 @@ import paddle
 from paddle import nn
 
 from paddlex.errors import TrainingError
-from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, Sample
+from paddlex.inference.inputs import read_bytes
+from paddlex.modules.image_anomaly_detection.dataset import FEWEST_TRAINING_IMAGES, TRAIN_LIST, Sample
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches
 from paddlex.modules.image_anomaly_detection.training.distributed import World
@@ -20,17 +22,23 @@ from paddlex.modules.image_anomaly_detection.training.trouble import check_finit
 def hold_out(samples: Sequence[Sample], percent: float, seed: int) -> tuple[list[Sample], list[Sample]]:
     """Divide the training samples into those to train on and those to choose and calibrate with, at least two of each.
 
+    Files with the same bytes are one image, and it is used once.
+
     Raises:
         TrainingError: there are too few.
+        ImageReadError: a file that cannot be read.
     """
-    unique = list({sample.image: sample for sample in samples}.values())
-    count = max(2, round(len(unique) * percent / 100))
-    if len(unique) - count < 2:
+    by_content: dict[bytes, Sample] = {}
+    for sample in samples:
+        by_content.setdefault(hashlib.sha1(read_bytes(sample.image_path), usedforsecurity=False).digest(), sample)
+    unique = list(by_content.values())
+    if len(unique) < FEWEST_TRAINING_IMAGES:
         raise TrainingError(
             f"{len(unique)} different training images are too few: some train, at least 2 are held out",
             where=samples[0].root / TRAIN_LIST,
             remedy="Take more photos of good parts; 50 are a start, 200 are better",
         )
+    count = min(max(2, round(len(unique) * percent / 100)), len(unique) - 2)
     held_out = set(np.random.default_rng([seed, len(unique)]).permutation(len(unique))[:count].tolist())
     return (
         [sample for number, sample in enumerate(unique) if number not in held_out],

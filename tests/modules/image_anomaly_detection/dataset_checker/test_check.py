@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -282,8 +283,25 @@ def test_a_list_that_is_no_text_is_an_error(root):
 
 
 def test_few_training_images_are_a_warning(root):
-    write_list(root, "train", ["train/good/000.png", "train/good/001.png"])
-    assert [warning["what"] for warning in warnings_of(root)] == ["there are only 2 training images"]
+    write_list(root, "train", [f"train/good/{number:03d}.png" for number in range(4)])
+    assert [warning["what"] for warning in warnings_of(root)] == ["there are only 4 different training images"]
+
+
+def test_one_photo_copied_many_times_is_one_training_image_and_too_few(root):
+    for number in range(20):
+        shutil.copy(root / "train/good/000.png", root / f"train/good/copy{number}.png")
+    write_list(root, "train", [f"train/good/copy{number}.png" for number in range(20)])
+    assert only_error(root)["what"] == (
+        "there are only 1 different training images (20 files, but the others are copies); 4 are the least"
+    )
+
+
+def test_different_images_are_counted_by_content(root):
+    shutil.copy(root / "train/good/000.png", root / "train/good/copy.png")
+    add_line(root, "train", "train/good/copy.png")
+    attributes = check_dataset(root, root.parent / "output")["attributes"]
+    assert (attributes["train_samples"], attributes["train_different_images"]) == (13, 12)
+    assert (attributes["val_samples"], attributes["val_different_images"]) == (4, 4)
 
 
 def test_no_anomalous_validation_images_are_a_warning(root):
@@ -304,6 +322,41 @@ def test_masks_that_mark_the_whole_image_are_a_warning(root):
     full = np.full((HEIGHT, WIDTH), 255, np.uint8)
     (root / "masks/scratch/000.png").write_bytes(cv2.imencode(".png", full)[1].tobytes())
     assert warnings_of(root)[0]["what"].startswith("1 masks mark the whole image")
+
+
+def write_inverted_mask(path):
+    mask = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    mask[4:8, 6:12] = 0
+    path.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+
+
+def test_inverted_masks_are_an_error(root):
+    for number in range(2):
+        write_inverted_mask(root / f"masks/scratch/{number:03d}.png")
+    problem = only_error(root)
+    assert problem["what"] == (
+        "2 of 2 masks mark more than 90% of their images (masks/scratch/000.png: 96.9%): they are probably inverted"
+    )
+    assert problem["remedy"].startswith("Invert them: the defect is white")
+
+
+def test_a_few_inverted_masks_among_others_are_a_warning(root):
+    write_inverted_mask(root / "masks/scratch/001.png")
+    assert [warning["what"] for warning in warnings_of(root)] == [
+        "1 of 2 masks mark more than 90% of their images (masks/scratch/001.png: 96.9%): they are probably inverted"
+    ]
+
+
+def test_masks_in_jpeg_files_are_read_at_the_middle_and_a_warning_says_so(root):
+    mask = cv2.imread(str(root / "masks/scratch/000.png"), cv2.IMREAD_UNCHANGED)
+    (root / "masks/scratch/000.jpg").write_bytes(cv2.imencode(".jpg", mask)[1].tobytes())
+    add_line(root, "val", "test/scratch/000.png masks/scratch/000.jpg")
+    lines = (root / "val.txt").read_text(encoding="utf-8").splitlines()
+    write_list(root, "val", [line for line in lines if line != "test/scratch/000.png masks/scratch/000.png"])
+    assert [warning["what"] for warning in warnings_of(root)] == [
+        "1 masks are JPEG files or the like, whose compression blurs the outline (masks/scratch/000.jpg): a pixel of them "
+        "counts as anomalous above 127"
+    ]
 
 
 @pytest.mark.parametrize("name", ["with space.png", "деталь 1.png", "零件/图 像.png", "e\u0301\u2028.png", "💥.png"])

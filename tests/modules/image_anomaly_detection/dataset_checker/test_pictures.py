@@ -20,7 +20,8 @@ def write(path, pixels):
 def root(tmp_path):
     """Two defect folders with images of the same names, 3 and 30 of them."""
     root = tmp_path / "data"
-    write(root / "good/000.png", np.full((40, 60, 3), 1, np.uint8))
+    for number in range(4):
+        write(root / f"good/{number:03d}.png", np.full((40, 60, 3), 200 + number, np.uint8))
     mask = np.zeros((40, 60), np.uint8)
     mask[10:20, 20:30] = 255
     write(root / "mask.png", mask)
@@ -29,7 +30,7 @@ def root(tmp_path):
         for number in range(count):
             write(root / f"{folder}/{number:03d}.png", np.full((40, 60, 3), len(lines) + 2, np.uint8))
             lines.append(f"{folder}/{number:03d}.png mask.png")
-    (root / "train.txt").write_text("good/000.png\n")
+    (root / "train.txt").write_text("".join(f"good/{number:03d}.png\n" for number in range(4)))
     (root / "val.txt").write_text("\n".join(lines))
     return root
 
@@ -46,11 +47,11 @@ def test_the_listed_demo_pictures_are_those_in_the_folder(root):
 
 
 def test_images_of_the_same_name_do_not_overwrite_each_other(root):
-    assert len(set(demo_paths(root, num_samples=50))) == 1 + 33
+    assert len(set(demo_paths(root, num_samples=50))) == 4 + 33
 
 
 def test_demo_pictures_show_every_defect_type_and_are_spread_over_its_images(root):
-    names = [path.name for path in demo_paths(root, num_samples=6)[1:]]
+    names = [path.name for path in demo_paths(root, num_samples=6)[4:]]
     assert [name.split("_")[2:] for name in names] == [
         ["dent", "000.png"],
         ["dent", "001.png"],

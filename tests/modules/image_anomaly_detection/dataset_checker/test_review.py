@@ -139,7 +139,7 @@ def test_brighter_validation_images_are_warned_of(root):
 
 
 def test_too_few_training_images_to_tell_are_said_to_be_so(root):
-    (root / "train.txt").write_text("good/000.png\ngood/001.png\n")
+    (root / "train.txt").write_text("".join(f"good/{number:03d}.png\n" for number in range(4)))
     analysis = check(root)["analysis"]
     expected = {"count": None, "reason": "there are fewer than 10 training images"}
     assert analysis["near_duplicates"] == {**expected, "pairs": []}
