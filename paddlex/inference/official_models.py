@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 from paddlex.errors import DownloadError, ModelError
 from paddlex.inference.model_folder import CONFIG_NAME
-from paddlex.utils.downloads import cache_folder, download, extract_tar
-from paddlex.utils.files import atomic_directory
+from paddlex.utils.caches import cache_path
+from paddlex.utils.downloads import download, file_digest
+from paddlex.utils.files import atomic_directory, write_text
+from paddlex.utils.logging import logger
+from paddlex.utils.strict import Malformed, read_text
+from paddlex.utils.tar_files import TarError, members
 
-#: Model name -> the archive's address. PaddleX publishes no checksums for them.
+_MAX_BYTES = 2 * 2**30  # of the archive, and of what is in it
+_MAX_MEMBERS = 100
+
+#: Model name -> the archive's address. PaddleX publishes no checksums for them: the one first seen has to stay.
 OFFICIAL_MODELS = {
     "STFPM": "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_inference_model/paddle3.0.0/STFPM_infer.tar",
 }
@@ -27,32 +35,67 @@ def official_model_folder(model_name: str) -> Path:
         known = ", ".join(OFFICIAL_MODELS)
         raise ModelError(f"there is no official model {model_name!r}", remedy=f"Give model_dir, or one of {known}")
     url = OFFICIAL_MODELS[model_name]
-    folder = cache_folder() / "official_models" / model_name
+    folder = cache_path(f"official_models/{model_name}")
     if not (folder / CONFIG_NAME).is_file():
-        archive = folder.with_suffix(".tar")
-        try:
-            download(url, archive)
-        except DownloadError as error:
-            raise DownloadError(
-                f"the official {model_name} model cannot be fetched: {error.what}",
-                where=url,
-                remedy="Train a model and give its folder as model_dir; or, on a machine with internet, fetch the archive, "
-                f"and unpack it so that {folder / CONFIG_NAME} exists here",
-            ) from error
-        try:
-            with atomic_directory(folder) as temporary:
-                unpacked = extract_tar(archive, temporary / "unpacked")
-                for path in _inference_folder(unpacked, url).iterdir():
-                    path.rename(temporary / path.name)
-                shutil.rmtree(unpacked)
-        finally:
-            archive.unlink(missing_ok=True)  # a damaged one must not be taken for a good download the next time
+        known_digest = folder.with_suffix(".sha256")
+        with atomic_directory(folder) as temporary:
+            archive = temporary / f"{model_name}.tar"
+            try:
+                download(url, archive, sha256=_known(known_digest), max_bytes=_MAX_BYTES)
+            except DownloadError as error:
+                raise DownloadError(
+                    f"the official {model_name} model cannot be fetched: {error.what}",
+                    where=url,
+                    remedy="Train a model and give its folder as model_dir; or, on a machine with internet, fetch the "
+                    f"archive, and unpack it so that {folder / CONFIG_NAME} exists here. If PaddleX has changed the "
+                    f"archive, and you trust the new one, remove {known_digest}",
+                ) from error
+            _unpack(archive, temporary, url)
+            digest = file_digest(archive)
+            archive.unlink()
+        if not known_digest.exists():
+            logger.info("PaddleX publishes no checksum of its archive. From now on it must be SHA-256 %s.", digest)
+            write_text(known_digest, f"{digest}\n")
     return folder
+
+
+def _known(path: Path) -> str | None:
+    """The SHA-256 that the archive had when it was first fetched, or that the user has put there; None at first.
+
+    Raises:
+        ModelError: the file holds none.
+    """
+    if not path.exists():
+        return None
+    try:
+        digest = read_text(path, max_bytes=1000).split()[0].lower()
+    except (OSError, Malformed, IndexError):
+        digest = ""
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise ModelError("the file holds no SHA-256", where=path, remedy="Correct or remove it")
+    return digest
+
+
+def _unpack(archive: Path, folder: Path, url: str) -> None:
+    """Put the archive's inference folder, which may lie one level down, into ``folder``."""
+    unpacked = folder / "unpacked"
+    try:
+        with archive.open("rb") as file:
+            for member in members(file, _MAX_BYTES, _MAX_MEMBERS):
+                member.save(unpacked)
+    except (TarError, OSError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise DownloadError(
+            f"the archive cannot be extracted: {reason}", where=url, remedy="Download it again"
+        ) from error
+    for path in _inference_folder(unpacked, url).iterdir():
+        path.rename(folder / path.name)
+    shutil.rmtree(unpacked)
 
 
 def _inference_folder(unpacked: Path, url: str) -> Path:
     """The folder that holds inference.yml: PaddleX's archives have it one level down."""
-    for folder in (unpacked, *sorted(unpacked.iterdir())):
+    for folder in (unpacked, *sorted(unpacked.glob("*"))):
         if (folder / CONFIG_NAME).is_file():
             return folder
     raise DownloadError(f"the archive holds no {CONFIG_NAME}", where=url, remedy="Give model_dir instead")

@@ -1,41 +1,30 @@
-"""Fetches files over HTTP(S), and unpacks archives that strangers made."""
+"""Fetches files over HTTP(S)."""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
 import io
-import lzma
 import os
-import shutil
-import tarfile
 import time
 import urllib.error
 import urllib.request
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import quote, urlsplit
 
 from paddlex.errors import DownloadError
-from paddlex.utils.files import atomic_directory, atomic_path
+from paddlex.utils.files import atomic_path
 from paddlex.utils.logging import logger
 
 _MAX_IMAGE_BYTES = 256 * 2**20
 _MAX_IMAGE_SECONDS = 60.0
 _MAX_FILE_BYTES = 8 * 2**30
+_MAX_FILE_SECONDS = 6 * 3600.0
 _SILENCE_SECONDS = 20.0  # a server that says nothing for so long is taken for dead
 _CHUNK_BYTES = 2**18
-
-_MAX_ARCHIVE_BYTES = 64 * 2**30
-_MAX_ARCHIVE_MEMBERS = 1_000_000
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: ``$PADDLEX_HOME``, or ``~/.cache/paddlex`` if it is not set."""
-    return Path(os.environ.get("PADDLEX_HOME") or "~/.cache/paddlex").expanduser()
 
 
 def fetch_bytes(url: str, max_bytes: int = _MAX_IMAGE_BYTES, max_seconds: float = _MAX_IMAGE_SECONDS) -> bytes:
@@ -51,7 +40,14 @@ def fetch_bytes(url: str, max_bytes: int = _MAX_IMAGE_BYTES, max_seconds: float 
     return sink.getvalue()
 
 
-def download(url: str, path: str | os.PathLike[str], *, md5: str | None = None, sha256: str | None = None) -> Path:
+def download(
+    url: str,
+    path: str | os.PathLike[str],
+    *,
+    md5: str | None = None,
+    sha256: str | None = None,
+    max_bytes: int = _MAX_FILE_BYTES,
+) -> Path:
     """Download ``url`` to ``path``, unless it is there already (with the right checksum, if one is given).
 
     The file takes its name only when it is complete and verified: until then, and when anything fails, what was there
@@ -62,12 +58,13 @@ def download(url: str, path: str | os.PathLike[str], *, md5: str | None = None, 
         path: where the file goes; missing folders are made.
         md5: expected checksum in hexadecimal.
         sha256: expected checksum in hexadecimal.
+        max_bytes: a larger file is refused.
 
     Returns:
         ``path``.
 
     Raises:
-        DownloadError: the file cannot be fetched, is truncated or has another checksum.
+        DownloadError: the file cannot be fetched, is truncated, too large, or has another checksum.
     """
     target = Path(path)
     expected = {name: digest.lower() for name, digest in (("md5", md5), ("sha256", sha256)) if digest}
@@ -82,7 +79,8 @@ def download(url: str, path: str | os.PathLike[str], *, md5: str | None = None, 
     )
     with _open(url, remedy) as response, atomic_path(target) as temporary:
         with temporary.open("wb") as file, _progress_bar(response, target.name) as bar:
-            _receive(response, file, max_bytes=_MAX_FILE_BYTES, bar=bar)
+            deadline = time.monotonic() + _MAX_FILE_SECONDS
+            _receive(response, file, max_bytes=max_bytes, deadline=deadline, bar=bar)
         got = _checksums(temporary, expected)
         if got != expected:
             name = next(name for name in expected if got[name] != expected[name])
@@ -95,39 +93,17 @@ def download(url: str, path: str | os.PathLike[str], *, md5: str | None = None, 
     return target
 
 
-def extract_tar(
-    archive: str | os.PathLike[str], folder: str | os.PathLike[str], max_bytes: int = _MAX_ARCHIVE_BYTES
-) -> Path:
-    """Extract a tar archive (.tar, .tar.gz, .tar.bz2, .tar.xz) into ``folder``, which it replaces.
-
-    Only plain files and folders below ``folder`` are accepted, and they get default permissions. If anything is wrong,
-    nothing is extracted and ``folder`` stays as it was.
-
-    Returns:
-        ``folder``.
-
-    Raises:
-        DownloadError: the archive is damaged, holds links, devices, absolute paths or ``..``, or is larger than
-            ``max_bytes`` when extracted.
-    """
-    try:
-        with tarfile.open(archive, "r:*") as tar, atomic_directory(folder) as temporary:
-            for member in _safe_members(tar, max_bytes):
-                _extract(tar, member, temporary)
-    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:
-        raise DownloadError(
-            f"the archive cannot be extracted: {error}", where=archive, remedy="Download it again"
-        ) from error
-    return Path(folder)
-
-
 class _Bar(Protocol):
     def update(self, n: float) -> object: ...
 
 
 class _HttpOnlyRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows to http(s) alone, and from https to nothing less."""
+
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
         _check_scheme(newurl)
+        if req.type == "https" and not newurl.lower().startswith("https://"):
+            raise ValueError(f"it leads from https:// to {newurl}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -191,39 +167,15 @@ def _progress_bar(response: http.client.HTTPResponse, name: str) -> Iterator[_Ba
         yield bar
 
 
+def file_digest(path: Path, name: str = "sha256") -> str:
+    """A checksum of a file, in hexadecimal."""
+    digest = hashlib.new(name, usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def _checksums(path: Path, expected: dict[str, str]) -> dict[str, str]:
     """The checksums of a file, of the kinds that ``expected`` names."""
-    digests = {name: hashlib.new(name, usedforsecurity=False) for name in expected}
-    if digests:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                for digest in digests.values():
-                    digest.update(chunk)
-    return {name: digest.hexdigest() for name, digest in digests.items()}
-
-
-def _safe_members(tar: tarfile.TarFile, max_bytes: int) -> Iterator[tarfile.TarInfo]:
-    total = 0
-    for count, member in enumerate(tar):
-        if any(
-            name.anchor or ".." in name.parts for name in (PurePosixPath(member.name), PureWindowsPath(member.name))
-        ):
-            raise ValueError(f"{member.name!r} would lie outside the folder")
-        if not (member.isreg() or member.isdir()):
-            raise ValueError(f"{member.name!r} is a link or a device")
-        total += member.size
-        if total > max_bytes or count >= _MAX_ARCHIVE_MEMBERS:
-            raise ValueError(f"it is larger than {max_bytes} bytes or holds over {_MAX_ARCHIVE_MEMBERS} files")
-        yield member
-
-
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    target = folder / member.name
-    if member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    content = tar.extractfile(member)
-    assert content is not None  # only links and devices have none
-    with content, target.open("wb") as file:
-        shutil.copyfileobj(content, file)
+    return {name: file_digest(path, name) for name in expected}

@@ -59,8 +59,9 @@ def test_create_model_opens_the_file_and_judges_as_the_folder_does(
 def test_the_manifest_stands_first_and_has_the_checksum_of_each_file(packed: Path, folder: Path) -> None:
     files = contents(packed)
     assert next(iter(files)) == "manifest.json"
-    stated = json.loads(files["manifest.json"])["sha256"]
-    assert stated == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    stated = json.loads(files["manifest.json"])
+    assert stated["sha256"] == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    assert stated["bytes"] == {path.name: path.stat().st_size for path in folder.iterdir()}
 
 
 def test_the_same_folder_gives_the_same_bytes(packed: Path, folder: Path, tmp_path: Path) -> None:
@@ -85,25 +86,73 @@ def test_a_file_that_is_not_what_the_manifest_says_is_refused(packed: Path, cach
     else:
         del files["inference.onnx"]
     name = "more.txt" if change == "a file too many" else "inference.onnx"
-    with pytest.raises(ModelError, match=rf"{name} in it is not what manifest.json says .*Copy the file again\."):
+    with pytest.raises(ModelError, match=rf"{name} in it is not what manifest.json says .* copy it again\."):
         create_model("STFPM", repacked(packed, files), "cpu")
     assert not any((cache / "models").glob("*/inference.yml"))
 
 
 def test_a_truncated_file_is_refused(packed: Path) -> None:
     packed.write_bytes(packed.read_bytes()[:200_000])
-    with pytest.raises(ModelError, match=r"the model file cannot be read: .*Copy it again\."):
+    with pytest.raises(ModelError, match=r"the model file cannot be read: it is cut off .* copy it again\."):
         create_model("STFPM", packed, "cpu")
 
 
-def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
-    path = repacked(tmp_path / "photos.tar", {"a.jpg": b"x"})
-    with pytest.raises(ModelError, match=r"no readable manifest\.json"):
-        create_model("STFPM", path, "cpu")
+def manifest(**files: bytes) -> dict[str, bytes]:
+    """The files behind a manifest that is right."""
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    return {"manifest.json": json.dumps({"sha256": sums}).encode(), **files}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({"a.jpg": b"x"}, id="photos"),
+        pytest.param({"a": b"x", **manifest(a=b"x")}, id="a file before the manifest"),
+        pytest.param({"manifest.json": b"{" + b" " * 2**21}, id="a manifest of two megabytes"),
+        pytest.param({"manifest.json": b"[" * 100_000}, id="a manifest that is nested deep"),
+        pytest.param({"manifest.json": b"[]"}, id="a manifest that is a list"),
+        pytest.param({"manifest.json": b'{"sha256": ["a"]}'}, id="a list of files"),
+        pytest.param({"manifest.json": b'{"sha256": {"a": 1}}'}, id="a number for a checksum"),
+        pytest.param({"manifest.json": b'{"sha256": {}, "bytes": {"a": "1"}}'}, id="text for a size"),
+        pytest.param({"manifest.json": b"\xff"}, id="no text"),
+    ],
+)
+def test_an_archive_without_a_manifest_that_says_what_is_in_it_is_refused(tmp_path: Path, files: dict) -> None:
+    with pytest.raises(ModelError, match=r"it has no readable manifest\.json .*Give the folder or the \.tar"):
+        create_model("STFPM", repacked(tmp_path / "photos.tar", files), "cpu")
+
+
+def test_a_weight_file_is_no_archive_and_the_message_says_what_to_give(trained: Path) -> None:
+    with pytest.raises(ModelError, match=r"it is no plain \.tar .*Give the folder or the \.tar that export wrote"):
+        create_model("STFPM", trained / "best_model" / "model.pdparams", "cpu")
+
+
+def test_what_the_manifest_does_not_name_is_not_written_for_a_moment(cache: Path, tmp_path: Path) -> None:
+    """It is the header that ends it: the content, which the archive does not even have whole, is never reached."""
+    big = tarfile.TarInfo("more")
+    big.size = 2**28
+    path = repacked(tmp_path / "big.tar", manifest(a=b"x"))
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(b"x") + 512] + big.tobuf())
+    with pytest.raises(ModelError, match=r"more in it is not what manifest\.json says"):
+        unpack(path)
+
+
+def test_a_file_larger_than_stated_is_refused(tmp_path: Path) -> None:
+    files = manifest(a=b"x")
+    stated = {**json.loads(files["manifest.json"]), "bytes": {"a": 2}}
+    files["manifest.json"] = json.dumps(stated).encode()
+    with pytest.raises(ModelError, match=r"a in it is not what manifest\.json says"):
+        unpack(repacked(tmp_path / "a.tar", files))
+
+
+def test_an_archive_of_an_earlier_version_which_states_no_sizes_is_unpacked(tmp_path: Path) -> None:
+    folder = unpack(repacked(tmp_path / "a.tar", manifest(a=b"x")))
+    assert (folder / "a").read_bytes() == b"x"
 
 
 def test_a_member_outside_the_folder_is_refused(tmp_path: Path) -> None:
-    path = repacked(tmp_path / "evil.tar", {"../evil.txt": b"x"})
+    path = repacked(tmp_path / "evil.tar", {**manifest(a=b"x"), "../evil.txt": b"x"})
     with pytest.raises(ModelError, match="would lie outside the folder"):
         create_model("STFPM", path, "cpu")
     assert not (tmp_path / "evil.txt").exists()

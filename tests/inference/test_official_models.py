@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import socket
 import tarfile
@@ -43,9 +44,8 @@ def test_the_archive_is_unpacked_into_the_cache(serve, home: Path, trained: Path
     serve(below)
     folder = official_model_folder("STFPM")
     assert folder == home / "official_models" / "STFPM"
-    assert files_below(home / "official_models") == [
-        f"STFPM/{name}" for name in files_below(trained / "best_model" / "inference")
-    ]
+    files = [f"STFPM/{name}" for name in files_below(trained / "best_model" / "inference")]
+    assert files_below(home / "official_models") == ["STFPM.sha256", *files]
 
 
 def test_it_is_fetched_once_and_works_offline_afterwards(serve, web_server) -> None:
@@ -60,6 +60,30 @@ def test_create_model_without_a_folder_predicts_with_the_official_model(serve, p
     serve("STFPM_infer")
     result = next(create_model("STFPM", device="cpu").predict(images[0]))
     assert np.array_equal(result["anomaly_map"], next(predictor.predict(images[0]))["anomaly_map"])
+
+
+def test_an_archive_that_has_changed_since_it_was_first_seen_is_refused(serve, web_server, home: Path) -> None:
+    serve("STFPM_infer")
+    shutil.rmtree(official_model_folder("STFPM"))
+    archive = web_server.folder / "STFPM_infer.tar"
+    first = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert (home / "official_models" / "STFPM.sha256").read_text() == f"{first}\n"
+    serve("another")
+    with pytest.raises(DownloadError, match=rf"{first} was expected.* remove .*STFPM\.sha256"):
+        official_model_folder("STFPM")
+    assert files_below(home) == ["official_models/STFPM.sha256"]
+
+
+def test_the_checksum_that_the_archive_must_have_can_be_given_before(serve, home: Path) -> None:
+    serve("STFPM_infer")
+    stated = home / "official_models" / "STFPM.sha256"
+    stated.parent.mkdir(parents=True)
+    stated.write_text(f"{'0' * 64}  STFPM_infer.tar\n")  # as sha256sum prints it
+    with pytest.raises(DownloadError, match=f"{'0' * 64} was expected"):
+        official_model_folder("STFPM")
+    stated.write_text("what?")
+    with pytest.raises(ModelError, match=r"the file holds no SHA-256 .*Correct or remove it\."):
+        official_model_folder("STFPM")
 
 
 def test_offline_it_says_what_can_be_done(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

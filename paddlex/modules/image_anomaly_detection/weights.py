@@ -15,7 +15,8 @@ import numpy as np
 
 from paddlex.errors import DownloadError, WeightsError
 from paddlex.inference.inputs import is_url
-from paddlex.utils.downloads import cache_folder, download
+from paddlex.utils.caches import cache_path
+from paddlex.utils.downloads import download
 from paddlex.utils.tensor_files import decode_arrays, read_arrays, read_file
 
 __all__ = ["Weights", "load_checkpoint", "load_teacher_weights", "read_arrays"]
@@ -129,7 +130,7 @@ def _official_file(backbone: str) -> Path:
     if backbone not in model_urls:
         raise WeightsError(f"Paddle has no official weights of {backbone}", remedy="Give a file or URL of its weights")
     url, md5 = model_urls[backbone]
-    path = cache_folder() / "weights" / url.rpartition("/")[2]
+    path = cache_path(f"weights/{url.rpartition('/')[2]}")
     try:
         return download(url, path, md5=md5)
     except DownloadError as error:
@@ -141,7 +142,7 @@ def _downloaded(url: str) -> Path:
     """The cached copy of ``url``. Its name starts with a digest of the URL, so that equal file names do not clash."""
     digest = hashlib.sha256(url.encode()).hexdigest()[:16]
     name = re.sub(r"[^\w.-]", "_", url.partition("?")[0].rpartition("/")[2])[-80:]
-    return download(url, cache_folder() / "weights" / f"{digest}-{name}")
+    return download(url, cache_path(f"weights/{digest}-{name}"))
 
 
 def _renamed(arrays: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:

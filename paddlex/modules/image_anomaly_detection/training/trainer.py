@@ -41,7 +41,7 @@ from paddlex.modules.image_anomaly_detection.training.train_curve import draw_tr
 from paddlex.modules.image_anomaly_detection.training.train_result import TRAIN_CURVE
 from paddlex.modules.image_anomaly_detection.training.trouble import check_divergence, warn_of_images, warn_of_learning
 from paddlex.modules.image_anomaly_detection.training.visual_log import VisualLog, choose_samples
-from paddlex.utils.downloads import cache_folder
+from paddlex.utils.caches import cache_path
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
 from paddlex.utils.signals import StopRequest
@@ -102,7 +102,7 @@ class Trainer:
         self.step = TrainingStep(self.run, self.world, self.options.ema_decay, self.options.amp)
         self.fit = ImageBatches(self.fit_samples, self.run.card.transform, augmentation=augmentation)
         self.held_out = ImageBatches(self.held_out_samples, self.run.card.transform)
-        files = FeatureFiles(cache_folder() / "teacher_features")
+        files = FeatureFiles(cache_path("teacher_features"))
         self.kept_features = TeacherFeatures(self.run.network, files=files)
         # an augmented image is another one in every epoch: nothing may be kept
         self.teacher_features = TeacherFeatures(self.run.network, 0) if augmentation else self.kept_features
