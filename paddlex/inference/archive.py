@@ -13,8 +13,7 @@ from typing import BinaryIO
 
 from paddlex.errors import ModelError
 from paddlex.utils.caches import cache_path
-from paddlex.utils.downloads import file_digest
-from paddlex.utils.files import atomic_directory, atomic_path
+from paddlex.utils.files import atomic_directory, atomic_path, file_digest, open_regular_file
 from paddlex.utils.strict import parse_json
 from paddlex.utils.tar_files import Member, TarError, members
 
@@ -53,7 +52,7 @@ def unpack(path: Path) -> Path:
         ModelError: the file is damaged, no such archive, or not what its manifest says.
     """
     try:
-        with path.open("rb") as archive:
+        with open_regular_file(path) as archive:
             expected = _manifest(archive)
             folder = cache_path(f"models/{file_digest(path)[:32]}")
             if not (folder / MANIFEST).is_file():

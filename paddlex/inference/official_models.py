@@ -9,8 +9,8 @@ from pathlib import Path
 from paddlex.errors import DownloadError, ModelError
 from paddlex.inference.model_folder import CONFIG_NAME
 from paddlex.utils.caches import cache_path
-from paddlex.utils.downloads import download, file_digest
-from paddlex.utils.files import atomic_directory, write_text
+from paddlex.utils.downloads import download
+from paddlex.utils.files import atomic_directory, file_digest, write_text
 from paddlex.utils.logging import logger
 from paddlex.utils.strict import Malformed, read_text
 from paddlex.utils.tar_files import TarError, members

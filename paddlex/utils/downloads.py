@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import io
 import os
@@ -16,7 +15,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import quote, urlsplit
 
 from paddlex.errors import DownloadError
-from paddlex.utils.files import atomic_path
+from paddlex.utils.files import atomic_path, file_digest
 from paddlex.utils.logging import logger
 
 _MAX_IMAGE_BYTES = 256 * 2**20
@@ -165,15 +164,6 @@ def _progress_bar(response: http.client.HTTPResponse, name: str) -> Iterator[_Ba
 
     with tqdm(desc=name, total=response.length, unit="B", unit_scale=True, disable=None, delay=0.5, leave=False) as bar:
         yield bar
-
-
-def file_digest(path: Path, name: str = "sha256") -> str:
-    """A checksum of a file, in hexadecimal."""
-    digest = hashlib.new(name, usedforsecurity=False)
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _checksums(path: Path, expected: dict[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 #: What ``tempfile`` makes of ``.stem.`` and a suffix, and what ``atomic_directory`` appends when it retires a folder.
 _TEMPORARY_NAME = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}(?:(?P<retired>\.old)|(?P<suffix>\.[^.]+))?")
@@ -117,8 +118,9 @@ def remove_leftovers(folder: Path, names: re.Pattern[str]) -> list[str]:
     return done
 
 
-def read_regular_file(path: Path, max_bytes: int) -> bytes:
-    """The first ``max_bytes`` bytes of a regular file; a pipe without a writer, or a device, is never waited for.
+@contextmanager
+def open_regular_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a regular file for reading; a pipe without a writer, or a device, is never waited for.
 
     Raises:
         OSError: it is not there, not a regular file, or cannot be read.
@@ -127,11 +129,20 @@ def read_regular_file(path: Path, max_bytes: int) -> bytes:
     handle = os.open(path, flags)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
         with open(handle, "rb", closefd=False) as file:
-            return file.read(max_bytes)
+            yield file
     finally:
         os.close(handle)
+
+
+def file_digest(path: str | os.PathLike[str], name: str = "sha256") -> str:
+    """A checksum of a regular file, in hexadecimal."""
+    digest = hashlib.new(name, usedforsecurity=False)
+    with open_regular_file(path) as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def write_text(path: str | os.PathLike[str], text: str, durable: bool = True) -> None:

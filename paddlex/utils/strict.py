@@ -9,12 +9,11 @@ import json
 import math
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from paddlex.utils.files import read_regular_file
+from paddlex.utils.files import open_regular_file
 
 _MAX_BYTES = 16 * 2**20
 _MAX_DEPTH = 32
@@ -72,7 +71,8 @@ def read_text(path: str | os.PathLike[str], max_bytes: int = _MAX_BYTES) -> str:
         Malformed: it is no UTF-8, or larger than ``max_bytes``.
         OSError: the file is not there, not regular or cannot be read.
     """
-    data = read_regular_file(Path(path), max_bytes + 1)
+    with open_regular_file(path) as file:
+        data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise Malformed(f"is larger than {max_bytes} bytes")
     try:

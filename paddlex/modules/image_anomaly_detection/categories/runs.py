@@ -7,7 +7,6 @@ differ from those of ``Global.mode=train`` and ``evaluate``, because that is wha
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -26,8 +25,10 @@ from paddlex.utils.child_process import environment_of_child
 from paddlex.utils.files import write_json, write_text
 from paddlex.utils.logging import logger
 from paddlex.utils.signals import StopRequest
+from paddlex.utils.strict import read_json
 
 _CONFIG, _STATE = "category.yaml", "category_state.json"
+_MAX_RESULT_BYTES = 64 * 2**20
 
 #: What may change between two parts of a benchmark without changing its figures.
 _FREE_SETTINGS = {"resume_path", "log_interval", "keep_checkpoints", "save_interval", "visualdl"}
@@ -155,11 +156,14 @@ class CategoryRun:
         return {"Global.model": self.config.Global.model, **train}
 
     def _state(self) -> dict[str, Any] | None:
-        return self._read(_STATE)
+        """What ``_resume`` noted; None if it noted nothing, or nothing that can be read."""
+        state = self._read(_STATE) or {}
+        kinds: dict[str, Any] = {"settings": dict, "data": list, "started": float, "earlier_minutes": float}
+        return state if all(isinstance(state.get(key), kind) for key, kind in kinds.items()) else None
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
-            value = json.loads((self.output / name).read_text(encoding="utf-8"))
+            value = read_json(self.output / name, max_bytes=_MAX_RESULT_BYTES)
         except (OSError, ValueError):
             return None
         return value if isinstance(value, dict) else None

@@ -7,7 +7,6 @@ between the grid with its defect and the same grid without.
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from paddlex.modules.image_anomaly_detection.demo.defects import DEFECTS, draw_d
 from paddlex.modules.image_anomaly_detection.demo.weave import BORDER, OVERSAMPLING, Weave
 from paddlex.utils.files import atomic_directory, write_json, write_text
 from paddlex.utils.progress import progress
+from paddlex.utils.strict import read_json
 
 MARKER = "demo.json"
 VERSION = 1
@@ -223,7 +223,7 @@ def _check_arguments(seed: int, counts: dict[str, int], size: int) -> None:
 def _holds(folder: Path, parameters: dict[str, object]) -> bool:
     """Whether the folder was made by this generator with these parameters."""
     try:
-        return json.loads((folder / MARKER).read_text(encoding="utf-8")) == parameters
+        return read_json(folder / MARKER) == parameters
     except (OSError, ValueError):
         return False
 

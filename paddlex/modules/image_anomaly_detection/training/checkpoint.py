@@ -8,6 +8,7 @@ from typing import Any
 
 import paddle
 from paddle import nn
+from pydantic import TypeAdapter, ValidationError
 
 from paddlex.errors import TrainingError, WeightsError
 from paddlex.modules.image_anomaly_detection.model import save_arrays
@@ -108,7 +109,13 @@ class Run:
             )
         training = dict(card.training)
         _check_settings(training.pop("settings"), self.settings, folder)
-        self.progress = Progress(**training)
+        try:
+            self.progress = TypeAdapter(Progress).validate_python(training)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            what = f"{'.'.join(map(str, problem['loc']))} in its training state is wrong: {problem['msg']}"
+            remedy = "Resume from another checkpoint, or start anew without Train.resume_path"
+            raise TrainingError(f"the run cannot be resumed: {what}", where=folder, remedy=remedy) from None
         weights = read_tensors(folder / WEIGHTS)
         # the statistics of a finished model are no part of a training's state
         self.network.set_state_dict({name: t for name, t in weights.items() if not name.startswith("fusion.")})

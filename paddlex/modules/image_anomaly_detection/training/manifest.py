@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from paddlex.utils.files import write_json
+from paddlex.utils.files import file_digest, write_json
+from paddlex.utils.strict import read_json
 
 NAME = "manifest.json"
 
@@ -31,27 +30,21 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write manifest.json for the files that are in the folder now."""
         paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
-        sums = {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
+        sums = {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
         write_json(folder / NAME, asdict(replace(self, files=sums)))
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
         """The manifest of a checkpoint; None where it is missing or damaged."""
         try:
-            manifest = cls(**json.loads((folder / NAME).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            manifest = cls(**read_json(folder / NAME))
+            names = [*manifest.files, manifest.best["folder"]] if manifest.best else list(manifest.files)
+            sums = [*manifest.files.values(), *manifest.best.values()]
+        except (OSError, ValueError, TypeError, AttributeError, KeyError):
             return None
-        is_sound = isinstance(manifest.order, int) and all(isinstance(x, dict) for x in (manifest.best, manifest.files))
-        return manifest if is_sound else None
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        is_sound = type(manifest.order) is int and all(isinstance(text, str) for text in (*names, *sums))
+        is_inside = is_sound and not any(".." in PurePath(name).parts or PurePath(name).is_absolute() for name in names)
+        return manifest if is_inside and manifest.best.keys() in (set(), {"folder", "sha256"}) else None
 
 
 def damage(folder: Path, expected_files: Iterable[str]) -> str | None:
@@ -70,7 +63,7 @@ def damage(folder: Path, expected_files: Iterable[str]) -> str | None:
     for name, expected in manifest.files.items():
         path = folder / name
         try:
-            if sha256(path) != expected:
+            if file_digest(path) != expected:
                 return f"{name} is damaged: its checksum differs"
         except FileNotFoundError:
             return f"{name} is missing"

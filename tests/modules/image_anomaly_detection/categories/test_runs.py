@@ -66,6 +66,16 @@ def test_a_training_by_hand_of_unknown_settings_does_not_count(run: CategoryRun)
     assert run.is_trained()
 
 
+@pytest.mark.parametrize(
+    "state", ["[]", "{}", '{"settings": 1}', "[" * 100_000, '{"settings": {}, "data": [], "started": "now"}']
+)
+def test_a_state_that_cannot_be_read_is_none(run: CategoryRun, state: str) -> None:
+    leave(run, "train_result.json", {"done_flag": True, "minutes": 1.0})
+    (run.output / "category_state.json").write_text(state, encoding="utf-8")
+    assert not run.is_trained()
+    assert run._resume() == []
+
+
 def test_a_training_that_failed_does_not_count(run: CategoryRun) -> None:
     leave_state(run)
     leave(run, "train_result.json", {"done_flag": False, "err_msg": "no"})

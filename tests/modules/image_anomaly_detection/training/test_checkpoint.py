@@ -73,12 +73,39 @@ def test_a_checkpoint_with_a_damaged_file_is_refused_and_the_file_named(run, tmp
         run.restore(tmp_path / "step")
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"order": "1"}', '{"order": 1, "files": []}', '{"age": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        None, "", "{", "[]", '{"order": "1"}', '{"order": 1, "files": []}', '{"age": 1}', '{"order": true}',
+        '{"order": 1, "order": 2}', '{"order": 1, "files": {"a": 1}}', '{"order": 1, "files": {"../a": "00"}}',
+        '{"order": 1, "files": {"/dev/zero": "00"}}', '{"order": 1, "best": {"folder": "../../x", "sha256": "00"}}',
+        '{"order": 1, "best": {"sha256": "00"}}', '{"order": 1, "best": 5}', "[" * 100_000, '{"order": ' + "1" * 10**6 + "}",
+    ],
+)  # fmt: skip
 def test_a_checkpoint_with_no_sound_manifest_is_refused(run, tmp_path, text):
     run.save(tmp_path / "step", Manifest(1))
     manifest = tmp_path / "step" / "manifest.json"
     manifest.unlink() if text is None else manifest.write_text(text, encoding="utf-8")
     with pytest.raises(TrainingError, match=r"cannot be resumed: manifest\.json is missing or damaged"):
+        run.restore(tmp_path / "step")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("step", "many", "step in its training state is wrong: Input should be a valid integer"),
+        ("history", {"a": 1}, "history in its training state is wrong: Input should be a valid list"),
+        ("best_score", [], "best_score in its training state is wrong: Input should be a valid number"),
+    ],
+)
+def test_a_training_state_of_other_types_is_refused(run, tmp_path, key, value, complaint):
+    run.save(tmp_path / "step", Manifest(1))
+    path = tmp_path / "step" / "model.pdstates"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["training"][key] = value
+    path.write_text(json.dumps(card), encoding="utf-8")
+    Manifest(1).write(tmp_path / "step")
+    with pytest.raises(TrainingError, match=f"cannot be resumed: {complaint}"):
         run.restore(tmp_path / "step")
 
 
