@@ -125,8 +125,8 @@ def in_one_line(error: BaseException) -> str:
     # Paddle's errors begin with pages of C++; what is wrong comes after this line
     text = " ".join(str(error).rpartition("Error Message Summary:")[2].split()).lstrip("- ")
     if isinstance(error, MemoryError):
-        remedy = "Lower batch_size or image_size, or end other programs"
-        return f"the memory is not enough{f': {text}' if text else ''}. {remedy}."
+        found = f": {text}" if text else ""
+        return f"the memory is not enough{found}. Lower batch_size or image_size, or end other programs."
     if isinstance(error, OSError) and error.strerror:
         where = "" if error.filename is None else f" ({error.filename})"
         remedy = _REMEDIES.get(error.errno or 0)
