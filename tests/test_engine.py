@@ -192,6 +192,7 @@ def test_a_disk_without_room_is_one_clear_line_and_a_result(main_runner, demo_da
     )  # fmt: skip
     result = assert_failed(done, tmp_path, "check_dataset", "OSError")
     assert "File too large" in result["err_msg"]
+    assert str(tmp_path / "check_dataset") in result["err_msg"]
     assert list(tmp_path.rglob(".*")) == []
 
 

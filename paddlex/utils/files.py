@@ -39,6 +39,9 @@ def atomic_path(path: str | os.PathLike[str], durable: bool = True) -> Iterator[
                 os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
+    except OSError as error:
+        _name(error, target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -70,6 +73,9 @@ def atomic_directory(path: str | os.PathLike[str], keep: Path | None = None) -> 
             shutil.rmtree(keep, ignore_errors=True)
             os.replace(retired, keep)
         _flush(target.parent)
+    except OSError as error:
+        _name(error, target)
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if retired.exists() and not target.exists():
@@ -154,6 +160,12 @@ def write_text(path: str | os.PathLike[str], text: str, durable: bool = True) ->
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write JSON atomically: UTF-8, indented, with NaN refused because it is not JSON."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def _name(error: OSError, target: Path) -> None:
+    """Let an error of writing, which names no file, say which one was being written: a full disk has no name else."""
+    if error.errno is not None and error.filename is None:
+        error.filename = str(target)
 
 
 def _flush(path: Path) -> None:
