@@ -7,16 +7,16 @@ came from, and the nearest key that exists.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import yaml
 from pydantic import ValidationError
 
+from paddlex.config_messages import explain, suggestion
 from paddlex.config_schema import Config, Section
 from paddlex.errors import ConfigError
 from paddlex.utils.strict import Malformed, compose_yaml, construct_yaml, read_text, yaml_value
@@ -35,7 +35,7 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise _explain(error, origin) from None
+        raise explain(error, origin) from None
 
 
 def read_loosely(path: str | os.PathLike[str], overrides: Sequence[str]) -> dict[str, Any]:
@@ -85,18 +85,20 @@ def _apply_override(values: dict[str, Any], override: str, origin: dict[str, str
         node = None
     if node is None:
         node = yaml.ScalarNode("tag:yaml.org,2002:str" if text.strip() else "tag:yaml.org,2002:null", text)
-    is_list = isinstance(node, yaml.SequenceNode) and _takes_list(key)
+    is_collection = (isinstance(node, yaml.SequenceNode) and _takes(list, key)) or (
+        isinstance(node, yaml.MappingNode) and _takes(dict, key)
+    )
     is_plain_text = isinstance(node, yaml.ScalarNode) and node.style is None and not node.tag.endswith(":null")
     if is_plain_text and _takes_text(key):  # a path may hold " #", or start with "!"
         node = yaml.ScalarNode("tag:yaml.org,2002:str", text.strip())
-    elif not isinstance(node, yaml.ScalarNode) and not is_list:  # a file called [1].png, say
+    elif not isinstance(node, yaml.ScalarNode) and not is_collection:  # a file called [1].png, say
         node = yaml.ScalarNode("tag:yaml.org,2002:str", text)
     *parents, last = key.split(".")
     section = values
     for depth, parent in enumerate(parents, 1):
         section = section.setdefault(parent, {})
         if not isinstance(section, dict):
-            raise ConfigError(f"{'.'.join(parents[:depth])} is not a section", where=where, remedy=_suggestion(key))
+            raise ConfigError(f"{'.'.join(parents[:depth])} is not a section", where=where, remedy=suggestion(key))
     origin[key] = where
     try:
         section[last] = construct_yaml(node, key, scalar=_value)
@@ -105,11 +107,13 @@ def _apply_override(values: dict[str, Any], override: str, origin: dict[str, str
 
 
 def _value(node: yaml.ScalarNode, key: str) -> Any:
-    """What stands at a key; what is meant as text is kept as written, and a section left empty is one."""
-    is_null = node.tag.endswith(":null")
-    if is_null and _is_section(_annotation(key)):
-        return {}
-    return node.value if _takes_text(key) and not is_null else yaml_value(node, key)
+    """What stands at a key; what is meant as text is kept as written, and a section left empty is one.
+
+    None is null, as in PaddleX, unless it is quoted.
+    """
+    if node.tag.endswith(":null") or (node.value == "None" and node.style is None):
+        return {} if _is_section(_annotation(key)) else None
+    return node.value if _takes_text(key) else yaml_value(node, key)
 
 
 def _annotation(key: str) -> Any:
@@ -126,51 +130,20 @@ def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
-def _members(annotation: Any) -> tuple[Any, ...]:
+def _members(annotation: Any) -> list[Any]:
+    """The types that a key can have, without what is said about them."""
     is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
-    return typing.get_args(annotation) if is_union else (annotation,)
+    members = typing.get_args(annotation) if is_union else (annotation,)
+    return [typing.get_args(member)[0] if typing.get_origin(member) is Annotated else member for member in members]
 
 
 def _takes_text(key: str) -> bool:
     """Whether the key holds text, so that 007, 1e3 or 2026-01-01 must be kept as written."""
-    return any(member is str or member == list[str] for member in _members(_annotation(key)))
+    members = _members(_annotation(key))
+    items = [item for member in members if typing.get_origin(member) is list for item in typing.get_args(member)]
+    return str in members or any(str in _members(item) for item in items)
 
 
-def _takes_list(key: str) -> bool:
-    return any(typing.get_origin(member) is list for member in _members(_annotation(key)))
-
-
-def _explain(error: ValidationError, origin: Mapping[str, str]) -> ConfigError:
-    problems = error.errors(include_url=False)
-    first = problems[0]
-    names = [part for part in first["loc"] if isinstance(part, str) and part not in ("str", "list[str]")]
-    key = ".".join(names)
-    where = next((origin[k] for k in origin if k == key or k.startswith(f"{key}.")), None)
-    more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        return ConfigError(f"unknown key {_short(key)}{more}", where=where, remedy=_suggestion(key))
-    got = "" if isinstance(first["input"], dict) else f", not {_short(repr(first['input']))}"
-    is_section_type = first["type"] in ("model_type", "model_attributes_type")
-    message = "must be a section of keys" if is_section_type else first["msg"].partition(" after validation")[0]
-    message = message.removeprefix("Input ").removeprefix("List ").replace("should ", "must ")
-    return ConfigError(f"{key} {message}{got}{more}", where=where, remedy="Mend the value")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:99]}…"
-
-
-def _suggestion(key: str) -> str:
-    known = list(_leaf_keys(Config, ""))
-    same_name = [k for k in known if k.rpartition(".")[2] == key.rpartition(".")[2]]
-    near = same_name or difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"Did you mean {near[0]}?" if near else f"The sections are {', '.join(Config.model_fields)}"
-
-
-def _leaf_keys(model: type[Section], prefix: str) -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        annotation = field.annotation
-        if _is_section(annotation):
-            yield from _leaf_keys(typing.cast("type[Section]", annotation), f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
+def _takes(kind: type, key: str) -> bool:
+    """Whether the key holds a list, or a dict."""
+    return any(typing.get_origin(member) is kind for member in _members(_annotation(key)))

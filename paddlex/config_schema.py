@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Mode = Literal["check_dataset", "train", "evaluate", "export", "predict", "benchmark"]
 MODES: tuple[str, ...] = typing.get_args(Mode)
@@ -17,6 +18,9 @@ DEFAULT_LEARNING_RATE = 1.6
 Percent = Annotated[float, Field(ge=0, le=100)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+
+#: A path as users write it: a leading ~ is their home folder, which no shell puts in the place of -o Global.output=~/x.
+UserPath = Annotated[str, AfterValidator(os.path.expanduser)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
 
 
@@ -31,9 +35,9 @@ class GlobalSection(Section):
 
     model: str = "STFPM"
     mode: Mode = "check_dataset"
-    dataset_dir: str | None = None
+    dataset_dir: UserPath | None = None
     device: str = "auto"
-    output: str = DEFAULT_OUTPUT
+    output: UserPath = DEFAULT_OUTPUT
 
 
 class ConvertSection(Section):
@@ -119,8 +123,8 @@ class TrainSection(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
     amp: Literal["bfloat16", "float16"] | None = None
-    pretrain_weight_path: str | None = None
-    resume_path: str | None = None
+    pretrain_weight_path: UserPath | None = None
+    resume_path: UserPath | None = None
     seed: Seed = 0
     log_interval: PositiveInt = 10
     eval_interval: PositiveInt | None = None
@@ -137,14 +141,14 @@ class TrainSection(Section):
 class EvaluateSection(Section):
     """Mode evaluate."""
 
-    weight_path: str | None = None
+    weight_path: UserPath | None = None
     log_interval: PositiveInt = 10
 
 
 class ExportSection(Section):
     """Mode export."""
 
-    weight_path: str | None = None
+    weight_path: UserPath | None = None
     precision: Literal["float32", "int8"] = "float32"
     force: bool = False
     archive: bool = False
@@ -168,8 +172,8 @@ class PredictSection(Section):
     """Mode predict."""
 
     batch_size: PositiveInt = 1
-    model_dir: str | None = None
-    input: str | list[str] | None = None
+    model_dir: UserPath | None = None
+    input: UserPath | list[UserPath] | None = None
     threshold: float | None = None
     target_fpr: Rate | None = None
     min_area: Annotated[float, Field(ge=0, lt=1)] | None = None

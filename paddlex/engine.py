@@ -321,7 +321,7 @@ def _report(error: BaseException, path: str, overrides: Sequence[str]) -> None:
     section = read_loosely(path, overrides).get("Global")
     section = section if isinstance(section, dict) else {}
     mode, output = str(section.get("mode") or "check_dataset"), section.get("output")
-    output = output if isinstance(output, str) and output else DEFAULT_OUTPUT
+    output = os.path.expanduser(output) if isinstance(output, str) and output else DEFAULT_OUTPUT
     name = mode if re.fullmatch(r"\w{1,40}", mode) else "unknown_mode"
     result: Result = {"done_flag": False, "err_type": type(error).__name__, "err_msg": message}
     problems = getattr(error, "problems", None)

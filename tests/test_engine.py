@@ -53,8 +53,8 @@ def test_a_mode_that_does_not_exist_is_one_clear_line_and_a_result(main_runner, 
     done = main_runner("Global.mode=fly", f"Global.output={tmp_path}")
     result = assert_failed(done, tmp_path, "fly", "ConfigError")
     assert result["err_msg"] == (
-        "Global.mode must be 'check_dataset', 'train', 'evaluate', 'export', 'predict' or 'benchmark', not 'fly' "
-        "(-o Global.mode=fly). Mend the value."
+        "Global.mode must be check_dataset, train, evaluate, export, predict or benchmark, not 'fly' "
+        "(-o Global.mode=fly). Correct the value."
     )
     assert [path.name for path in tmp_path.iterdir()] == ["fly_result.json"]
 

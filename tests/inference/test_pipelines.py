@@ -175,7 +175,7 @@ def test_a_key_in_the_wrong_section_is_sent_to_the_right_one(tmp_path: Path) -> 
 def test_a_value_that_cannot_be_is_named(tmp_path: Path, line: str, what: str) -> None:
     key = line.partition(":")[0]
     message = wrong(tmp_path, f"SubModules:\n  AnomalyDetection:\n    {line}\n")
-    assert message == f"SubModules.AnomalyDetection.{key} {what} (my.yaml line 3). Mend the value."
+    assert message == f"SubModules.AnomalyDetection.{key} {what} (my.yaml line 3). Correct the value."
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def _checked(key: str, value: Any, where: str) -> Any:
         return check(value)
     except ValueError as error:
         got = "a list or section" if isinstance(value, list | dict) else repr(value)
-        raise ConfigError(f"{key} {error}, not {got}", where=where, remedy="Mend the value") from None
+        raise ConfigError(f"{key} {error}, not {got}", where=where, remedy="Correct the value") from None
 
 
 def _suggestion(key: str) -> str:

@@ -182,7 +182,7 @@ def _mask(sample: Sample, result: AnomalyResult) -> np.ndarray:
         raise DatasetError(
             f"the mask {sample.mask} is {mask.shape[1]}x{mask.shape[0]}, its image {shape[1]}x{shape[0]} pixels",
             where=sample.where,
-            remedy="Run Global.mode=check_dataset and mend what it names",
+            remedy="Run Global.mode=check_dataset and correct what it names",
         )
     return mask
 

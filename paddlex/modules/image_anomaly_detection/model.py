@@ -38,7 +38,7 @@ def build_network(card: ModelCard) -> nn.Layer:
     try:
         return NETWORKS[card.model_name](card.backbone, card.layers, (card.image_size, card.image_size))
     except ValueError as error:
-        raise ConfigError(str(error), remedy="Mend Train.image_size, Train.layers or Train.backbone") from error
+        raise ConfigError(str(error), remedy="Change Train.image_size, Train.layers or Train.backbone") from error
 
 
 def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[nn.Layer, ModelCard]:

@@ -154,9 +154,9 @@ def cannot_write(what: str, where: Path, error: OSError, rest: str = "") -> Trai
         rest: what else to say about going on.
     """
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    mend = "Free some space" if is_full else "Make the folder writable"
+    remedy = "Free some space" if is_full else "Make the folder writable"
     return TrainingError(
         f"{what} cannot be written: {error.strerror or error}",
         where=where,
-        remedy=f"{mend}, then go on with -o Train.resume_path=auto{rest}",
+        remedy=f"{remedy}, then go on with -o Train.resume_path=auto{rest}",
     )
