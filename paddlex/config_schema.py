@@ -15,6 +15,11 @@ MODES: tuple[str, ...] = typing.get_args(Mode)
 DEFAULT_OUTPUT = "output"
 DEFAULT_LEARNING_RATE = 1.6
 
+Backbone = Literal[
+    "resnet18", "resnet34", "resnet50", "wide_resnet50_2",
+    "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2",
+]  # fmt: skip
+
 Percent = Annotated[float, Field(ge=0, le=100)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
@@ -105,7 +110,7 @@ class TrainSection(Section):
     """
 
     num_classes: Literal[1] = 1
-    backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
+    backbone: Backbone = "resnet18"
     layers: Annotated[list[Literal["layer1", "layer2", "layer3"]], Field(min_length=1)] = [
         "layer1",
         "layer2",

@@ -32,7 +32,6 @@ from paddlex.inference.inputs import read_image
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, read_mask, read_samples
 from paddlex.modules.image_anomaly_detection.networks import stfpm
 from paddlex.modules.image_anomaly_detection.networks.fusion import product
-from paddlex.modules.image_anomaly_detection.networks.resnet import STAGES
 from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, load_teacher_weights
 
 _NORMAL_AND_ANOMALOUS = 2
@@ -64,7 +63,7 @@ class STFPM(stfpm.STFPM):
         num_classes: int = _NORMAL_AND_ANOMALOUS,
         in_channels: int = 3,
         arch: str = "resnet18",
-        layers: Sequence[str] = STAGES,
+        layers: Sequence[str] = stfpm.PAPER_LAYERS,
         image_size: int = 256,
         teacher: str | None = None,
         threshold: float = 0.01,

@@ -12,6 +12,7 @@ from paddlex.config_schema import TrainSection
 from paddlex.errors import WeightsError
 from paddlex.inference.tiling import Tiling
 from paddlex.inference.transforms import Transform
+from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
 from paddlex.utils.files import write_json
 
 SUFFIX = ".pdstates"
@@ -41,7 +42,8 @@ class ModelCard:
 
     @property
     def transform(self) -> Transform:
-        return Transform((self.image_size, self.image_size))
+        backbone = BACKBONES[self.backbone]
+        return Transform((self.image_size, self.image_size), backbone.mean, backbone.std)
 
     @property
     def tiles(self) -> Tiling | None:

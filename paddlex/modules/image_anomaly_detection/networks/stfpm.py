@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import paddle
 from paddle import nn
 
+from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, build_backbone
 from paddlex.modules.image_anomaly_detection.networks.fusion import CalibratedFusion, product
-from paddlex.modules.image_anomaly_detection.networks.resnet import STAGES, STRIDES, ResNetPyramid
+
+#: The layers that the paper matches: conv2_x to conv4_x of a ResNet, of strides 4, 8 and 16.
+PAPER_LAYERS = ("layer1", "layer2", "layer3")
 
 
 def normalise(features: paddle.Tensor) -> paddle.Tensor:
@@ -52,19 +55,19 @@ class STFPM(nn.Layer):
     """A frozen teacher and a student of the same structure; where they disagree, the image is anomalous.
 
     Args:
-        backbone: the structure of both, see ``ResNetPyramid``.
+        backbone: the structure of both, one of ``backbones.CONVOLUTIONAL``.
         layers: the stages that are matched, the finest first; the paper takes three.
         image_size: height and width of the input.
     """
 
     def __init__(
-        self, backbone: str = "resnet18", layers: Sequence[str] = STAGES, image_size: tuple[int, int] = (256, 256)
+        self, backbone: str = "resnet18", layers: Sequence[str] = PAPER_LAYERS, image_size: tuple[int, int] = (256, 256)
     ) -> None:
         super().__init__()
-        self.teacher = ResNetPyramid(backbone, layers)
-        self.student = ResNetPyramid(backbone, layers)
+        self.teacher = build_backbone(backbone, layers)
+        self.student = build_backbone(backbone, layers)
         height, width = image_size
-        strides = [STRIDES[layer] for layer in layers]
+        strides = [BACKBONES[backbone].stages[layer].stride for layer in layers]
         self.fusion = CalibratedFusion([(-(-height // stride), -(-width // stride)) for stride in strides])
         for parameter in self.teacher.parameters():
             parameter.stop_gradient = True

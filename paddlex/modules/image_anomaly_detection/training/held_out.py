@@ -81,7 +81,7 @@ class HeldOutLoss:
         """The loss, and whether a layer of the student gives nothing but zeros."""
         network = self._network
         network.eval()
-        total, peaks = 0.0, [[0.0] * len(network.student.layers)]
+        total, peaks = 0.0, [[0.0] * len(network.fusion.sizes)]
         with paddle.no_grad():
             for numbers, images in zip(self._batches, self._images(self._batches), strict=True):
                 x = paddle.to_tensor(images)

@@ -1,0 +1,70 @@
+"""Every backbone computes what timm's implementation of it computes with the same weights."""
+
+import numpy as np
+import pytest
+
+from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, build_backbone
+from paddlex.modules.image_anomaly_detection.backbones.dinov2 import resampled_positions
+from paddlex.modules.image_anomaly_detection.backbones.efficientnet_lite import fold_batch_norm
+from paddlex.modules.image_anomaly_detection.backbones.state_dicts import deepest_used, translated
+
+# After paddlex, which sets the environment that Paddle reads when it is first imported.
+import paddle  # isort: skip
+
+
+def loaded(name, layers, arrays, **options):
+    network = build_backbone(name, layers, **options)
+    network.eval()
+    expected = network.state_dict()
+    arrays = deepest_used(arrays, expected)
+    assert arrays.keys() == expected.keys()
+    missing, unexpected = network.set_state_dict({key: paddle.to_tensor(array) for key, array in arrays.items()})
+    assert (missing, unexpected) == ([], [])
+    return network
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_features_are_those_of_timm(name, making, references, published):
+    _, size, layers = making["NETWORKS"][name]
+    arrays, options = translated(name, published(name)), {}
+    if name.startswith("dinov2"):
+        options = {"image_size": size}
+        arrays["pos_embed"] = resampled_positions(arrays["pos_embed"], (size[0] // 14, size[1] // 14))
+    network = loaded(name, layers, arrays, **options)
+    with paddle.no_grad():
+        features = network(paddle.to_tensor(making["picture"](*size)))
+    for layer, values in zip(layers, features, strict=True):
+        wanted = references[f"{name}/{layer}"]
+        assert tuple(values.shape) == tuple(references[f"{name}/{layer}/shape"])
+        assert values.shape[1] == BACKBONES[name].stages[layer].channels
+        np.testing.assert_allclose(
+            making["summary"](values.numpy()), wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max()
+        )
+
+
+def test_batch_normalisation_folded_into_the_convolutions_changes_nothing(making, published):
+    arrays = deepest_used(
+        translated("efficientnet_lite0", published("efficientnet_lite0")),
+        build_backbone("efficientnet_lite0", ["layer3"]).state_dict(),
+    )
+    x = paddle.to_tensor(making["picture"](64, 64))
+    with paddle.no_grad():
+        (plain,) = loaded("efficientnet_lite0", ["layer3"], arrays)(x)
+        (folded,) = loaded("efficientnet_lite0", ["layer3"], fold_batch_norm(arrays), folded=True)(x)
+    np.testing.assert_allclose(folded.numpy(), plain.numpy(), rtol=1e-4, atol=1e-4 * float(plain.abs().max()))
+
+
+@pytest.mark.parametrize("size", [(70, 98), (56, 56)])
+def test_a_side_that_is_no_multiple_of_a_patch_is_refused_with_the_nearest_that_is(size):
+    with pytest.raises(ValueError, match=f"set image_size to {size[0]} x {size[1]}"):
+        build_backbone("dinov2_vits14", ["block1"], image_size=(size[0] + 2, size[1] - 1))
+
+
+def test_position_embeddings_of_the_trained_grid_stay_as_they_are():
+    positions = np.random.default_rng(0).normal(size=(1, 1 + 9, 4)).astype(np.float32)
+    np.testing.assert_array_equal(resampled_positions(positions, (3, 3)), positions)
+
+
+def test_position_embeddings_of_no_square_grid_are_refused():
+    with pytest.raises(ValueError, match="of no square grid"):
+        resampled_positions(np.zeros((1, 1 + 10, 4), np.float32), (3, 3))
