@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 
+from paddlex.utils.console import visible
+
 
 class PaddleXError(Exception):
     """Base of every error that a user can meet and put right.
@@ -23,8 +25,8 @@ class PaddleXError(Exception):
     def __str__(self) -> str:
         text = self.what if self.where is None else f"{self.what} ({self.where})"
         if self.remedy is None:
-            return text
-        return f"{text}. {self.remedy}" + ("" if self.remedy.endswith("?") else ".")
+            return visible(text)
+        return visible(f"{text}. {self.remedy}" + ("" if self.remedy.endswith("?") else "."))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors travel between processes, whatever arguments their class takes."""
@@ -64,6 +66,10 @@ class DatasetCheckError(DatasetError):
 
 class ImageReadError(PaddleXError):
     """An image cannot be found, read or decoded."""
+
+
+class ResultFileError(PaddleXError):
+    """A file of a result cannot be written."""
 
 
 class WeightsError(PaddleXError):

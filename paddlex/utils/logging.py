@@ -7,11 +7,28 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from paddlex.utils.console import encodable, visible, visible_lines
 
 logger = logging.getLogger("paddlex")
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 _DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+class _Formatter(logging.Formatter):
+    """A message is one line, and nothing in a file's name commands a terminal; a traceback keeps its lines."""
+
+    def __init__(self) -> None:
+        super().__init__(_FORMAT, _DATE_FORMAT)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, logging's name
+        record.message = visible(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return visible_lines(super().formatException(ei))
 
 
 class _ConsoleHandler(logging.StreamHandler):
@@ -29,12 +46,15 @@ class _ConsoleHandler(logging.StreamHandler):
         else:
             super().emit(record)
 
+    def format(self, record: logging.LogRecord) -> str:
+        return encodable(super().format(record), self.stream)
+
 
 def log_to_console(level: int = logging.INFO) -> None:
     """Show the log on standard error: for the command line; who uses the library configures logging himself."""
     if not any(isinstance(handler, _ConsoleHandler) for handler in logger.handlers):
         handler = _ConsoleHandler()
-        handler.setFormatter(logging.Formatter(_FORMAT, _DATE_FORMAT))
+        handler.setFormatter(_Formatter())
         logger.addHandler(handler)
     logger.setLevel(level)
     logger.propagate = False
@@ -44,7 +64,7 @@ def log_to_console(level: int = logging.INFO) -> None:
 def log_to_file(path: str | os.PathLike[str], append: bool = False) -> Iterator[None]:
     """Also write the log to ``path`` while the block runs."""
     handler = logging.FileHandler(path, mode="a" if append else "w", encoding="utf-8")
-    handler.setFormatter(logging.Formatter(_FORMAT, _DATE_FORMAT))
+    handler.setFormatter(_Formatter())
     logger.addHandler(handler)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
