@@ -152,9 +152,9 @@ def file_digest(path: str | os.PathLike[str], name: str = "sha256") -> str:
 
 
 def write_text(path: str | os.PathLike[str], text: str, durable: bool = True) -> None:
-    """Write UTF-8 text atomically, see ``atomic_path``."""
+    r"""Write UTF-8 text atomically, see ``atomic_path``. A name in it that is not UTF-8 gets JSON's escapes (``\udce9``)."""
     with atomic_path(path, durable) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

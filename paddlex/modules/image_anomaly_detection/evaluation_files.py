@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from paddlex.modules.image_anomaly_detection.evaluator import Evaluation
-from paddlex.utils.files import atomic_path
+from paddlex.utils.csv_file import csv_file
 
 COLUMNS = (
     "image", "defect_type", "is_anomalous", "called_anomalous", "score", "raw_score",
@@ -16,9 +15,8 @@ COLUMNS = (
 
 def write_table(evaluation: Evaluation, path: Path) -> None:
     """per_image.csv: paths as in the list, 1 and 0 for yes and no, empty where a figure is unknown."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
+    with csv_file(path) as write_row:
+        write_row(COLUMNS)
         for row in evaluation.rows:
             pixels = row.pixels
             counts = [""] * 4
@@ -27,6 +25,4 @@ def write_table(evaluation: Evaluation, path: Path) -> None:
                 counts = [str(pixels.true_positive), str(pixels.false_positive), str(pixels.false_negative), iou]
             defect_type = row.sample.defect_type if row.is_anomalous else ""
             verdicts = int(row.is_anomalous), int(row.called_anomalous)
-            table.writerow(
-                [row.sample.image, defect_type, *verdicts, f"{row.score:.6f}", f"{row.raw_score:.8g}", *counts]
-            )
+            write_row([row.sample.image, defect_type, *verdicts, f"{row.score:.6f}", f"{row.raw_score:.8g}", *counts])

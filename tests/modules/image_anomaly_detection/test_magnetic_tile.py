@@ -53,7 +53,7 @@ def test_all_test_images_are_evaluated_the_normal_ones_too(evaluated):
 
 
 def test_image_auroc_is_that_of_the_scores_of_all_of_them(evaluated, output):
-    with (output / evaluated["per_image"]).open(encoding="utf-8", newline="") as file:
+    with (output / evaluated["per_image"]).open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     truth, scores = (
         [Path(row["image"]).parent.name != "good" for row in rows],

@@ -10,7 +10,8 @@ from paddlex.errors import BenchmarkError, ConfigError, PaddleXError
 from paddlex.modules.image_anomaly_detection.categories.discovery import find_categories, make_data_set
 from paddlex.modules.image_anomaly_detection.categories.page import write_page
 from paddlex.modules.image_anomaly_detection.categories.runs import CategoryRun
-from paddlex.modules.image_anomaly_detection.categories.table import Mean, Row, to_csv, to_markdown
+from paddlex.modules.image_anomaly_detection.categories.table import Mean, Row, csv_rows, to_markdown
+from paddlex.utils.csv_file import csv_file
 from paddlex.utils.files import write_text
 from paddlex.utils.locks import exclusive
 from paddlex.utils.logging import logger
@@ -90,7 +91,9 @@ def _row(name: str, run: CategoryRun | str, lock: int) -> Row:
 def _write(config: Config, rows: list[Row], total: int, others: list[str]) -> dict[str, Any]:
     """The three tables as far as they are known; returns what benchmark_result.json says."""
     output, mean = config.output, Mean.of(rows)
-    write_text(output / CSV, to_csv(rows, mean, total))
+    with csv_file(output / CSV) as write_row:
+        for line in csv_rows(rows, mean, total):
+            write_row(line)
     write_text(output / MARKDOWN, to_markdown(rows, mean, total))
     write_page(output / PAGE, config, rows, mean, total=total, others=others)
     failed = [row for row in rows if row.error is not None]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from paddlex.modules.image_anomaly_detection.report.numbers import figure, percent
+from paddlex.utils.console import visible
 
 
 @dataclass(frozen=True)
@@ -123,15 +123,11 @@ def mean_name(rows: Sequence[Row], mean: Mean, total: int) -> str:
     return f"{name} ({', '.join(partial)})" if partial else name
 
 
-def to_csv(rows: Sequence[Row], mean: Mean, total: int) -> str:
-    """All figures in full, a row for each category by name, then the mean; empty where there is none."""
-    buffer = io.StringIO(newline="")
+def csv_rows(rows: Sequence[Row], mean: Mean, total: int) -> list[list[Any]]:
+    """The names of the columns, then all figures, a row for each category by name, then the mean; None where there is none."""
     columns = list(Row("").to_dict())
-    table = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
-    table.writeheader()
-    table.writerows(row.to_dict() for row in rows)
-    table.writerow({"category": mean_name(rows, mean, total), **mean.figures})
-    return buffer.getvalue()
+    last = {"category": mean_name(rows, mean, total), **mean.figures}
+    return [columns, *([row.get(column) for column in columns] for row in [*(row.to_dict() for row in rows), last])]
 
 
 #: Heading and text of the columns that people read, of a row and of the mean.
@@ -180,5 +176,5 @@ def _share(part: int | None, whole: int | None) -> float | None:
 
 
 def _cell(text: str) -> str:
-    """Text that cannot end its cell, nor begin a tag."""
-    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
+    """Text that cannot end its cell, nor begin a tag, a link, a picture or code."""
+    return re.sub(r"[\\|\[\]`]", r"\\\g<0>", visible(" ".join(text.split()))).replace("<", "&lt;")

@@ -94,7 +94,7 @@ def test_the_mean_is_half_the_sum_of_the_two_categories(benchmarked) -> None:
     mean = result_of(output)["mean"]
     for name, metric in (("image_auroc", "image_auroc"), ("pixel_auroc", "pixel_auroc"), ("aupro_30", "aupro")):
         assert mean[name] == pytest.approx((first[metric] + second[metric]) / 2, abs=1e-12)
-    with (output / "benchmark" / "table.csv").open(encoding="utf-8", newline="") as file:
+    with (output / "benchmark" / "table.csv").open(encoding="utf-8-sig", newline="") as file:
         *lines, last = csv.DictReader(file)
     assert [line["category"] for line in lines] == ["bottle", "broken", LISTED]
     assert last["category"] == "mean of 2 of 3"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 import pytest
 
 from paddlex.modules.image_anomaly_detection.categories import words
 from paddlex.modules.image_anomaly_detection.categories.chart import dot_chart
-from paddlex.modules.image_anomaly_detection.categories.table import Mean, Row, mean_name, to_csv, to_markdown
+from paddlex.modules.image_anomaly_detection.categories.table import Mean, Row, csv_rows, mean_name, to_markdown
 
 
 def row(category: str, image: float | None, pixel: float | None, found: int = 3, false_alarms: int = 1, **more) -> Row:
@@ -44,12 +41,13 @@ def test_the_mean_says_of_how_many_categories_it_is() -> None:
 
 
 def test_the_csv_has_all_figures_in_full_and_the_mean_last() -> None:
-    lines = list(csv.DictReader(io.StringIO(to_csv(ROWS, Mean.of(ROWS), total=3))))
+    columns, *rows = csv_rows(ROWS, Mean.of(ROWS), total=3)
+    lines = [dict(zip(columns, row, strict=True)) for row in rows]
     assert [line["category"] for line in lines] == ["bottle", "cable", "grid", "mean of 2 of 3 (pixel figures of 1)"]
-    assert (lines[0]["image_auroc"], lines[0]["found"], lines[0]["anomalous_images"]) == ("0.9", "3", "5")
-    assert (lines[1]["image_auroc"], lines[1]["error"]) == ("", "no | images <b>")
-    assert lines[2]["pixel_auroc"] == ""
-    assert float(lines[3]["image_auroc"]) == pytest.approx(0.75)
+    assert (lines[0]["image_auroc"], lines[0]["found"], lines[0]["anomalous_images"]) == (0.9, 3, 5)
+    assert (lines[1]["image_auroc"], lines[1]["error"]) == (None, "no | images <b>")
+    assert lines[2]["pixel_auroc"] is None
+    assert lines[3]["image_auroc"] == pytest.approx(0.75)
 
 
 def test_the_markdown_is_a_table_of_as_many_cells_in_every_line() -> None:
@@ -59,6 +57,13 @@ def test_the_markdown_is_a_table_of_as_many_cells_in_every_line() -> None:
     assert lines[2].startswith("| bottle | 0.900 | 0.800 | not measurable | 60\N{NO-BREAK SPACE}% (3 of 5) |")
     assert lines[3].startswith("| cable | failed: no \\| images &lt;b> |")
     assert lines[5].startswith("| **mean of 2 of 3 (pixel figures of 1)** | **0.750** | **0.800** |")
+
+
+def test_the_name_of_a_category_makes_no_picture_or_link_in_the_markdown() -> None:
+    rows = [row("![x](http://host/x.png)", 0.9, 0.8), row("a\x1b[2J\u202e`", 0.9, 0.8)]
+    lines = to_markdown(rows, Mean.of(rows), total=2).splitlines()
+    assert lines[2].startswith("| !\\[x\\](http://host/x.png) | 0.900 |")
+    assert lines[3].startswith("| a\\\\u001b\\[2J\\\\u202e\\` | 0.900 |")
 
 
 def test_the_headline_names_the_weakest_and_how_many_there_are() -> None:
