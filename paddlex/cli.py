@@ -58,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.error("--pipeline needs --input")
         if arguments.engine == "ray" and not arguments.save_path:
             parser.error("--engine ray needs --save_path")
+        if (arguments.save or arguments.save_anomalous_only) and (arguments.engine == "ray" or not arguments.save_path):
+            parser.error("--save and --save_anomalous_only need --save_path, and --engine local")
         if arguments.engine == "ray" and arguments.json:
             parser.error("--json is for --engine local; Ray's results are Parquet files in --save_path")
         if arguments.engine == "local" and (arguments.ray_address or arguments.workers or arguments.shard_size):
@@ -82,7 +84,14 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--pipeline", action="append", metavar="NAME|FILE", help="anomaly_detection, or a YAML file of its shape")
     add("--input", nargs="+", metavar="IMAGES", help="files, folders, globs, URLs, videos or camera:0")
-    add("--save_path", metavar="FOLDER", help="write a picture and a JSON for each image, and summary.csv, there")
+    add("--save_path", metavar="FOLDER", help="write the files of each image, and summary.csv, there")
+    add(
+        "--save",
+        nargs="+",
+        choices=("picture", "mask", "heatmap", "map", "json"),
+        help="which files these are (default: picture json)",
+    )
+    add("--save_anomalous_only", action="store_true", default=None, help="write them of anomalous images alone")
     add("--model_dir", metavar="FOLDER", help="the model: an inference folder or a training's output folder")
     add("--device", help="auto (default), cpu, gpu or gpu:0")
     add("--batch_size", type=int, metavar="N", help="images that the network takes at once")

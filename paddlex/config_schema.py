@@ -184,6 +184,8 @@ class PredictSection(Section):
     min_area: Annotated[float, Field(ge=0, lt=1)] | None = None
     tiling: TilingSection = TilingSection()
     video: VideoSection = VideoSection()
+    save: list[Literal["picture", "mask", "heatmap", "map", "json"]] = ["picture", "json"]
+    save_anomalous_only: bool = False
     save_coco: bool = False
     kernel_option: KernelOptionSection = KernelOptionSection()
 

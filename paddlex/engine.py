@@ -221,7 +221,7 @@ def export(config: Config) -> Result:
 
 
 def predict(config: Config) -> Result:
-    """Judge images: a picture and a JSON for each, and a summary."""
+    """Judge images: the files that are asked for of each, and a summary."""
     from paddlex.inference.batch_job import predict_to_folder
     from paddlex.inference.predictor import AnomalyPredictor
     from paddlex.inference.video import VideoOptions
@@ -242,7 +242,8 @@ def predict(config: Config) -> Result:
     )
     return predict_to_folder(
         predictor, options.input, config.output / "predict", options.batch_size,
-        save_coco=options.save_coco, video=VideoOptions(options.video.every, options.video.max_frames),
+        save_coco=options.save_coco, files=dict.fromkeys(options.save), anomalous_only=options.save_anomalous_only,
+        video=VideoOptions(options.video.every, options.video.max_frames),
     )  # fmt: skip
 
 

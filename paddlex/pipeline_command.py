@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from paddlex.errors import ConfigError, ImageReadError, PaddleXError, in_one_line
+from paddlex.errors import ConfigError, ImageReadError, PaddleXError, ResultFileError, in_one_line
 from paddlex.inference.batch_job import predict_to_folder
 from paddlex.inference.inputs import Source, describe
-from paddlex.inference.pipelines import create_pipeline
 from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
 from paddlex.inference.pipelines.pipeline_config import load_pipeline_config, shipped_file
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.rows import error_row, result_row
+from paddlex.utils.console import encodable, json_for, say, visible
 from paddlex.utils.files import write_text
 from paddlex.utils.logging import log_to_console, logger
 from paddlex.utils.progress import progress
@@ -26,7 +25,10 @@ from paddlex.utils.progress import progress
 DONE, FAILED, ANOMALY_FOUND, INTERRUPTED = 0, 1, 3, 130
 
 #: Settings of the command that outrank the pipeline's file.
-_SETTINGS = ("use_hpip", "model_dir", "batch_size", "run_mode", "threshold", "target_fpr", "min_area", "tile_size")
+_SETTINGS = (
+    "use_hpip", "model_dir", "batch_size", "run_mode", "threshold", "target_fpr", "min_area", "tile_size", "save",
+    "save_anomalous_only",
+)  # fmt: skip
 
 
 def run_pipeline(arguments: argparse.Namespace) -> int:
@@ -47,7 +49,7 @@ def save_pipeline_config(name: str, save_path: str | None) -> int:
         if target.exists():
             raise ConfigError("the file is there already", where=target, remedy="Give another --save_path")
         write_text(target, text)
-        print(target)
+        say(visible(target))
         return DONE
 
     return _status_of(save)
@@ -69,7 +71,8 @@ def _status_of(task: Callable[[], int]) -> int:
 
 def _run_here(arguments: argparse.Namespace) -> int:
     settings = {name: getattr(arguments, name) for name in _SETTINGS}
-    pipeline = create_pipeline(arguments.pipeline, device=arguments.device, **settings)
+    config = load_pipeline_config(arguments.pipeline, settings)
+    pipeline = AnomalyDetectionPipeline(config, arguments.device)
     source = arguments.input[0] if len(arguments.input) == 1 else arguments.input
     told = _Teller(arguments.json)
     start = time.monotonic()
@@ -78,7 +81,9 @@ def _run_here(arguments: argparse.Namespace) -> int:
             pipeline.predictor,
             source,
             Path(arguments.save_path),
-            pipeline.config.batch_size,
+            config.batch_size,
+            files=config.save,
+            anomalous_only=config.save_anomalous_only,
             on_result=told.result,
             on_error=told.error,
         )
@@ -93,7 +98,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
             "threshold": f"{limits.image.threshold:.6g} as a raw score ({limits.source})",
             "run mode": f"{pipeline.predictor.backend.run_mode} on {pipeline.predictor.device}",
             "images a second": f"{(told.images + told.failed) / max(time.monotonic() - start, 1e-9):.1f}",
-            **({"saved to": arguments.save_path} if arguments.save_path else {}),
+            **({"saved to": visible(arguments.save_path)} if arguments.save_path else {}),
         },
         to_stderr=arguments.json,
     )
@@ -128,7 +133,7 @@ def _run_on_ray(arguments: argparse.Namespace) -> int:
             "done by earlier runs": done.before,
             "workers": done.workers,
             "images a second": f"{done.images_per_second:.1f}",
-            "saved to": arguments.save_path,
+            "saved to": visible(arguments.save_path),
         },
         to_stderr=False,
     )
@@ -152,34 +157,40 @@ class _Teller:
         self._as_json = as_json
         self.images = self.anomalous = self.failed = 0
 
-    def result(self, result: AnomalyResult, image: Path | None = None, json_file: Path | None = None) -> None:
+    def result(self, result: AnomalyResult, files: Mapping[str, Path] = {}) -> None:
         self.images += 1
         self.anomalous += result["is_anomalous"]
         if self._as_json:
-            files = {key: str(path) for key, path in (("image", image), ("json", json_file)) if path}
             place = {key: result[key] for key in ("frame", "time") if key in result}
-            self._write(json.dumps({**result_row(result), **place, **files}, ensure_ascii=False, allow_nan=False))
+            paths = {name: str(path) for name, path in files.items()}
+            self._write_json({**result_row(result), **place, **paths})
         else:
             frame = f"  frame {result['frame']}" if "frame" in result else ""
             verdict = "ANOMALOUS" if result["is_anomalous"] else "normal"
-            self._write(f"{verdict:9}  {result['score']:.3f}  {result['input_path']}{frame}")
+            self._write(f"{verdict:9}  {result['score']:.3f}  {visible(result['input_path'])}{frame}")
 
     def error(self, source: Source, error: PaddleXError) -> None:
         self.failed += 1
         if self._as_json:
-            self._write(json.dumps(error_row(source, error), ensure_ascii=False))
+            self._write_json(error_row(source, error))
         else:
-            self._write(f"{'UNREAD':9}  -----  {describe(source)}")
+            word = "UNSAVED" if isinstance(error, ResultFileError) else "UNREAD"
+            self._write(f"{word:9}  -----  {visible(describe(source))}")
+
+    def _write_json(self, row: dict[str, Any]) -> None:
+        self._write(json_for(sys.stdout, row))
 
     @staticmethod
     def _write(line: str) -> None:
         from tqdm import tqdm
 
-        tqdm.write(line, file=sys.stdout)  # above the progress bar, if there is one on this terminal
+        tqdm.write(
+            encodable(line, sys.stdout), file=sys.stdout
+        )  # above the progress bar, if there is one on this terminal
         sys.stdout.flush()  # whoever reads a pipe wants it now
 
 
 def _sum_up(values: dict[str, Any], to_stderr: bool) -> None:
     width = max(map(len, values))
     lines = [f"{name:{width}}  {value}" for name, value in values.items()]
-    print("\n".join(["", *lines]), file=sys.stderr if to_stderr else sys.stdout)
+    say("\n".join(["", *lines]), sys.stderr if to_stderr else sys.stdout)

@@ -68,7 +68,7 @@ def test_the_commands_of_a_page_work_in_their_order(page_and_folder):
         run(f"{command} {SMALLER}" if "mode=train" in command else command, folder)
     for code in blocks(page, "python"):
         run([sys.executable, "-c", code], folder)
-    assert (folder / "output" / "res.json").is_file()
+    assert list((folder / "output" / "results").rglob("*_res.json"))
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ import yaml
 from paddlex import engine
 from paddlex.config import load_config
 from paddlex.config_schema import Config
+from paddlex.inference.rle import rle_to_mask
 from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_mask, read_samples
 
 ROOT = Path(__file__).parent.parent
@@ -308,7 +309,7 @@ def used(trained: Path, demo_dataset: Path, main_runner, tmp_path_factory: pytes
 
 @pytest.fixture(scope="module")
 def rows(used: Path) -> list[dict[str, str]]:
-    with (used / "predict" / "summary.csv").open(encoding="utf-8", newline="") as file:
+    with (used / "predict" / "summary.csv").open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -326,7 +327,7 @@ def test_the_metrics_agree_with_the_predictions(used: Path, demo_dataset: Path) 
     marked, true = [], []
     for sample in read_samples(demo_dataset, VAL_LIST):
         prediction = json.loads(_json_of(used, demo_dataset, sample.image).read_text(encoding="utf-8"))
-        marked.append(np.array(prediction["pred"][0]).ravel() > 0)
+        marked.append(rle_to_mask(prediction["mask"]).ravel() > 0)
         true.append(np.zeros(marked[-1].shape, bool) if sample.mask is None else read_mask(sample.mask_path).ravel())
     marked, true = np.concatenate(marked), np.concatenate(true)
     both = (marked & true).sum()

@@ -184,7 +184,7 @@ def test_save_path_gets_a_picture_and_a_json_for_each_image_and_a_summary(run, v
     for row in rows:
         assert Path(row["image"]).is_file()
         assert json.loads(Path(row["json"]).read_text(encoding="utf-8"))["score"] == row["score"]
-    with (tmp_path / "out" / "summary.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "out" / "summary.csv").open(encoding="utf-8-sig", newline="") as file:
         assert [row["input_path"] for row in csv.DictReader(file)] == [row["input_path"] for row in rows]
 
 

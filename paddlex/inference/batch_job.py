@@ -1,35 +1,42 @@
-"""Predict many images into a folder: a picture and a JSON for each, a video for each video, and a summary."""
+"""Predict many images into a folder: the files that are asked for of each, a video for each video, and a summary."""
 
 from __future__ import annotations
 
-import csv
 import os
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from paddlex.errors import ImageReadError, PaddleXError
+from paddlex.errors import ImageReadError, PaddleXError, ResultFileError, in_one_line
 from paddlex.inference.coco import CocoCollector
-from paddlex.inference.inputs import Source, describe, expand, is_camera
+from paddlex.inference.inputs import Source, describe, expand, is_camera, origin
 from paddlex.inference.parallel import in_order
 from paddlex.inference.pictures import draw_result
 from paddlex.inference.postprocess import Limit
 from paddlex.inference.predictor import AnomalyPredictor
-from paddlex.inference.results import AnomalyResult, name_of
+from paddlex.inference.result_names import Names, stem_for
+from paddlex.inference.results import DEFAULT_FILES, FILES, AnomalyResult
 from paddlex.inference.video import ALL_FRAMES, VideoOptions, frame_rate
 from paddlex.inference.video_output import VideoOutput
-from paddlex.utils.files import atomic_path, write_json
+from paddlex.utils.csv_file import csv_file
+from paddlex.utils.files import write_json
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import default_threads
 from paddlex.utils.progress import progress
 from paddlex.utils.signals import StopRequest
 
-_COLUMNS = ("input_path", "is_anomalous", "score", "raw_score", "anomalous_area", "image", "json", "frame", "time")
+_VALUES = ("input_path", "is_anomalous", "score", "raw_score", "anomalous_area")
+_COLUMNS = (*_VALUES, "image", "json", "frame", "time", "mask", "heatmap", "map", "error")
+
+#: What a file is called in the summary.
+_NAMES = {what: "image" if what == "picture" else what for what in FILES}
 
 
 def predict_to_folder(
@@ -39,17 +46,21 @@ def predict_to_folder(
     batch_size: int,
     save_coco: bool = False,
     *,
+    files: Collection[str] = DEFAULT_FILES,
+    anomalous_only: bool = False,
     video: VideoOptions = ALL_FRAMES,
-    on_result: Callable[[AnomalyResult, Path, Path], None] | None = None,
+    on_result: Callable[[AnomalyResult, Mapping[str, Path]], None] | None = None,
     on_error: Callable[[Source, PaddleXError], None] | None = None,
 ) -> dict[str, Any]:
-    """Write ``<name>_res.png`` and ``<name>_res.json`` for each image, summary.csv, and coco.json if asked to.
+    """Write the files of each image, such as ``<name>_res.png``; summary.csv; and coco.json if asked to.
 
-    A video or a camera gets ``<name>_res.webm`` and ``<name>_res.jsonl`` instead, see ``VideoOutput``. A camera is recorded
-    until ``video.max_frames``, Ctrl-C or SIGTERM, and what it has given so far is written.
+    The picture and the JSON of a video or a camera are ``<name>_res.webm`` and ``<name>_res.jsonl``, see ``VideoOutput``; its
+    other files are numbered by the frame. A camera is recorded until ``video.max_frames``, Ctrl-C or SIGTERM, and what it
+    has given so far is written.
 
-    Images below an input folder keep their sub-folders. An image that cannot be read is logged, counted and left out; what an
-    earlier run wrote to ``folder`` is not taken for input.
+    Images below an input folder keep their sub-folders. An image that cannot be read, or whose files cannot be written, is
+    logged, counted and has its error in the summary; the others go on. What an earlier run wrote to ``folder`` is not taken
+    for input.
 
     Args:
         predictor: the model.
@@ -57,68 +68,67 @@ def predict_to_folder(
         folder: where to write; it is made.
         batch_size: images that the network takes at once.
         save_coco: also write all regions as one COCO file.
+        files: which of ``results.FILES`` are written.
+        anomalous_only: write them only for anomalous images. The summary has all; a video or camera keeps all its frames.
         video: which frames of a video or camera are judged.
-        on_result: called with each result, its picture and its JSON, when both are written; those of a frame are written
-            when its video ends.
-        on_error: called with each image that cannot be read, and the error.
+        on_result: called with each result and its files, by the names of the summary's columns, when they are written; the
+            video of a frame is there when it ends.
+        on_error: called with each image that cannot be read or saved, and the error.
 
     Returns:
-        images, anomalous, failed (what could not be read, the first hundred), threshold, and where things are.
+        images, anomalous, failed (what could not be read or saved, the first hundred), threshold, and where things are.
 
     Raises:
-        ImageReadError: not one image could be read.
+        ImageReadError: not one image could be read and saved.
     """
-    failed: list[dict[str, str]] = []
-    failures = 0
-
-    def note(broken: Source, error: PaddleXError) -> None:
-        nonlocal failures
-        failures += 1
-        logger.error("%s", error)
-        if len(failed) < 100:
-            failed.append({"input_path": describe(broken), "error": str(error)})
-        if on_error is not None:
-            on_error(broken, error)
-
-    count = anomalous = 0
-    coco = CocoCollector() if save_coco else None
     start = time.monotonic()
+    coco = CocoCollector() if save_coco else None
+    count = anomalous = 0
     with ExitStack() as opened:
-        temporary = opened.enter_context(atomic_path(folder / "summary.csv"))
-        file = opened.enter_context(temporary.open("w", newline="", encoding="utf-8"))
-        videos = opened.enter_context(_Videos(video))
+        write_row = opened.enter_context(csv_file(folder / "summary.csv"))
+        write_row(_COLUMNS)
+        failures = _Failures(write_row, on_error)
+        videos = opened.enter_context(_Videos(video, files))
         stop = opened.enter_context(StopRequest()) if is_camera(source) else StopRequest()  # a camera has no other end
-        table = csv.DictWriter(file, _COLUMNS)
-        table.writeheader()
         sources = _outside(expand(source, video), folder)
-        results = predictor.predict(sources, batch_size, on_error=note, read_ahead=not is_camera(source))
-        named = _named(results, _Names(source, folder))
-        save = partial(_save, pixel_limit=predictor.limits.pixel)
-        for result, stem, picture in progress(in_order(save, named, default_threads()), "Predict"):
-            image, json_file = _files_of(stem) if picture is None else videos.add(result, stem, picture)
-            row = {key: result.get(key) for key in _COLUMNS}
-            table.writerow({**row, "image": image.relative_to(folder), "json": json_file.relative_to(folder)})
+        results = predictor.predict(sources, batch_size, on_error=failures.note, read_ahead=not is_camera(source))
+        save = partial(_save, files=files, anomalous_only=anomalous_only, pixel_limit=predictor.limits.pixel)
+        for saved in progress(in_order(save, _named(results, source, folder), default_threads()), "Predict"):
+            result = saved.result
+            try:
+                if saved.error is not None:
+                    raise saved.error
+                if "frame" in result:
+                    saved.files.update(videos.add(result, saved.stem, saved.picture))
+            except Exception as error:
+                failures.note_unsaved(result, saved.stem, error)
+                continue
+            names = {_NAMES[what]: path for what, path in saved.files.items()}
+            places = {name: path.relative_to(folder) for name, path in names.items()}
+            write_row({**result, **places}.get(column) for column in _COLUMNS)
             if coco is not None:
                 place = f"#{result['frame']}" if "frame" in result else ""
                 coco.add(result, result["input_path"] + place)
             count += 1
             anomalous += result["is_anomalous"]
             if on_result is not None:
-                on_result(result, image, json_file)
+                on_result(result, names)
             if stop.signal_number is not None:
                 logger.info("Stopped by signal %d after %d images.", stop.signal_number, count)
                 break
-        if not count:
-            what = f"none of the {failures} images could be read"
-            raise ImageReadError(what, where=source, remedy="See the log above")
+        for unsaved in videos.finish():
+            failures.note_unsaved(*unsaved)
+    if not count:
+        what = f"none of the {failures.count} images could be read" + (" and saved" if failures.unsaved else "")
+        raise ImageReadError(what, where=source, remedy="See the log above")
     if coco is not None:
         write_json(folder / "coco.json", coco.to_dict())
-    logger.info("%d of %d images are anomalous; pictures and JSON are in %s.", anomalous, count, folder)
+    logger.info("%d of %d images are anomalous; the results are in %s.", anomalous, count, folder)
     return {
         "images": count,
         "anomalous": anomalous,
-        "failed_images": failures,
-        "failed": failed,
+        "failed_images": failures.count,
+        "failed": failures.first,
         "image_threshold": predictor.limits.image.threshold,
         "pixel_threshold": predictor.limits.pixel.threshold,
         "threshold_source": predictor.limits.source,
@@ -126,37 +136,97 @@ def predict_to_folder(
         "teacher_weights": predictor.folder.own.get("teacher_weights"),
         "output": folder.name,
         "summary": f"{folder.name}/summary.csv",
-        "images_per_second": round((count + failures) / max(time.monotonic() - start, 1e-9), 2),
+        "images_per_second": round((count + failures.count) / max(time.monotonic() - start, 1e-9), 2),
     }
 
 
-def _named(results: Iterable[AnomalyResult], names: _Names) -> Iterator[tuple[AnomalyResult, Path]]:
-    """Each result with the path of its files, without ``_res`` and suffix; all frames of a video have the same."""
+class _Failures:
+    """What could not be read or saved: told of, counted, the first hundred kept."""
+
+    def __init__(
+        self,
+        write_row: Callable[[Iterable[object]], object],
+        on_error: Callable[[Source, PaddleXError], None] | None,
+    ) -> None:
+        self.count = self.unsaved = 0
+        self.first: list[dict[str, str]] = []
+        self._write_row, self._on_error = write_row, on_error
+
+    def note(self, broken: Source, error: PaddleXError, values: Mapping[str, Any] | None = None) -> None:
+        """Take in an image and why it failed; ``values`` is what is known of it all the same."""
+        self.count += 1
+        logger.error("%s", error)
+        if len(self.first) < 100:
+            self.first.append({"input_path": describe(broken), "error": str(error)})
+        row = {**origin(broken), **(values or {}), "error": str(error)}
+        row["input_path"] = row["input_path"] or describe(broken)
+        self._write_row(row.get(column) for column in _COLUMNS)
+        if self._on_error is not None:
+            self._on_error(broken, error)
+
+    def note_unsaved(self, result: AnomalyResult, stem: Path, error: Exception) -> None:
+        """Take in an image that was judged, but whose files, at ``stem``, could not be written."""
+        self.unsaved += 1
+        place = result["input_path"] + (f" frame {result['frame']}" if "frame" in result else "")
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else in_one_line(error)
+        what = f"the result files {stem}_* cannot be written: {reason.removesuffix('.')}"
+        self.note(place, ResultFileError(what, where=place), result)
+
+
+@dataclass
+class _Saved:
+    """A result and where its files are; of a frame its picture, for the video.
+
+    Attributes:
+        stem: the path of its files without ending; all frames of a video have the same.
+        error: why they could not be written.
+    """
+
+    result: AnomalyResult
+    stem: Path
+    files: dict[str, Path] = field(default_factory=dict)
+    picture: np.ndarray | None = None
+    error: Exception | None = None
+
+
+def _named(
+    results: Iterable[AnomalyResult], source: str | Sequence[str], folder: Path
+) -> Iterator[tuple[AnomalyResult, Path]]:
+    """Each result with the path of its files, without ending; all frames of a video have the same."""
+    root = source if isinstance(source, str) and os.path.isdir(source) else None
+    names = Names()
     last: tuple[str, int] | None = None
     stem = Path()
     for result in results:
         path, frame = result["input_path"], result.get("frame")
         is_next = frame is not None and last is not None and last[0] == path and last[1] < frame
         if not is_next:
-            stem = names.stem(path)
+            stem = names.claim(stem_for(folder, root, path), {})
         last = None if frame is None else (path, frame)
         yield result, stem
 
 
-def _save(named: tuple[AnomalyResult, Path], pixel_limit: Limit) -> tuple[AnomalyResult, Path, np.ndarray | None]:
-    """Write the picture and the JSON of an image; of a frame, whose turn must be waited for, draw the picture alone."""
+def _save(
+    named: tuple[AnomalyResult, Path], files: Collection[str], anomalous_only: bool, pixel_limit: Limit
+) -> _Saved:
+    """Write the files of an image; of a frame, whose turn in the video must be waited for, draw the picture alone."""
     result, stem = named
-    if "frame" in result:
-        return result, stem, draw_result(result, pixel_limit)
-    image, json_file = _files_of(stem)
-    result.save_to_img(image)
-    result.save_to_json(json_file)
-    return result, stem, None
-
-
-def _files_of(stem: Path) -> tuple[Path, Path]:
-    """Where the picture and the JSON of an image are."""
-    return stem.with_name(f"{stem.name}_res.png"), stem.with_name(f"{stem.name}_res.json")
+    saved = _Saved(result, stem)
+    is_frame = "frame" in result
+    try:
+        if is_frame and "picture" in files:
+            saved.picture = draw_result(result, pixel_limit)
+        if anomalous_only and not result["is_anomalous"]:
+            return saved
+        name = f"{stem.name}_{result['frame']:06d}" if is_frame else stem.name
+        for what in files:
+            if not (is_frame and what in DEFAULT_FILES):
+                path = stem.with_name(f"{name}{FILES[what][0]}")
+                result.write(what, path)
+                saved.files[what] = path
+    except Exception as error:  # whatever it is, it is this image's alone
+        saved.error = error
+    return saved
 
 
 def _outside(sources: Iterable[Source], folder: Path) -> Iterator[Source]:
@@ -170,10 +240,14 @@ def _outside(sources: Iterable[Source], folder: Path) -> Iterator[Source]:
 class _Videos:
     """The video that is being written; the next begins where the path of the files changes."""
 
-    def __init__(self, options: VideoOptions) -> None:
+    def __init__(self, options: VideoOptions, files: Collection[str]) -> None:
         self._every = options.every
+        self._files = files
         self._opened = ExitStack()
         self._stem: Path | None = None
+        self._output: VideoOutput | None = None
+        self._last: AnomalyResult | None = None
+        self._broken: list[tuple[AnomalyResult, Path, Exception]] = []
 
     def __enter__(self) -> _Videos:
         return self
@@ -181,37 +255,36 @@ class _Videos:
     def __exit__(self, *exception: Any) -> None:
         self._opened.__exit__(*exception)
 
-    def add(self, result: AnomalyResult, stem: Path, picture: np.ndarray) -> tuple[Path, Path]:
-        """Take in the next frame; returns where the video and the lines of JSON will be."""
+    def add(self, result: AnomalyResult, stem: Path, picture: np.ndarray | None) -> dict[str, Path]:
+        """Take in the next frame; returns where the video and the lines of JSON will be.
+
+        An error is raised once; what follows of the same video is then left out.
+        """
         if stem != self._stem:
-            self._opened.close()
+            self._close()
             self._stem = stem
             rate = frame_rate(result["input_path"]) / self._every
-            self._output = self._opened.enter_context(VideoOutput(stem, rate))
-        self._output.add(result, picture)
-        return self._output.video, self._output.lines
+            self._output = self._opened.enter_context(VideoOutput(stem, rate, self._files))
+        if self._output is None:
+            return {}
+        self._last = result
+        try:
+            self._output.add(result, picture)
+        except BaseException:
+            self._output = None
+            self._opened.pop_all().__exit__(*sys.exc_info())
+            raise
+        return self._output.files
 
+    def finish(self) -> list[tuple[AnomalyResult, Path, Exception]]:
+        """End the last video; returns the last frame of each that could not be ended, the path of its files, and why."""
+        self._close()
+        return self._broken
 
-class _Names:
-    """Where each input's files go: no two inputs share a name, and a second run gives each the same name again."""
-
-    def __init__(self, source: str | Sequence[str], folder: Path) -> None:
-        self._root = source if isinstance(source, str) and os.path.isdir(source) else None
-        self._folder = folder
-        self._parent = folder
-        self._used: set[str] = set()
-        self._numbers: dict[str, int] = {}
-
-    def stem(self, input_path: str) -> Path:
-        path = Path(input_path.partition("?")[0])
-        parent = self._folder
-        if self._root is not None:
-            parent /= os.path.relpath(path.parent, self._root)
-            if parent != self._parent:  # a folder is walked once, so its names need not be remembered
-                self._parent, self._used, self._numbers = parent, set(), {}
-        name = own = name_of(input_path)
-        while name in self._used:  # a.png and a.jpg; the free name a_2 may be another input's own
-            number = self._numbers[own] = self._numbers.get(own, 1) + 1
-            name = f"{own}_{number}"
-        self._used.add(name)
-        return parent / name
+    def _close(self) -> None:
+        try:
+            self._opened.close()
+        except Exception as error:
+            if self._last is not None and self._stem is not None:
+                self._broken.append((self._last, self._stem, error))
+        self._output = None

@@ -76,7 +76,7 @@ def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Write uint8 [H, W, 3] BGR in the format of the path's suffix, atomically but not durably.
+    """Write uint8 [H, W, 3] BGR or [H, W], or float32 as TIFF, in the format of the path's suffix, atomically but not durably.
 
     Raises:
         ValueError: the suffix is not an image format that OpenCV writes.
@@ -87,7 +87,7 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
 
 
 def encode_image(suffix: str, image: np.ndarray) -> bytes:
-    """The bytes of an image file of uint8 [H, W, 3] BGR, in the format of a suffix such as ``.png``.
+    """The bytes of an image file of uint8 [H, W, 3] BGR or [H, W], in the format of a suffix such as ``.png``.
 
     Raises:
         ValueError: the suffix is not an image format that OpenCV writes.

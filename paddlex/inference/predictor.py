@@ -112,6 +112,7 @@ class AnomalyPredictor:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         if self.tiling is not None:  # its tiles are batch enough, and several large images at once would be too large
             batch_size, read_ahead = 1, False
+        root = os.fspath(input) if isinstance(input, (str, os.PathLike)) and os.path.isdir(input) else None
         sources = expand(input)
         batches = iter(lambda: list(islice(sources, batch_size)), [])
         if read_ahead is None:
@@ -119,6 +120,7 @@ class AnomalyPredictor:
         for batch in self._side_by_side(batches) if read_ahead else map(self._work, batches):
             for source, outcome in batch:
                 if isinstance(outcome, AnomalyResult):
+                    outcome.root = root
                     yield outcome
                 elif on_error is None:
                     raise outcome

@@ -1,24 +1,38 @@
-"""What a prediction is, and how it is shown: as text, as JSON, as a picture."""
+"""What a prediction is, and how it is shown: as text, as JSON, as pictures."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddlex.errors import MissingPackageError
+from paddlex.errors import MissingPackageError, ResultFileError
 from paddlex.inference.postprocess import Limit
+from paddlex.inference.result_names import NAMES, split_ending, stem_for
+from paddlex.inference.rle import mask_to_rle
+from paddlex.utils.console import say, say_json
 from paddlex.utils.files import atomic_path, write_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _ARRAYS = ("input_img", "anomaly_map", "pred")
-_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+_LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
+
+#: The files that there can be of a result: what follows its name, and the suffixes that a path of one's own may have.
+FILES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "picture": ("_res.png", (*_LOSSLESS, ".jpg", ".jpeg", ".webp")),
+    "mask": ("_mask.png", _LOSSLESS),
+    "heatmap": ("_heatmap.png", (*_LOSSLESS, ".jpg", ".jpeg", ".webp")),
+    "map": ("_map.tiff", (".tif", ".tiff", ".npy")),
+    "json": ("_res.json", (".json",)),
+}
+DEFAULT_FILES = ("picture", "json")
+_SUFFIXES = frozenset(suffix for _, suffixes in FILES.values() for suffix in suffixes)
 
 
 class AnomalyResult(dict):
@@ -36,20 +50,34 @@ class AnomalyResult(dict):
         pred (np.ndarray): the mask, uint8 [1, H, W], 255 where a pixel is anomalous, else 0.
         anomaly_map (np.ndarray): float32 [H, W], the raw map at the image's size.
         input_img (np.ndarray): uint8 [H, W, 3] BGR, the image as it was read.
+
+    The methods that save take a folder, in which the files are named after the input and the sub-folders of an input folder are
+    kept, or a file's path. They write into missing folders too, and return the path. A name that another result of this
+    process has is not used again: the next gets a number (``a_2_res.png``, ``res_2.json``). A result that is saved twice keeps
+    its name, and so does a run that is repeated.
+
+    Attributes:
+        root: the folder that was given as the input, if one was.
     """
 
-    def __init__(self, values: Mapping[str, Any], pixel_limit: Limit) -> None:
+    def __init__(self, values: Mapping[str, Any], pixel_limit: Limit, root: str | None = None) -> None:
         super().__init__(values)
         self._pixel_limit = pixel_limit
+        self.root = root
+        self._names: dict[str, Path] = {}
 
     @property
     def json(self) -> dict[str, Any]:
-        """``{"res": {...}}`` with plain Python values; the mask as nested lists, without the image and the map."""
-        return {"res": {**self.plain(), "pred": self["pred"].tolist()}}
+        """``{"res": {...}}`` with plain Python values: what ``save_to_json`` writes, and ``pred`` as nested lists."""
+        return {"res": {**self.record(), "pred": self["pred"].tolist()}}
 
     def plain(self) -> dict[str, Any]:
         """What is not an array: plain Python values."""
         return {key: value for key, value in self.items() if key not in _ARRAYS}
+
+    def record(self) -> dict[str, Any]:
+        """The same and the mask, as COCO's run lengths, see ``rle.mask_to_rle``."""
+        return {**self.plain(), "mask": mask_to_rle(self["pred"][0])}
 
     @property
     def img(self) -> dict[str, Image]:
@@ -74,60 +102,98 @@ class AnomalyResult(dict):
 
         return encode_image(".png", draw_result(self, self._pixel_limit))
 
-    def print(self, json_format: bool = False, indent: int = 4, ensure_ascii: bool = False) -> None:
-        """Print the result without polygons, the mask shortened to its shape; with ``json_format`` as indented JSON."""
+    def print(
+        self,
+        json_format: bool = False,
+        indent: int = 4,
+        ensure_ascii: bool = False,
+        *,
+        format_json: bool | None = None,
+    ) -> None:
+        """Print the result without polygons, the mask shortened to its shape; with ``json_format`` as indented JSON.
+
+        ``format_json`` is the same: PaddleX calls it so since 3.0.
+        """
+        text = {"res": self._short()}
+        if json_format if format_json is None else format_json:
+            say_json(text, indent=indent, ensure_ascii=ensure_ascii)
+        else:
+            say(f"{text}")
+
+    def _short(self) -> dict[str, Any]:
         values = self.plain()
         values["regions"] = [{key: region[key] for key in region if key != "polygon"} for region in self["regions"]]
         values["pred"] = f"... uint8 {list(self['pred'].shape)}"
-        text = {"res": values}
-        print(json.dumps(text, indent=indent, ensure_ascii=ensure_ascii) if json_format else text)
+        return values
 
     def save_to_img(self, save_path: str | os.PathLike[str]) -> Path:
-        """Write the picture; a path without an image's suffix is a folder, and the file is named after the input."""
-        from paddlex.inference.pictures import draw_result, write_image
+        """Write the picture: the verdict, the image with the mask outlined, the heat map (``_res.png``)."""
+        return self._save("picture", save_path)
 
-        path = self._file(save_path, ".png")
-        write_image(path, draw_result(self, self._pixel_limit))
-        return path
+    def save_mask(self, save_path: str | os.PathLike[str]) -> Path:
+        """Write the mask: one channel, 0 or 255, at the image's size (``_mask.png``)."""
+        return self._save("mask", save_path)
 
-    def save_to_json(self, save_path: str | os.PathLike[str], indent: int = 4, ensure_ascii: bool = False) -> Path:
-        """Write what ``.json`` holds under "res", a line of the mask on a line of the file.
-
-        A path without the suffix .json is a folder, and the file is named after the input.
-        """
-        path = self._file(save_path, ".json")
-        values = {key: value for key, value in self.items() if key not in _ARRAYS}
-        text = json.dumps({**values, "pred": "PRED"}, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
-        rows = ",\n".join(_rows_as_json(self["pred"][0]))
-        write_text(path, text.replace('"pred": "PRED"', f'"pred": [[\n{rows}\n]]') + "\n", durable=False)
-        return path
+    def save_heatmap(self, save_path: str | os.PathLike[str]) -> Path:
+        """Write the heat map alone: colours at the image's size, the middle of the scale the threshold (``_heatmap.png``)."""
+        return self._save("heatmap", save_path)
 
     def save_map(self, save_path: str | os.PathLike[str]) -> Path:
-        """Write the raw anomaly map as a NumPy file, float32 [H, W]."""
-        path = self._file(save_path, ".npy")
-        with atomic_path(path) as temporary:
-            np.save(temporary, self["anomaly_map"])
+        """Write the raw anomaly map, float32 [H, W], as TIFF (``_map.tiff``), or as a NumPy file if the path ends in .npy."""
+        return self._save("map", save_path)
+
+    def save_to_json(self, save_path: str | os.PathLike[str], indent: int = 4, ensure_ascii: bool = False) -> Path:
+        """Write all but the arrays, and the mask as COCO's run lengths (``_res.json``)."""
+        path = self._file("json", save_path)
+        self._write_json(path, indent, ensure_ascii)
         return path
 
-    def _file(self, save_path: str | os.PathLike[str], suffix: str) -> Path:
+    def write(self, what: str, path: Path) -> None:
+        """Write one of ``FILES`` to a path, whatever is there: for who names files himself."""
+        from paddlex.inference.pictures import draw_result, heat_map, write_image
+
+        if what == "picture":
+            write_image(path, draw_result(self, self._pixel_limit))
+        elif what == "mask":
+            write_image(path, self["pred"][0])
+        elif what == "heatmap":
+            write_image(path, heat_map(self["anomaly_map"], self._pixel_limit))
+        elif what == "map" and path.suffix.lower() != ".npy":
+            write_image(path, self["anomaly_map"])
+        elif what == "map":
+            with atomic_path(path, durable=False) as temporary, temporary.open("wb") as file:
+                np.save(file, self["anomaly_map"])
+        else:
+            self._write_json(path)
+
+    def _save(self, what: str, save_path: str | os.PathLike[str]) -> Path:
+        path = self._file(what, save_path)
+        self.write(what, path)
+        return path
+
+    def _write_json(self, path: Path, indent: int | None = 4, ensure_ascii: bool = False) -> None:
+        values = self.record()
+        counts = json.dumps(values["mask"]["counts"], separators=(",", ":"))
+        values["mask"]["counts"] = "COUNTS"  # at an indentation each would have a line of its own
+        text = json.dumps(values, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
+        write_text(path, text.replace('"counts": "COUNTS"', f'"counts": {counts}') + "\n", durable=False)
+
+    def _file(self, what: str, save_path: str | os.PathLike[str]) -> Path:
+        """Where one of ``FILES`` goes that is asked for at a path."""
         path = Path(save_path)
-        suffixes = _PICTURES if suffix == ".png" else {suffix}
-        if path.suffix.lower() in suffixes and not path.is_dir():
-            return path
-        return path / f"{name_of(self['input_path'], self.get('frame'))}_res{suffix}"
+        ending, suffixes = FILES[what]
+        suffix = path.suffix.lower()
+        if suffix not in _SUFFIXES or path.is_dir():
+            stem = stem_for(path, self.root, self["input_path"], self.get("frame"))
+        elif suffix in suffixes:
+            stem, ending = split_ending(path)
+        else:
+            remedy = f"Let it end in {', '.join(suffixes)}, or give a folder"
+            raise ResultFileError(f"the {what} of a result cannot be written as {suffix}", where=path, remedy=remedy)
+        stem = NAMES.claim(stem, self._names)
+        return stem.with_name(f"{stem.name}{ending}")
 
-
-def name_of(input_path: str | None, frame: int | None = None) -> str:
-    """How the files of a result are called: after the input, without its folder and suffix, and the frame."""
-    name = Path(input_path.partition("?")[0]).stem.replace(":", "_") if input_path else "image"
-    return name if frame is None else f"{name}_{frame:06d}"
-
-
-def _rows_as_json(mask: np.ndarray) -> Iterator[str]:
-    """Each row of a mask [H, W] as a JSON list; most rows of most masks are alike, so each is written out once."""
-    written: dict[bytes, str] = {}
-    for row in mask:
-        key = row.tobytes()
-        if key not in written:
-            written[key] = json.dumps(row.tolist(), separators=(",", ":"))
-        yield written[key]
+    @property
+    def str(self) -> dict[str, str]:
+        """``{"res": text}``: what ``print`` prints."""
+        return {"res": f"{self._short()}"}

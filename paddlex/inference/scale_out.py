@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 
 #: Settings that results do not depend on.
-_OF_NO_MATTER = ("model_dir", "batch_size", "use_hpip", "visualize")
+_OF_NO_MATTER = ("model_dir", "batch_size", "use_hpip", "visualize", "save", "save_anomalous_only")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ _LONGEST_STILL = 2.0  # seconds: a longer gap in the time stamps is not filled w
 
 
 class VideoOutput:
-    """``<stem>_res.webm`` and ``<stem>_res.jsonl``: every result as a picture, and as a line without its mask.
+    """``<stem>_res.webm`` and ``<stem>_res.jsonl``: every result as a picture, and as a line of what its JSON file would hold.
 
     The video is VP8 in WebM, because OpenCV's own FFmpeg writes it and browsers play it; they play neither of the other
     formats that it writes fast, MPEG-4 part 2 and Motion JPEG. It runs at the speed of the input. Both files appear when the
@@ -29,13 +29,18 @@ class VideoOutput:
     Args:
         stem: the path of both without ``_res`` and suffix.
         rate: frames a second.
+        files: which of the two, ``picture`` and ``json``, are written.
+
+    Attributes:
+        files: where those are.
 
     Raises:
         PaddleXError: this OpenCV cannot write it.
     """
 
-    def __init__(self, stem: Path, rate: float) -> None:
-        self.video, self.lines = (stem.with_name(f"{stem.name}_res{suffix}") for suffix in (".webm", ".jsonl"))
+    def __init__(self, stem: Path, rate: float, files: Collection[str] = ("picture", "json")) -> None:
+        endings = {"picture": "_res.webm", "json": "_res.jsonl"}
+        self.files = {what: stem.with_name(f"{stem.name}{endings[what]}") for what in endings if what in files}
         self._rate = rate
         self._files = ExitStack()
         self._written = 0
@@ -43,11 +48,15 @@ class VideoOutput:
         self._last: np.ndarray | None = None
 
     def __enter__(self) -> VideoOutput:
-        self._video_path = self._files.enter_context(atomic_path(self.video))
-        path = self._files.enter_context(atomic_path(self.lines))
-        self._file = self._files.enter_context(path.open("w", encoding="utf-8"))
         self._writer: cv2.VideoWriter | None = None
-        self._files.callback(self._release)
+        with self._files:  # what is open is closed again if the next cannot be opened
+            if "picture" in self.files:
+                self._video_path = self._files.enter_context(atomic_path(self.files["picture"]))
+            if "json" in self.files:
+                path = self._files.enter_context(atomic_path(self.files["json"]))
+                self._file = self._files.enter_context(path.open("w", encoding="utf-8", errors="backslashreplace"))
+            self._files.callback(self._release)
+            self._files = self._files.pop_all()
         return self
 
     def __exit__(
@@ -55,9 +64,14 @@ class VideoOutput:
     ) -> None:
         self._files.__exit__(kind, error, traceback)
 
-    def add(self, result: AnomalyResult, picture: np.ndarray) -> None:
-        """Take in the next frame's result, and the picture of it, uint8 [H, W, 3] BGR."""
-        self._file.write(json.dumps(result.plain(), ensure_ascii=False, allow_nan=False) + "\n")
+    def add(self, result: AnomalyResult, picture: np.ndarray | None) -> None:
+        """Take in the next frame's result, and the picture of it, uint8 [H, W, 3] BGR, if a video is made."""
+        if "json" in self.files:
+            self._file.write(json.dumps(result.record(), ensure_ascii=False, allow_nan=False) + "\n")
+        if picture is not None and "picture" in self.files:
+            self._show(result, picture)
+
+    def _show(self, result: AnomalyResult, picture: np.ndarray) -> None:
         if self._writer is None or self._last is None:
             height, width = (side + side % 2 for side in picture.shape[:2])  # colours are stored for pairs of pixels
             self._writer, self._start = self._open(width, height), result["time"]
@@ -84,7 +98,7 @@ class VideoOutput:
         if not writer.isOpened():
             raise PaddleXError(
                 "this OpenCV cannot write WebM videos",
-                where=self.video,
+                where=self.files["picture"],
                 remedy="pip install --force-reinstall opencv-python-headless",
             )
         return writer

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
-from paddlex.errors import ImageReadError
+from paddlex.errors import ImageReadError, ResultFileError
 from paddlex.inference.batch_job import predict_to_folder
 from paddlex.inference.predictor import AnomalyPredictor
 
@@ -41,7 +44,7 @@ def written(folder: Path) -> dict[str, str]:
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "summary.csv").open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -96,7 +99,7 @@ def test_a_second_run_gives_each_image_its_name_again(predictor: AnomalyPredicto
     assert written(tmp_path / "output") == first
 
 
-def test_a_broken_image_is_logged_counted_and_left_out(
+def test_a_broken_image_is_logged_counted_and_in_the_summary_with_its_error(
     predictor: AnomalyPredictor, photos, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = photos("a.jpg", "broken.jpg", "c.jpg")
@@ -105,7 +108,31 @@ def test_a_broken_image_is_logged_counted_and_left_out(
     assert (report["images"], report["failed_images"]) == (2, 1)
     assert [failure["input_path"] for failure in report["failed"]] == [str(source / "broken.jpg")]
     assert str(source / "broken.jpg") in caplog.text
-    assert len(rows_of(tmp_path / "output")) == 2
+    rows = {Path(row["input_path"]).name: row for row in rows_of(tmp_path / "output")}
+    assert sorted(rows) == ["a.jpg", "broken.jpg", "c.jpg"]
+    assert rows["a.jpg"]["error"] == rows["c.jpg"]["error"] == ""
+    assert "damaged" in rows["broken.jpg"]["error"]
+    assert (rows["broken.jpg"]["is_anomalous"], rows["broken.jpg"]["score"], rows["broken.jpg"]["json"]) == ("", "", "")
+
+
+def test_an_image_whose_files_cannot_be_written_is_an_error_of_its_own(
+    predictor: AnomalyPredictor, photos, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where b's picture belongs there is a folder."""
+    source, output = photos("a.jpg", "b.jpg", "c.jpg"), tmp_path / "output"
+    (output / "b_res.png").mkdir(parents=True)
+    told = []
+    with caplog.at_level("ERROR", logger="paddlex"):
+        report = predict_to_folder(
+            predictor, str(source), output, batch_size=2, on_error=lambda broken, error: told.append((broken, error))
+        )
+    assert (report["images"], report["failed_images"]) == (2, 1)
+    assert [(broken, type(error)) for broken, error in told] == [(str(source / "b.jpg"), ResultFileError)]
+    assert f"the result files {output / 'b'}_* cannot be written: Is a directory ({source / 'b.jpg'})" in caplog.text
+    rows = {Path(row["input_path"]).name: row for row in rows_of(output)}
+    assert "Is a directory" in rows["b.jpg"]["error"]
+    assert rows["b.jpg"]["is_anomalous"] in ("True", "False")
+    assert (rows["a.jpg"]["image"], rows["c.jpg"]["image"]) == ("a_res.png", "c_res.png")
 
 
 def test_of_many_broken_images_all_are_counted_and_a_hundred_are_named(
@@ -117,7 +144,7 @@ def test_of_many_broken_images_all_are_counted_and_a_hundred_are_named(
     assert len(report["failed"]) == 100
 
 
-def test_without_a_single_good_image_it_fails_and_an_earlier_summary_stays(
+def test_without_a_single_good_image_it_fails_and_the_summary_says_why(
     predictor: AnomalyPredictor, photos, tmp_path: Path
 ) -> None:
     source, output = photos("broken.jpg"), tmp_path / "output"
@@ -127,7 +154,75 @@ def test_without_a_single_good_image_it_fails_and_an_earlier_summary_stays(
         predict_to_folder(predictor, str(source), output, batch_size=1)
     assert str(caught.value) == f"none of the 1 images could be read ({source}). See the log above."
     assert [path.name for path in output.iterdir()] == ["summary.csv"]
-    assert (output / "summary.csv").read_text(encoding="utf-8") == "of an earlier run"
+    (row,) = rows_of(output)
+    assert row["input_path"] == str(source / "broken.jpg")
+    assert "damaged" in row["error"]
+
+
+def test_an_earlier_summary_stays_if_there_is_nothing_to_judge(predictor: AnomalyPredictor, tmp_path: Path) -> None:
+    (tmp_path / "summary.csv").write_text("of an earlier run", encoding="utf-8")
+    with pytest.raises(ImageReadError, match="no such file or folder"):
+        predict_to_folder(predictor, str(tmp_path / "missing"), tmp_path, batch_size=1)
+    assert (tmp_path / "summary.csv").read_text(encoding="utf-8") == "of an earlier run"
+
+
+def test_the_files_that_are_asked_for_are_written_and_no_others(
+    predictor: AnomalyPredictor, photos, tmp_path: Path
+) -> None:
+    source, output = photos("a.jpg"), tmp_path / "output"
+    predict_to_folder(predictor, str(source), output, batch_size=1, files=("mask", "heatmap", "map"))
+    assert {path.name for path in output.iterdir()} == {"a_mask.png", "a_heatmap.png", "a_map.tiff", "summary.csv"}
+    (row,) = rows_of(output)
+    assert (row["image"], row["json"]) == ("", "")
+    assert (row["mask"], row["heatmap"], row["map"]) == ("a_mask.png", "a_heatmap.png", "a_map.tiff")
+    (result,) = predictor.predict(str(source))
+    mask = cv2.imread(str(output / "a_mask.png"), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(mask, result["pred"][0])
+    assert np.array_equal(cv2.imread(str(output / "a_map.tiff"), cv2.IMREAD_UNCHANGED), result["anomaly_map"])
+    assert cv2.imread(str(output / "a_heatmap.png")).shape == result["input_img"].shape
+
+
+def test_files_of_anomalous_images_alone_and_a_summary_of_all(
+    predictor: AnomalyPredictor, images: list[str], tmp_path: Path
+) -> None:
+    verdicts = {result["input_path"]: result["is_anomalous"] for result in predictor.predict(images)}
+    assert set(verdicts.values()) == {True, False}
+    predict_to_folder(predictor, images, tmp_path, batch_size=2, files=("json",), anomalous_only=True)
+    assert sorted(written(tmp_path).values()) == sorted(path for path, bad in verdicts.items() if bad)
+    assert {row["input_path"]: row["is_anomalous"] == "True" for row in rows_of(tmp_path)} == verdicts
+    assert all(bool(row["json"]) == (row["is_anomalous"] == "True") for row in rows_of(tmp_path))
+
+
+def test_names_that_are_formulas_or_no_utf_8_or_very_long_have_their_files_and_lines(
+    predictor: AnomalyPredictor, photos, tmp_path: Path
+) -> None:
+    names = [
+        "=cmd|' !A0.jpg",
+        "+1.jpg",
+        "-1.jpg",
+        "@x.jpg",
+        "two\nlines.jpg",
+        os.fsdecode(b"caf\xe9.jpg"),
+        "x" * 250 + ".jpg",
+    ]
+    source, output = photos(*names), tmp_path / "output"
+    report = predict_to_folder(predictor, str(source), output, batch_size=2)
+    assert (report["images"], report["failed_images"]) == (len(names), 0)
+    assert sorted(map(os.fsencode, written(output).values())) == sorted(os.fsencode(source / name) for name in names)
+    predict_to_folder(predictor, [str(Path(name)) for name in source.iterdir()], output / "list", batch_size=2)
+    for row in rows_of(output):
+        assert not row["image"].startswith(("=", "+", "-", "@"))
+        assert (output / row["image"].removeprefix("'")).is_file()
+
+
+def test_the_summary_opens_in_excel_and_runs_nothing(
+    predictor: AnomalyPredictor, photos, tmp_path, monkeypatch
+) -> None:
+    photos("=HYPERLINK(1).jpg", "部件.jpg")
+    monkeypatch.chdir(tmp_path / "photos")
+    predict_to_folder(predictor, ["=HYPERLINK(1).jpg", "部件.jpg"], tmp_path / "output", batch_size=1)
+    assert (tmp_path / "output" / "summary.csv").read_bytes().startswith(b"\xef\xbb\xbfinput_path,")
+    assert [row["input_path"] for row in rows_of(tmp_path / "output")] == ["'=HYPERLINK(1).jpg", "部件.jpg"]
 
 
 def test_coco_lists_all_images_and_their_regions(predictor: AnomalyPredictor, photos, tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ def test_the_shipped_file_has_every_key_with_its_default() -> None:
     shipped = yaml.safe_load(SHIPPED["anomaly_detection"].read_text(encoding="utf-8"))
     module = shipped.pop("SubModules")["AnomalyDetection"]
     shipped.update(shipped.pop("Serving"))
+    shipped["save"] = tuple(shipped["save"])
     assert set(shipped) | set(module) == {field.name for field in fields(PipelineConfig)}
     assert PipelineConfig(**shipped, **module) == PipelineConfig() == load_pipeline_config("anomaly_detection")
 

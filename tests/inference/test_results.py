@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from paddlex.errors import ResultFileError
 from paddlex.inference.pictures import draw_result, heat_map, outline, resize_for_show, write_image
 from paddlex.inference.postprocess import Limit
 from paddlex.inference.results import AnomalyResult
+from paddlex.inference.rle import rle_to_mask
 
 LIMIT = Limit(threshold=6, typical=2)
 RED, GREEN = [40, 40, 220], [60, 150, 40]
@@ -110,16 +115,28 @@ def test_files_of_urls_and_arrays_have_names_too(tmp_path: Path, input_path: str
     assert make_result(input_path=input_path).save_to_json(tmp_path).name == name
 
 
-def test_json_has_a_line_for_each_line_of_the_mask(tmp_path: Path) -> None:
-    lines = make_result().save_to_json(tmp_path).read_text(encoding="utf-8").splitlines()
-    assert len([line for line in lines if line.startswith("[0,0,0,0")]) == 40
+def test_json_has_the_mask_as_run_lengths_of_its_columns_on_one_line(tmp_path: Path) -> None:
+    """40 x 80: 50 empty columns and 10 pixels; then 20 columns with 20 pixels each and 20 between; 10 and 10 empty columns."""
+    text = make_result().save_to_json(tmp_path).read_text(encoding="utf-8")
+    counts = [50 * 40 + 10, *[20, 20] * 19, 20, 10 + 10 * 40]
+    assert json.loads(text)["mask"] == {"size": [40, 80], "counts": counts}
+    assert f'"counts": {str(counts).replace(" ", "")}' in text
+    assert "pred" not in json.loads(text)
+
+
+def test_the_json_of_a_large_photo_is_small(tmp_path: Path) -> None:
+    """12 megapixels with a disk of 600 pixels: COCO's run lengths of it are two numbers a column."""
+    mask = cv2.circle(np.zeros((3000, 4000), np.uint8), (2000, 1500), 300, 255, cv2.FILLED)
+    path = make_result(pred=mask[None]).save_to_json(tmp_path)
+    assert path.stat().st_size < 10_000
+    assert np.array_equal(rle_to_mask(json.loads(path.read_text(encoding="utf-8"))["mask"]), mask)
 
 
 @pytest.mark.parametrize("indent", [None, 0, 2])
 def test_json_is_json_at_every_indentation(tmp_path: Path, indent: int | None) -> None:
-    result = make_result(input_path='"pred": "PRED".png')
+    result = make_result(input_path='"counts": "COUNTS".png')
     written = json.loads(result.save_to_json(tmp_path / "a.json", indent=indent).read_text(encoding="utf-8"))
-    assert written == result.json["res"]
+    assert {**written, "pred": result["pred"].tolist()} == result.json["res"]
 
 
 def test_json_keeps_letters_unless_ascii_is_asked_for(tmp_path: Path) -> None:
@@ -127,18 +144,63 @@ def test_json_keeps_letters_unless_ascii_is_asked_for(tmp_path: Path) -> None:
     assert "部件" not in make_result().save_to_json(tmp_path / "b.json", ensure_ascii=True).read_text(encoding="utf-8")
 
 
-def test_saving_again_replaces_the_file(tmp_path: Path) -> None:
-    make_result(score=0.1).save_to_json(tmp_path / "a.json")
-    make_result(score=0.2).save_to_json(tmp_path / "a.json")
-    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["score"] == 0.2
+def test_the_mask_is_one_channel_of_the_image_s_size(tmp_path: Path) -> None:
+    result = make_result()
+    for path in (result.save_mask(tmp_path), result.save_mask(tmp_path / "mask.tif")):
+        assert np.array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), result["pred"][0])
+    assert {path.name for path in tmp_path.iterdir()} == {"部件 1_mask.png", "mask.tif"}
 
 
-def test_printing_shortens_the_mask_and_leaves_out_the_polygons(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_heat_map_alone_has_the_size_of_the_image(tmp_path: Path) -> None:
+    result = make_result()
+    picture = cv2.imdecode(np.fromfile(result.save_heatmap(tmp_path), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(picture, heat_map(result["anomaly_map"], LIMIT))
+
+
+@pytest.mark.parametrize(
+    ("save", "name"),
+    [("save_mask", "a.jpg"), ("save_map", "a.png"), ("save_to_json", "a.png"), ("save_to_img", "a.npy")],
+)
+def test_a_format_that_a_file_cannot_have_is_an_error(tmp_path: Path, save: str, name: str) -> None:
+    with pytest.raises(ResultFileError, match=r"cannot be written as \.(jpg|png|npy) .*Let it end in \."):
+        getattr(make_result(), save)(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_not_utf_8_is_in_the_json_as_it_is_on_the_disk(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    path = make_result(input_path=name).save_to_json(tmp_path)
+    assert path.name == "caf__res.json"
+    assert os.fsencode(json.loads(path.read_text(encoding="utf-8"))["input_path"]) == b"caf\xe9.png"
+
+
+@pytest.mark.parametrize("call", [{"json_format": True}, {"format_json": True}])
+def test_printing_shortens_the_mask_and_leaves_out_the_polygons(call, capsys: pytest.CaptureFixture[str]) -> None:
     region = {"bbox": [50, 10, 20, 20], "polygon": [[50, 10]], "area": 400, "max_score": 0.875, "mean_score": 0.875}
-    make_result(regions=[region]).print(json_format=True)
+    make_result(regions=[region]).print(**call)
     printed = json.loads(capsys.readouterr().out)["res"]
     assert printed["pred"] == "... uint8 [1, 40, 80]"
     assert printed["regions"] == [{key: value for key, value in region.items() if key != "polygon"}]
+
+
+def test_the_text_of_a_result_is_what_it_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    make_result().print(format_json=False)
+    assert capsys.readouterr().out == f"{{'res': {make_result().str['res']}}}\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+@pytest.mark.parametrize("is_json", [True, False])
+def test_printing_works_whatever_the_terminal_and_the_name(monkeypatch, encoding: str, is_json: bool) -> None:
+    name = "部件 é\x1b[31m\x9b\u2028\u202e" + os.fsdecode(b"\xe9.png")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    make_result(input_path=name).print(json_format=is_json, indent=None)
+    stream.flush()
+    text = stream.buffer.getvalue().decode(encoding)
+    assert text.endswith("\n")
+    assert text[:-1].isprintable()
+    if is_json:
+        assert json.loads(text)["res"]["input_path"] == name
 
 
 def test_what_is_strong_and_small_stays_visible_when_a_large_map_shrinks():

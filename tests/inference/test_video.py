@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 import pytest
 
-from paddlex.errors import ImageReadError, PaddleXError
+from paddlex.errors import ImageReadError
 from paddlex.inference import inputs, video, video_output
 from paddlex.inference.batch_job import predict_to_folder
 from paddlex.inference.inputs import expand, read_image
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.rle import rle_to_mask
 from paddlex.inference.video import VideoOptions
 
 FRAMES, RATE = 12, 8.0
@@ -233,7 +234,7 @@ def test_a_camera_is_judged_frame_by_frame_and_not_ahead(predictor: AnomalyPredi
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "summary.csv").open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -254,6 +255,8 @@ def test_a_video_becomes_a_video_and_a_line_for_each_frame(predictor: AnomalyPre
     lines = [json.loads(line) for line in (output / "line 3_res.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["frame"] for line in lines] == list(range(FRAMES))
     assert "pred" not in lines[0] and lines[5]["regions"]
+    marked = rle_to_mask(lines[5]["mask"])
+    assert np.count_nonzero(marked) == sum(region["area"] for region in lines[5]["regions"]) > 0
     rows = rows_of(output)
     assert [(row["frame"], row["image"], row["json"]) for row in rows[:2]] == [
         ("0", "line 3_res.webm", "line 3_res.jsonl"), ("1", "line 3_res.webm", "line 3_res.jsonl"),
@@ -334,13 +337,25 @@ def test_a_signal_ends_the_recording_of_a_camera_and_keeps_what_there_is(
     assert {path.name for path in tmp_path.iterdir()} == {"camera_0_res.webm", "camera_0_res.jsonl", "summary.csv"}
 
 
-def test_an_opencv_that_cannot_write_webm_says_so_and_leaves_no_files(
+def test_an_opencv_that_cannot_write_webm_says_so_once_and_every_frame_is_judged(
     predictor: AnomalyPredictor, film, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(video_output.cv2.VideoWriter, "fourcc", lambda *letters: 0x20202020)
-    with pytest.raises(PaddleXError, match="cannot write WebM videos"):
-        predict_to_folder(predictor, str(film), tmp_path / "output", batch_size=1)
-    assert list((tmp_path / "output").iterdir()) == []
+    report = predict_to_folder(predictor, str(film), tmp_path / "output", batch_size=1)
+    assert [path.name for path in (tmp_path / "output").iterdir()] == ["summary.csv"]
+    rows = rows_of(tmp_path / "output")
+    assert [row["frame"] for row in rows] == [str(number) for number in range(FRAMES)]
+    assert "cannot write WebM videos" in rows[0]["error"]
+    assert not any(row["error"] for row in rows[1:])
+    assert report["failed_images"] == 1
+
+
+def test_frames_have_the_other_files_by_their_numbers(predictor: AnomalyPredictor, film, tmp_path):
+    predict_to_folder(predictor, str(film), tmp_path, 2, files=("mask", "json"), anomalous_only=True)
+    rows = rows_of(tmp_path)
+    assert [row["mask"] for row in rows if row["mask"]] == [f"line 3_{number:06d}_mask.png" for number in (4, 5, 6, 7)]
+    names = {"line 3_res.jsonl", "summary.csv", *(row["mask"] for row in rows if row["mask"])}
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 def test_the_encoder_s_settings_do_not_stay_in_the_environment(
@@ -359,4 +374,4 @@ def test_a_video_without_a_frame_leaves_no_files(predictor: AnomalyPredictor, tm
     (tmp_path / "a.mp4").write_bytes(b"no video")
     with pytest.raises(ImageReadError, match="none of the 1 images could be read"):
         predict_to_folder(predictor, str(tmp_path / "a.mp4"), tmp_path / "output", batch_size=1)
-    assert list((tmp_path / "output").iterdir()) == []
+    assert [path.name for path in (tmp_path / "output").iterdir()] == ["summary.csv"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from paddlex.errors import ConfigError
+from paddlex.inference.results import DEFAULT_FILES, FILES
 from paddlex.inference.tiling import LARGEST_OVERLAP, LEAST_TILE_SIZE
 from paddlex.utils.strict import Malformed, read_yaml
 
@@ -30,6 +31,8 @@ class PipelineConfig:
 
     pipeline_name: str = "anomaly_detection"
     use_hpip: bool = False
+    save: tuple[str, ...] = DEFAULT_FILES
+    save_anomalous_only: bool = False
     visualize: bool = True
     module_name: str = "anomaly_detection"
     model_name: str = "STFPM"
@@ -161,6 +164,13 @@ def _switch(value: Any) -> bool:
     return value
 
 
+def _files(value: Any) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name in FILES for name in names):
+        raise ValueError(f"must be a list of {', '.join(FILES)}")
+    return tuple(dict.fromkeys(names))
+
+
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError("must be a whole number, 1 or more")
@@ -208,6 +218,8 @@ def _overlap(value: Any) -> float:
 _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
     "pipeline_name": (_only("anomaly_detection"), False),
     "use_hpip": (_switch, False),
+    "save": (_files, False),
+    "save_anomalous_only": (_switch, False),
     "visualize": (_switch, False),
     "module_name": (_only("anomaly_detection"), False),
     "model_name": (_text, False),
@@ -222,7 +234,9 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
 }
 
 #: Dotted key -> field.
-_PREFIXES = {"pipeline_name": "", "use_hpip": "", "visualize": "Serving."}
+_PREFIXES = {
+    "pipeline_name": "", "use_hpip": "", "save": "", "save_anomalous_only": "", "visualize": "Serving.",
+}  # fmt: skip
 _FIELDS = {_PREFIXES.get(field, f"{_MODULE}.") + field: field for field in _CHECKS}
 
 
