@@ -183,7 +183,8 @@ def test_a_tag_that_would_make_an_object_is_an_error(write) -> None:
         ("Train.momentum", "1", "must be less than 1, not 1"),
         ("Train.num_classes", "2", "must be 1, not 2"),
         ("Train.nesterov", "maybe", "must be True or False, not 'maybe'"),
-        ("Train.backbone", "resnet999", "must be resnet18, resnet34 or resnet50, not 'resnet999'"),
+        ("Train.backbone", "resnet999", "must be resnet18, resnet34, resnet50, wide_resnet50_2, "
+         "efficientnet_lite0, efficientnet_lite1 or efficientnet_lite2, not 'resnet999'"),
         ("Train.layers", "layer1", "must be a list, such as [a, b], not 'layer1'"),
         ("Train.layers", "[layer1, layer4]", "must be layer1, layer2 or layer3, not 'layer4'"),
         ("Train.layers", "[]", "must be a list of 1 or more, not []"),
