@@ -25,8 +25,10 @@ from paddlex.utils.paddle_environment import environment_of_processes, import_pa
 from paddlex.utils.processes import process_rank
 from paddlex.utils.signals import StopRequest
 
-#: How long the others may take to end by themselves once one has failed, and how long a child outlives its parent.
+#: How long the others may take to end by themselves once one has failed.
 GRACE_SECONDS = 10.0
+#: How long a child outlives its parent: a step to its end, and a checkpoint.
+_ORPHAN_SECONDS = 120.0
 _POLL_SECONDS = 0.2
 
 
@@ -116,8 +118,9 @@ def _conclude(outcomes: dict[int, Outcome], lost: dict[int, int], stop: StopRequ
         raise causes[0]
     if lost and stop.signal_number is not None:
         raise TrainingInterrupted(
-            f"training was stopped by signal {stop.signal_number} before its first step",
+            f"training was stopped by signal {stop.signal_number} before its first step or after its last one",
             signal_number=stop.signal_number,
+            remedy="Set Train.resume_path=auto to go on from the last checkpoint, if there is one",
         )
     if lost:
         rank, code = min(lost.items(), key=lambda item: item[1] != -signal.SIGKILL)
@@ -150,7 +153,7 @@ def _follow_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(GRACE_SECONDS)
+        time.sleep(_ORPHAN_SECONDS)
         os._exit(1)
 
 

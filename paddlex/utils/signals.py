@@ -6,6 +6,24 @@ import signal
 import threading
 from types import FrameType
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def keep_signals_off_this_thread() -> None:
+    """Let SIGINT and SIGTERM land in a thread of their own, and neither in the calling one nor in those that it starts later.
+
+    A signal ends what the operating system is just doing for the thread that it lands in, and Paddle's store takes an
+    interrupted read for a lost connection. Python's handlers run in the main thread as ever, between two instructions.
+    """
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows, which interrupts no thread either
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        threading.Thread(target=_take_signals, name="signals", daemon=True).start()
+
+
+def _take_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    threading.Event().wait()
+
 
 class StopRequest:
     """While the block runs, the first SIGINT or SIGTERM is noted instead of acted on; the second acts as ever.
@@ -20,8 +38,6 @@ class StopRequest:
         signal_number: the signal that came, None so far.
     """
 
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
     def __init__(self, patient: bool = False) -> None:
         self._patient = patient
         self.signal_number: int | None = None
@@ -29,7 +45,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for number in self._SIGNALS:
+            for number in _SIGNALS:
                 self._previous[number] = signal.signal(number, self._note)
         return self
 

@@ -44,7 +44,7 @@ def work(case: str, folder: str) -> object:
             (Path(folder) / "saved").touch()
         raise TrainingInterrupted("stopped", signal_number=signal.SIGTERM)
     (Path(folder) / f"ready_{rank}").touch()
-    threading.Event().wait(60)
+    threading.Event().wait(600)
     return None
 
 

@@ -22,6 +22,7 @@ from paddlex.modules.image_anomaly_detection.training.settings_difference import
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import communicate_on_cpu
 from paddlex.utils.processes import process_count, process_rank
+from paddlex.utils.signals import keep_signals_off_this_thread
 
 Result = TypeVar("Result")
 
@@ -138,11 +139,14 @@ class World:
             store.wait(key)
 
     def leave(self) -> None:
-        """Before an early end: process 0 keeps what the others wait for, and so lets them go first."""
+        """Before an early end: process 0 keeps what the others wait for, and so lets them go first.
+
+        The end is an orderly one, whatever becomes of the others meanwhile: nothing is raised.
+        """
         if self.size == 1:
             return
-        store = paddle.base.core.create_or_get_global_tcp_store()
-        with _lost_if_it_fails():
+        with contextlib.suppress(Exception):
+            store = paddle.base.core.create_or_get_global_tcp_store()
             if self.is_main:
                 store.wait("paddlex/left")
             elif store.add("paddlex/leaving", 1) == self.size - 1:
@@ -231,6 +235,7 @@ def join_world(is_gpu: bool) -> World:
     if process_count() == 1:
         return World()
     world = World(process_rank(), process_count())
+    keep_signals_off_this_thread()  # before the connections and their threads are made
     if not is_gpu:
         communicate_on_cpu()
     if not world.is_main:

@@ -1,10 +1,16 @@
 """Run by test_distributed.py as a script: two processes make some steps together, and each of them makes them alone."""
 
+import os
+import signal
 import sys
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from paddlex.errors import ProcessLost
 from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM, feature_matching_loss
 from paddlex.modules.image_anomaly_detection.training.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.training.distributed import World, join_world
@@ -12,6 +18,7 @@ from paddlex.modules.image_anomaly_detection.training.step import TrainingStep, 
 from paddlex.modules.image_anomaly_detection.training.teacher_features import TeacherFeatures
 from paddlex.utils.devices import Device
 from paddlex.utils.launcher import run_processes
+from paddlex.utils.signals import StopRequest
 
 import paddle  # isort: skip
 
@@ -76,6 +83,28 @@ def work(folder: Path) -> None:
     with world.folder_of_main(lambda: folder / "given") as given:
         content = [(path.name, path.read_bytes()) for path in sorted(given.iterdir())]
     np.savez(folder / f"world_{world.rank}.npz", sums=np.array(sums), greeting=greeting["from"], content=str(content))
+    with suppress(ProcessLost):  # one test's matter
+        wait_while_signals_come(world, folder)
+
+
+def wait_while_signals_come(world: World, folder: Path) -> None:
+    """Each process waits for the other in turn, and gets signals meanwhile."""
+    with StopRequest(patient=True) as stop:
+        for late in range(world.size):
+            if world.rank == late:
+                time.sleep(1)
+            else:
+                threading.Thread(target=send_signals).start()
+            world.meet()
+        world.leave()
+    assert stop.signal_number == signal.SIGTERM
+    (folder / f"signals_{world.rank}").touch()
+
+
+def send_signals() -> None:
+    for _ in range(10):
+        time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

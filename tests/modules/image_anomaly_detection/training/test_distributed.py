@@ -81,6 +81,20 @@ def test_a_folder_of_the_first_process_reaches_the_others_byte_for_byte(folder):
         assert ast.literal_eval(str(arrays(folder / f"world_{rank}.npz")["content"])) == expected
 
 
+def test_signals_that_come_while_a_process_waits_for_another_lose_nothing(folder):
+    assert (folder / "signals_0").exists()
+    assert (folder / "signals_1").exists()
+
+
+def test_what_becomes_of_the_others_does_not_spoil_an_orderly_end(monkeypatch):
+    def lost() -> None:
+        raise RuntimeError("TCP receive error")
+
+    monkeypatch.setattr(paddle.base.core, "create_or_get_global_tcp_store", lost)
+    World(0, 2).leave()
+    World(1, 2).leave()
+
+
 # Alone
 
 
