@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 def run_main(*overrides: str, config: Path | str = CONFIG, **options: object) -> subprocess.CompletedProcess[str]:
@@ -52,6 +60,12 @@ def trained(demo_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def trained_copy(trained: Path, tmp_path: Path) -> Path:
     """A copy of ``trained`` that a test may change."""
     return Path(shutil.copytree(trained, tmp_path / "trained"))
+
+
+@pytest.fixture(scope="session")
+def ask_to_stop() -> Callable[[], None]:
+    """What a SIGTERM does to a process that listens to it. A real one could land anywhere, and end the tests."""
+    return lambda: signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None)
 
 
 @pytest.fixture(scope="session")

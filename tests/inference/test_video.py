@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -319,13 +318,13 @@ def test_the_video_of_a_slow_camera_runs_at_the_speed_of_life(
 
 
 def test_a_signal_ends_the_recording_of_a_camera_and_keeps_what_there_is(
-    predictor: AnomalyPredictor, pictures, tmp_path, monkeypatch
+    predictor: AnomalyPredictor, pictures, tmp_path, monkeypatch, ask_to_stop
 ):
     def endless(index: int, options: VideoOptions) -> Iterator[video.VideoFrame]:
         number = 0
         while True:
             if number == 5:
-                os.kill(os.getpid(), signal.SIGINT)
+                ask_to_stop()
             yield video.VideoFrame("camera:0", number, number / 10, pictures[0])
             number += 1
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import re
 import shutil
 import signal
@@ -78,8 +77,8 @@ def uninterrupted(dataset, main_runner, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def stop_at():
-    """Make this process send itself SIGTERM when a log line contains the given words; at most once."""
+def stop_at(ask_to_stop):
+    """Ask this process to stop when a log line contains the given words; at most once."""
 
     class Trap(logging.Handler):
         words = None
@@ -87,7 +86,7 @@ def stop_at():
         def emit(self, record):
             if self.words is not None and self.words in record.getMessage():
                 self.words = None
-                os.kill(os.getpid(), signal.SIGTERM)
+                ask_to_stop()
 
     def arm(words: str) -> None:
         trap.words = words
@@ -227,14 +226,17 @@ def run_until(words: str, signal_number: int, overrides: list[str]) -> int:
     arguments = [part for override in overrides for part in ("-o", override)]
     command = [sys.executable, str(ROOT / "main.py"), "-c", str(CONFIG), *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT) as process:
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if words in line:
-                process.send_signal(signal_number)
-                break
-        lines += process.stderr
-        process.wait(timeout=120)
+        try:
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                if words in line:
+                    process.send_signal(signal_number)
+                    break
+            lines += process.stderr
+            process.wait()
+        finally:
+            process.kill()
     assert any(words in line for line in lines), "".join(lines)
     return process.returncode
 
