@@ -12,11 +12,12 @@ from typing import Any
 
 from paddlex.errors import ConfigError, ImageReadError, PaddleXError, ResultFileError, in_one_line
 from paddlex.inference.batch_job import predict_to_folder
-from paddlex.inference.inputs import Source, describe
+from paddlex.inference.inputs import Source, describe, expand, is_camera
 from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
 from paddlex.inference.pipelines.pipeline_config import load_pipeline_config, shipped_file
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.rows import error_row, result_row
+from paddlex.inference.walk import PassedOver
 from paddlex.utils.console import encodable, json_for, say, visible
 from paddlex.utils.files import write_text
 from paddlex.utils.logging import log_to_console, logger
@@ -74,7 +75,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
     config = load_pipeline_config(arguments.pipeline, settings)
     pipeline = AnomalyDetectionPipeline(config, arguments.device)
     source = arguments.input[0] if len(arguments.input) == 1 else arguments.input
-    told = _Teller(arguments.json)
+    told, passed = _Teller(arguments.json), PassedOver()
     start = time.monotonic()
     if arguments.save_path:
         predict_to_folder(
@@ -86,15 +87,17 @@ def _run_here(arguments: argparse.Namespace) -> int:
             anomalous_only=config.save_anomalous_only,
             on_result=told.result,
             on_error=told.error,
+            passed=passed,
         )
     else:
-        _only_tell(pipeline, source, told)
+        _only_tell(pipeline, source, told, passed)
     limits = pipeline.predictor.limits
     _sum_up(
         {
             "images": told.images,
             "anomalous": told.anomalous,
             "could not be judged": told.failed,
+            **({"passed over": str(passed)} if passed else {}),
             "threshold": f"{limits.image.threshold:.6g} as a raw score ({limits.source})",
             "run mode": f"{pipeline.predictor.backend.run_mode} on {pipeline.predictor.device}",
             "images a second": f"{(told.images + told.failed) / max(time.monotonic() - start, 1e-9):.1f}",
@@ -105,12 +108,14 @@ def _run_here(arguments: argparse.Namespace) -> int:
     return _status(arguments, told.anomalous, told.failed)
 
 
-def _only_tell(pipeline: AnomalyDetectionPipeline, source: str | list[str], told: _Teller) -> None:
+def _only_tell(pipeline: AnomalyDetectionPipeline, source: str | list[str], told: _Teller, passed: PassedOver) -> None:
     def note(broken: Source, error: PaddleXError) -> None:
         logger.error("%s", error)
         told.error(broken, error)
 
-    for result in progress(pipeline.predict(source, on_error=note), "Predict"):
+    sources = expand(source, passed=passed)
+    results = pipeline.predictor.predict(sources, pipeline.config.batch_size, note, read_ahead=not is_camera(source))
+    for result in progress(results, "Predict"):
         told.result(result)
     if not told.images:
         what = f"none of the {told.failed} images could be read"
@@ -130,6 +135,7 @@ def _run_on_ray(arguments: argparse.Namespace) -> int:
             "images": done.images,
             "anomalous": done.anomalous,
             "could not be judged": done.failed,
+            **({"passed over": done.passed_over} if done.passed_over else {}),
             "done by earlier runs": done.before,
             "workers": done.workers,
             "images a second": f"{done.images_per_second:.1f}",

@@ -25,6 +25,7 @@ from paddlex.inference.result_names import Names, stem_for
 from paddlex.inference.results import DEFAULT_FILES, FILES, AnomalyResult
 from paddlex.inference.video import ALL_FRAMES, VideoOptions, frame_rate
 from paddlex.inference.video_output import VideoOutput
+from paddlex.inference.walk import PassedOver
 from paddlex.utils.csv_file import csv_file
 from paddlex.utils.files import write_json
 from paddlex.utils.logging import logger
@@ -51,6 +52,7 @@ def predict_to_folder(
     video: VideoOptions = ALL_FRAMES,
     on_result: Callable[[AnomalyResult, Mapping[str, Path]], None] | None = None,
     on_error: Callable[[Source, PaddleXError], None] | None = None,
+    passed: PassedOver | None = None,
 ) -> dict[str, Any]:
     """Write the files of each image, such as ``<name>_res.png``; summary.csv; and coco.json if asked to.
 
@@ -74,14 +76,17 @@ def predict_to_folder(
         on_result: called with each result and its files, by the names of the summary's columns, when they are written; the
             video of a frame is there when it ends.
         on_error: called with each image that cannot be read or saved, and the error.
+        passed: counts what is passed over.
 
     Returns:
-        images, anomalous, failed (what could not be read or saved, the first hundred), threshold, and where things are.
+        images, anomalous, failed (what could not be read or saved, the first hundred), passed_over (counts of what was no
+        image), threshold, and where things are.
 
     Raises:
         ImageReadError: not one image could be read and saved.
     """
     start = time.monotonic()
+    passed = PassedOver() if passed is None else passed
     coco = CocoCollector() if save_coco else None
     count = anomalous = 0
     with ExitStack() as opened:
@@ -90,7 +95,7 @@ def predict_to_folder(
         failures = _Failures(write_row, on_error)
         videos = opened.enter_context(_Videos(video, files))
         stop = opened.enter_context(StopRequest()) if is_camera(source) else StopRequest()  # a camera has no other end
-        sources = _outside(expand(source, video), folder)
+        sources = _outside(expand(source, video, passed), folder)
         results = predictor.predict(sources, batch_size, on_error=failures.note, read_ahead=not is_camera(source))
         save = partial(_save, files=files, anomalous_only=anomalous_only, pixel_limit=predictor.limits.pixel)
         for saved in progress(in_order(save, _named(results, source, folder), default_threads()), "Predict"):
@@ -129,6 +134,7 @@ def predict_to_folder(
         "anomalous": anomalous,
         "failed_images": failures.count,
         "failed": failures.first,
+        "passed_over": passed.to_dict(),
         "image_threshold": predictor.limits.image.threshold,
         "pixel_threshold": predictor.limits.pixel.threshold,
         "threshold_source": predictor.limits.source,

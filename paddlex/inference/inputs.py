@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
+import logging
 import os
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Union
 
 import cv2
@@ -21,11 +24,17 @@ from paddlex.inference.video import (
     is_video,
     video_frames,
 )
+from paddlex.inference.walk import PassedOver, walk
+from paddlex.utils.files import read_regular_file
+from paddlex.utils.logging import logger
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
 
+#: The largest file that is read.
+_MAX_BYTES = 2**31
+
 #: What ``predict`` takes. A list or generator may mix them.
-Source = Union[str, "os.PathLike[str]", bytes, np.ndarray, int, VideoFrame]
+Source = Union[str, "os.PathLike[str]", bytes, np.ndarray, int, VideoFrame, "Unreadable"]
 
 if hasattr(cv2.utils, "logging"):  # not in OpenCV below 4.6, which an older project's environment may hold
     # a broken image is reported once, by us, with its name
@@ -46,30 +55,75 @@ def origin(source: Source | None) -> dict[str, Any]:
     """Where an image comes from, as a result says it: ``input_path``, None if it has no name; of a frame also its place."""
     if isinstance(source, VideoFrame):
         return {"input_path": source.input_path, "frame": source.frame, "time": source.time}
+    if isinstance(source, Unreadable):
+        return {"input_path": source.input_path}
     return {"input_path": os.fspath(source) if isinstance(source, (str, os.PathLike)) else None}
 
 
-def list_images(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """Yield the image files below ``folder``, hidden ones left out, folder by folder in sorted order.
+def is_image_name(path: str) -> bool:
+    """Whether a path ends as those of images do."""
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
+
+
+def list_images(
+    folder: str | os.PathLike[str], passed: PassedOver | None = None, is_known: Callable[[str], bool] | None = None
+) -> Iterator[str]:
+    """Yield the image files below ``folder`` as ``walk`` finds them; at the end, one line of the log says what is left out.
 
     Only the names of one folder are held at a time, never an image.
+
+    Args:
+        folder: where to look.
+        passed: also counts what is left out.
+        is_known: whether a file has a use although it is no image, so that nothing need be said of it.
     """
-    for root, directories, names in os.walk(folder):
-        directories[:] = sorted(name for name in directories if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
-                yield os.path.join(root, name)
+    here = PassedOver()
+    for path in walk(folder, here):
+        if is_image_name(path):
+            yield path
+        elif is_video(path):
+            here.counts["videos"] += 1
+        elif is_known is None or not is_known(path):
+            here.not_images[os.path.splitext(path)[1]] += 1
+    tell(folder, here, passed)
 
 
-def expand(source: Source | Iterable[Source], video: VideoOptions = ALL_FRAMES) -> Iterator[Source]:
+def tell(folder: str | os.PathLike[str], here: PassedOver, passed: PassedOver | None = None) -> None:
+    """Say in one line what was passed over in a folder, and add it to the counts of the whole."""
+    if here:
+        logger.log(logging.INFO if here.is_usual else logging.WARNING, "%s: %s are passed over.", folder, here)
+    if passed is not None:
+        passed.add(here)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """What was to be an image, or a place with images, and cannot be read.
+
+    Attributes:
+        input_path: what was given or found.
+        error: why.
+    """
+
+    input_path: str
+    error: ImageReadError
+
+    def __str__(self) -> str:
+        return self.input_path
+
+
+def expand(
+    source: Source | Iterable[Source], video: VideoOptions = ALL_FRAMES, passed: PassedOver | None = None
+) -> Iterator[Source]:
     """Turn a source into a stream of single images that are not read yet: paths, URLs, bytes, arrays or frames.
 
-    A missing path in a list is passed on like any other; reading it will fail. The videos of a folder are passed over, those
-    of a glob or a list are not.
+    What one entry of a list, or of a folder, lacks does not end the stream: it is passed on as any other, and reading it
+    fails. The videos of a folder are passed over, those of a glob or a list are not. What is passed over is said in the log.
 
     Args:
         source: what the user has; 0 or ``camera:0`` is a camera.
         video: which frames of a video or a camera.
+        passed: also counts what is passed over.
 
     Raises:
         ImageReadError: a path that does not exist, a folder or glob without images, or a type that is none of these.
@@ -77,17 +131,14 @@ def expand(source: Source | Iterable[Source], video: VideoOptions = ALL_FRAMES) 
     camera = camera_index(source)
     if camera is not None:
         yield from camera_frames(camera, video)
-    elif isinstance(source, (bytes, np.ndarray, VideoFrame)) or is_url(source):
+    elif isinstance(source, (bytes, np.ndarray, VideoFrame, Unreadable)) or is_url(source):
         yield source  # type: ignore[misc]
     elif isinstance(source, (str, os.PathLike)):
-        for path in _expand_path(os.fspath(source)):
-            yield from video_frames(path, video) if is_video(path) else (path,)
+        for path in _expand_path(os.fspath(source), passed):
+            yield from video_frames(path, video) if isinstance(path, str) and is_video(path) else (path,)
     elif isinstance(source, Iterable):
         for single in source:
-            if _is_missing_file(single):
-                yield single  # one missing file among many is found out, and told of, when it is read
-            else:
-                yield from expand(single, video)
+            yield from _expand_entry(single, video, passed)
     else:
         raise ImageReadError(
             f"a {type(source).__name__} is not an image source",
@@ -95,21 +146,27 @@ def expand(source: Source | Iterable[Source], video: VideoOptions = ALL_FRAMES) 
         )
 
 
-def _is_missing_file(source: Source) -> bool:
-    if not isinstance(source, (str, os.PathLike)) or is_url(source) or is_camera(source):
-        return False
-    return not os.path.exists(source) and not glob.has_magic(os.fspath(source))
-
-
-def _expand_path(path: str) -> Iterator[str]:
-    if os.path.isfile(path):
-        yield path
+def _expand_entry(source: Source, video: VideoOptions, passed: PassedOver | None) -> Iterator[Source]:
+    """An entry of a list: what cannot be found is one failure among many, and told of when it is read."""
+    if not isinstance(source, (str, os.PathLike)):
+        yield from expand(source, video, passed)
         return
+    try:
+        yield from expand(source, video, passed)
+    except ImageReadError as error:
+        yield Unreadable(os.fspath(source), error)
+
+
+def _expand_path(path: str, passed: PassedOver | None) -> Iterator[str | Unreadable]:
     if os.path.isdir(path):
-        found, kind = list_images(path), "folder"
+        here, kind = PassedOver(), "folder"
+        found = list_images(path, here)
+    elif os.path.lexists(path):
+        yield path  # whatever it is, reading it tells
+        return
     elif glob.has_magic(path):
-        matches = sorted(glob.iglob(path, recursive=True))
-        found, kind = (match for match in matches if os.path.isfile(match)), "glob"
+        here, kind = PassedOver(), "glob"
+        found = _matches(path, here)
     else:
         remedy = f"For a camera give camera:{path}" if path.isdecimal() else "Check the path"
         raise ImageReadError("no such file or folder", where=path, remedy=remedy)
@@ -117,10 +174,55 @@ def _expand_path(path: str) -> Iterator[str]:
     for image in found:
         empty = False
         yield image
+    for lost, reason in here.lost:
+        if kind == "glob" or is_image_name(lost) or not os.path.splitext(lost)[1]:
+            empty = False
+            yield Unreadable(lost, ImageReadError(reason, where=lost, remedy="Correct or remove it"))
+    if passed is not None:
+        passed.add(here)
     if empty:
-        raise ImageReadError(
-            f"the {kind} holds no images", where=path, remedy=f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}"
-        )
+        what = f"the {kind} holds no images"
+        beside = f" (passed over: {here})" if here else ""
+        raise ImageReadError(f"{what}{beside}", where=path, remedy=f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}")
+
+
+def _matches(pattern: str, passed: PassedOver) -> Iterator[str]:
+    """The files that a glob matches, sorted; below ``**`` each folder is entered once, as ``walk`` does it."""
+    parts = pattern.split(os.sep)
+    if "**" in parts:
+        depth = parts.index("**")
+        head = os.sep.join(parts[:depth])
+        below = PassedOver()
+        seen: set[tuple[int, int]] = set()
+        roots = sorted(glob.iglob(head)) if head else [os.sep if depth else ""]
+        for root in roots:
+            for path in walk(root or os.curdir, below, seen):
+                if _fits(os.path.relpath(path, root or os.curdir).split(os.sep), parts[depth:]):
+                    yield path if root else os.path.relpath(path)
+        passed.lost += [(path, reason) for path, reason in below.lost if fnmatch.fnmatch(path, pattern)]
+        passed.counts += Counter({kind: below.counts[kind] for kind in ("folders_seen_already", "folders_unopened")})
+    else:
+        for match in sorted(glob.iglob(pattern)):
+            if os.path.isfile(match):
+                yield match
+            elif os.path.isdir(match):
+                passed.counts["folders"] += 1
+            elif os.path.exists(match):
+                passed.counts["special_files"] += 1
+                passed.lost.append((match, "it is not a regular file, but a FIFO, socket or device"))
+            else:
+                passed.counts["broken_links"] += 1
+                passed.lost.append((match, "the link leads nowhere"))
+    tell(pattern, passed)
+
+
+def _fits(parts: list[str], pattern: list[str]) -> bool:
+    """Whether the parts of a path fit those of a glob, of which ``**`` stands for any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_fits(parts[start:], pattern[1:]) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatch.fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def read_image(source: Source) -> np.ndarray:
@@ -135,6 +237,8 @@ def read_image(source: Source) -> np.ndarray:
     """
     if isinstance(source, VideoFrame):
         return source.read()
+    if isinstance(source, Unreadable):
+        raise source.error
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, int):
@@ -156,11 +260,10 @@ def read_bytes(source: str | os.PathLike[str] | bytes) -> bytes:
 
         return fetch_bytes(str(source))
     try:
-        return Path(source).read_bytes()
-    except OSError as error:
-        raise ImageReadError(
-            f"the image cannot be read: {error.strerror}", where=source, remedy="Check the path"
-        ) from error
+        return read_regular_file(source, _MAX_BYTES)
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise ImageReadError(f"the image cannot be read: {reason}", where=source, remedy="Check the path") from error
 
 
 def decode_image(data: bytes, *, flags: int, name: str) -> np.ndarray:

@@ -29,6 +29,7 @@ from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeli
 from paddlex.inference.pipelines.pipeline_config import PipelineConfig
 from paddlex.inference.rows import error_row, result_row
 from paddlex.inference.shards import Shard, chunks, cut, list_pending
+from paddlex.inference.walk import PassedOver
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
 
@@ -72,6 +73,7 @@ class Outcome:
         before: images that earlier runs had done (judged or failed).
         workers: how many worked; 0 if there was nothing to do.
         images_per_second: of this run, the start of the cluster and of the workers included.
+        passed_over: what is no image that can be read, in words; empty for nothing.
     """
 
     images: int
@@ -80,6 +82,7 @@ class Outcome:
     before: int
     workers: int
     images_per_second: float
+    passed_over: str = ""
 
 
 def judge_on_ray(job: ScaleOut, inputs: Sequence[str], save_path: str) -> Outcome:
@@ -112,7 +115,8 @@ def judge_on_ray(job: ScaleOut, inputs: Sequence[str], save_path: str) -> Outcom
     before = len(done.paths)
     if before:
         logger.info("%d images are in %s already and are not judged again.", before, save_path)
-    pending = list_pending(inputs, done.paths)
+    passed = PassedOver()
+    pending = list_pending(inputs, done.paths, passed)
     images = sum(len(place.paths) for place in pending)
     counted, workers = {"anomalous": 0, "failed": 0}, 0
     if images:
@@ -128,7 +132,9 @@ def judge_on_ray(job: ScaleOut, inputs: Sequence[str], save_path: str) -> Outcom
     if not judged:
         raise ImageReadError(f"none of the {failed} images could be read", where=save_path, remedy="See column error")
     seconds = max(time.monotonic() - start, 1e-9)
-    return Outcome(judged, done.anomalous + counted["anomalous"], failed, before, workers, images / seconds)
+    return Outcome(
+        judged, done.anomalous + counted["anomalous"], failed, before, workers, images / seconds, str(passed)
+    )
 
 
 class _Attempts:

@@ -14,6 +14,7 @@ from paddlex.errors import ImageReadError
 from paddlex.inference.buckets import is_bucket, list_bucket, open_bucket
 from paddlex.inference.inputs import Source, expand
 from paddlex.inference.video import VideoFrame
+from paddlex.inference.walk import PassedOver
 
 #: A shard is an eighth of a worker's share, so that all end at about the same time, but within these bounds.
 _SHARDS_PER_WORKER = 8
@@ -46,8 +47,13 @@ class Shard(Images):
     name: str
 
 
-def list_pending(inputs: Iterable[str], done: set[str]) -> list[Images]:
+def list_pending(inputs: Iterable[str], done: set[str], passed: PassedOver | None = None) -> list[Images]:
     """The images of files, folders, globs, URLs and buckets, each once, without those whose ``input_path`` is in ``done``.
+
+    Args:
+        inputs: what the user has.
+        done: what earlier runs have judged.
+        passed: counts what is passed over.
 
     Raises:
         ImageReadError: a path that does not exist, a folder, glob or bucket without images, or a video or camera.
@@ -61,14 +67,14 @@ def list_pending(inputs: Iterable[str], done: set[str]) -> list[Images]:
             paths = [path for path in list_bucket(filesystem, root, source) if f"{prefix}{path}" not in done]
             places.append(Images(source, prefix, paths))
         else:
-            for path in map(str, _stills(source)):
+            for path in map(str, _stills(source, passed)):
                 here.append(path if "://" in path else os.path.abspath(path))
     places.append(Images("", "", [path for path in dict.fromkeys(here) if path not in done]))
     return places
 
 
-def _stills(source: str) -> Iterator[Source]:
-    for found in expand(source):
+def _stills(source: str, passed: PassedOver | None) -> Iterator[Source]:
+    for found in expand(source, passed=passed):
         if isinstance(found, VideoFrame):
             what = "a video cannot be divided between workers"
             raise ImageReadError(what, where=found.input_path, remedy="Judge it without --engine ray")

@@ -18,6 +18,14 @@ from typing import Any, BinaryIO
 #: What ``tempfile`` makes of ``.stem.`` and a suffix, and what ``atomic_directory`` appends when it retires a folder.
 _TEMPORARY_NAME = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}(?:(?P<retired>\.old)|(?P<suffix>\.[^.]+))?")
 
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str], durable: bool = True) -> Iterator[Path]:
@@ -129,17 +137,38 @@ def open_regular_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a regular file for reading; a pipe without a writer, or a device, is never waited for.
 
     Raises:
-        OSError: it is not there, not a regular file, or cannot be read.
+        OSError: it is not there, not a regular file, or cannot be read; ``strerror`` says which.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    handle = os.open(path, flags)
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
+        handle = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.EINVAL, "it is not a regular file, but a socket", os.fspath(path)) from None
+        raise
+    try:  # what was opened is what is looked at: nothing can be exchanged in between
+        kind = stat.S_IFMT(os.fstat(handle).st_mode)
+        if kind != stat.S_IFREG:
+            what = f"it is not a regular file, but {_KINDS.get(kind, 'something else')}"
+            raise OSError(errno.EINVAL, what, os.fspath(path))
         with open(handle, "rb", closefd=False) as file:
             yield file
     finally:
         os.close(handle)
+
+
+def read_regular_file(path: str | os.PathLike[str], max_bytes: int) -> bytes:
+    """The content of a regular file of at most ``max_bytes`` bytes; a larger one is not read.
+
+    Raises:
+        OSError: as ``open_regular_file``, or it is too large.
+    """
+    with open_regular_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > max_bytes:
+            what = f"the file is too large: {size / 1e6:.0f} MB, more than {max_bytes / 1e6:.0f} MB"
+            raise OSError(errno.EFBIG, what, os.fspath(path))
+        return file.read()
 
 
 def file_digest(path: str | os.PathLike[str], name: str = "sha256") -> str:

@@ -12,12 +12,15 @@ import numpy as np
 
 from paddlex.errors import DatasetError
 from paddlex.inference.inputs import IMAGE_SUFFIXES, decode_image, read_bytes, read_image
+from paddlex.utils.files import read_regular_file
 
 TRAIN_LIST = "train.txt"
 VAL_LIST = "val.txt"
 
 #: Different training images that a training needs: two to train on, and two held out to choose and calibrate with.
 FEWEST_TRAINING_IMAGES = 4
+
+_MOST_LIST_BYTES = 2**30
 
 #: Folders of good parts, in lower case.
 NORMAL_FOLDERS = frozenset({"good", "normal", "ok"})
@@ -91,7 +94,7 @@ def read_samples(dataset_dir: str | os.PathLike[str], list_name: str) -> list[Sa
     if not root.is_dir():
         raise DatasetError("the data set folder does not exist", where=root, remedy="Set Global.dataset_dir to it")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular_file(path, _MOST_LIST_BYTES).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DatasetError(
             f"the data set has no {list_name}",
@@ -99,7 +102,9 @@ def read_samples(dataset_dir: str | os.PathLike[str], list_name: str) -> list[Sa
             remedy="Set CheckDataset.convert.enable=True to make it, or write one 'image mask' a line yourself",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"the list cannot be read: {error}", where=path, remedy="Save it as UTF-8 text") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DatasetError(f"the list cannot be read: {reason}", where=path, remedy="Save it as UTF-8 text") from error
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         raise DatasetError("the list is not text", where=path, remedy="Save it as UTF-8 text")
     samples = []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from paddlex.errors import DatasetError
+from paddlex.inference.walk import PassedOver
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample
 from paddlex.modules.image_anomaly_detection.dataset_checker.analyse import count_kinds, write_histogram
 from paddlex.modules.image_anomaly_detection.dataset_checker.check import (
@@ -53,7 +54,8 @@ def check_dataset(
 
     Returns:
         what ``check_dataset_result.json`` holds. Paths of pictures are relative to ``output_dir``. Warnings are dicts
-        with the keys severity, what, where and remedy. ``analysis`` holds the histogram and what `review` found.
+        with the keys severity, what, where and remedy. ``analysis`` holds the histogram and what `review` found,
+        ``passed_over`` what a conversion has left out.
 
     Raises:
         DatasetCheckError: the check or the conversion found errors; all of them were looked for.
@@ -65,8 +67,7 @@ def check_dataset(
     wants_split = train_percent is not None or val_percent is not None
     if wants_split:
         check_percentages(train_percent, val_percent)  # before a conversion writes anything
-    if convert_from is not None:
-        convert(root, convert_from, seed)
+    passed = PassedOver() if convert_from is None else convert(root, convert_from, seed)
     if wants_split:
         split(root, train_percent, val_percent, seed)
 
@@ -101,6 +102,7 @@ def check_dataset(
             "val_defect_types": counts.val_defects,
         },
         "analysis": {"histogram": HISTOGRAM, **findings},
+        "passed_over": passed.to_dict(),
         "warnings": problems.warnings,
         "warning_count": problems.warning_count,
         "dataset_path": os.fspath(dataset_dir),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from paddlex.errors import DatasetError
+from paddlex.inference.walk import PassedOver
 from paddlex.modules.image_anomaly_detection.dataset_checker.folder import read_folder
 from paddlex.modules.image_anomaly_detection.dataset_checker.labelme import read_labelme
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import Layout, first_folder
@@ -34,7 +35,7 @@ TRAIN_PERCENT = 80
 _VAL_FOLDERS = frozenset({"val", "valid", "validation", "test"})
 
 
-def convert(root: Path, source_type: str, seed: int) -> None:
+def convert(root: Path, source_type: str, seed: int) -> PassedOver:
     """Write ``train.txt`` and ``val.txt`` into a data set of another layout.
 
     Normal images in an outermost folder ``train`` train, those in ``val`` or ``test`` validate, and of all others 80 %
@@ -45,6 +46,9 @@ def convert(root: Path, source_type: str, seed: int) -> None:
         root: the data set's folder.
         source_type: one of `READERS`, in upper or lower case.
         seed: decides the draw; the same images and seed give the same lists.
+
+    Returns:
+        what the look at the folder has passed over.
 
     Raises:
         DatasetError: an unknown type, or a data set that is not of this type. Nothing is changed then.
@@ -62,6 +66,7 @@ def convert(root: Path, source_type: str, seed: int) -> None:
         len(val) - len(layout.anomalous),
         len(layout.anomalous),
     )
+    return layout.passed
 
 
 def _reader(source_type: str) -> Callable[[Path], Layout]:

@@ -45,10 +45,10 @@ def read_folder(root: Path) -> Layout:
         DatasetError: there are no images.
         DatasetCheckError: images in no folder, masks that belong to no image or to several, unreadable images.
     """
-    paths = relative_images(root)
+    layout = Layout()
+    paths = relative_images(root, layout.passed)
     masks = MaskIndex((_mask_key(path), path) for path in paths if _is_mask(path) and not path.startswith(_FULL_FRAME))
     problems = ProblemCollector()
-    layout = Layout()
     image_of_mask: dict[str, str] = {}
     unmasked = []
     for image in paths:

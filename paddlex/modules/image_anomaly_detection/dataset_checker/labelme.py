@@ -17,6 +17,7 @@ import numpy as np
 
 from paddlex.errors import ImageReadError
 from paddlex.inference.inputs import decode_image, read_image
+from paddlex.inference.walk import PassedOver, walk
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
     MASK_FOLDER,
     Layout,
@@ -87,7 +88,8 @@ def read_labelme(root: Path) -> Layout:
         DatasetError: there are no images.
         DatasetCheckError: annotations that cannot be read, or do not fit their image.
     """
-    images = [path for path in relative_images(root) if first_folder(path) != MASK_FOLDER]
+    layout = Layout()
+    images = [path for path in relative_images(root, layout.passed) if first_folder(path) != MASK_FOLDER]
     names = ImageNames(images)
     problems = ProblemCollector()
     annotations: dict[str, Annotation] = {}
@@ -100,7 +102,6 @@ def read_labelme(root: Path) -> Layout:
             if first is not annotation:
                 problems.add(_second_annotation(root, first, annotation))
     problems.raise_if_errors()
-    layout = Layout()
     for image in images:
         annotated = annotations.get(image)
         if annotated is None or annotated.mask is None:
@@ -206,8 +207,8 @@ def _check_size(content: dict[str, Any], height: int, width: int) -> None:
 
 
 def _list_annotations(root: Path) -> list[str]:
-    paths = [path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() == ".json"]
-    return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
+    found = walk(root, PassedOver())  # what is passed over was said when the images were looked for
+    return sorted(Path(path).relative_to(root).as_posix() for path in found if path.lower().endswith(".json"))
 
 
 def _unusable(root: Path, path: str, reason: str, remedy: str) -> Problem:

@@ -13,6 +13,8 @@ import numpy as np
 
 from paddlex.errors import DatasetError
 from paddlex.inference.inputs import IMAGE_SUFFIXES, list_images
+from paddlex.inference.walk import PassedOver
+from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST
 from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
 
 #: The pictures that a check writes, below its output folder.
@@ -32,11 +34,13 @@ class Layout:
         normal: the images of good parts.
         anomalous: the images of defective parts, each with its mask.
         new_masks: PNG files that have to be written, by path.
+        passed: what was left out of the look at the folder.
     """
 
     normal: list[str] = field(default_factory=list)
     anomalous: list[Entry] = field(default_factory=list)
     new_masks: dict[str, bytes] = field(default_factory=dict)
+    passed: PassedOver = field(default_factory=PassedOver)
 
 
 class MaskIndex:
@@ -57,20 +61,26 @@ class MaskIndex:
         return self._masks.values()
 
 
-def relative_images(root: Path) -> list[str]:
+def relative_images(root: Path, passed: PassedOver | None = None) -> list[str]:
     """All images below ``root``, sorted folder by folder, as paths relative to it.
 
-    The pictures of an earlier check are left out: the output folder may lie inside the data set.
+    The pictures of an earlier check are left out: the output folder may lie inside the data set. What else is passed over
+    is said in the log, and counted in ``passed``.
 
     Raises:
         DatasetError: there are none.
     """
-    paths = (Path(path).relative_to(root) for path in list_images(root))
+    paths = (Path(path).relative_to(root) for path in list_images(root, passed, _is_no_picture))
     images = [path.as_posix() for path in paths if not _is_from_a_check(path)]
     if not images:
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DatasetError("the data set folder holds no images", where=root, remedy=f"Images end in {suffixes}")
     return images
+
+
+def _is_no_picture(path: str) -> bool:
+    """Whether a file is a list, the copy of one, or an annotation."""
+    return path.lower().endswith(".json") or os.path.basename(path).startswith((TRAIN_LIST, VAL_LIST))
 
 
 def _is_from_a_check(path: Path) -> bool:

@@ -36,9 +36,9 @@ def read_mvtec_ad(root: Path) -> Layout:
         DatasetCheckError: images that stand in no folder of this layout, or defective ones without a mask.
     """
     _check_is_category(root)
-    paths = relative_images(root)
-    masks = MaskIndex((without_suffix(_inside(path)), path) for path in paths if first_folder(path) == "ground_truth")
     layout = Layout()
+    paths = relative_images(root, layout.passed)
+    masks = MaskIndex((without_suffix(_inside(path)), path) for path in paths if first_folder(path) == "ground_truth")
     problems = ProblemCollector()
     for image in paths:
         part, kind = first_folder(image), first_folder(_inside(image))

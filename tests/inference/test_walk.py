@@ -1,0 +1,151 @@
+"""Below a folder every image is found once, wherever links lead, and what is passed over is counted and said."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from paddlex.errors import ImageReadError
+from paddlex.inference.inputs import Unreadable, expand, list_images, read_image
+from paddlex.inference.walk import PassedOver
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Path:
+    """Good parts in the folder; defective ones elsewhere, behind a link."""
+    for name in ("parts/good/a.png", "parts/good/b.png", "elsewhere/bad/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"never opened")
+    (tmp_path / "parts" / "line 2").symlink_to(tmp_path / "elsewhere")
+    return tmp_path / "parts"
+
+
+def names(paths: object, root: Path) -> list[str]:
+    return [os.path.relpath(path, root) for path in paths]  # type: ignore[attr-defined]
+
+
+def test_linked_folders_are_read(parts: Path) -> None:
+    assert names(list_images(parts), parts) == ["good/a.png", "good/b.png", "line 2/bad/c.png"]
+
+
+def test_a_linked_image_is_read_and_a_link_to_the_folder_itself_works(parts: Path, tmp_path: Path) -> None:
+    (parts / "good" / "d.png").symlink_to(tmp_path / "elsewhere" / "bad" / "c.png")
+    (tmp_path / "link").symlink_to(parts)
+    assert names(list_images(tmp_path / "link"), tmp_path / "link") == [
+        "good/a.png", "good/b.png", "good/d.png", "line 2/bad/c.png",
+    ]  # fmt: skip
+
+
+def test_loops_end_and_each_folder_is_entered_once(parts: Path, tmp_path: Path) -> None:
+    (parts / "good" / "up").symlink_to(parts)
+    (tmp_path / "elsewhere" / "bad" / "back").symlink_to(parts / "good")
+    (parts / "same").symlink_to(parts / "good")
+    (parts / "knot").symlink_to("knot")
+    passed = PassedOver()
+    assert names(list_images(parts, passed), parts) == ["good/a.png", "good/b.png", "line 2/bad/c.png"]
+    assert passed.to_dict() == {"folders_seen_already": 3, "broken_links": 1}
+
+
+def test_everything_passed_over_is_counted_and_said_in_one_line(parts: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("1.HEIC", "2.HEIC", "notes.txt", "good/film.mp4", ".thumb.png"):
+        (parts / name).write_bytes(b"x")
+    os.mkfifo(parts / "pipe.png")
+    (parts / "gone.png").symlink_to("nothing.png")
+    with socket.socket(socket.AF_UNIX) as listener:
+        before = os.getcwd()
+        os.chdir(parts)  # the name of a socket must be short
+        listener.bind("socket")
+        os.chdir(before)
+        passed = PassedOver()
+        with caplog.at_level(logging.INFO, "paddlex"):
+            list(list_images(parts, passed))
+    assert passed.to_dict() == {
+        "not_images": {".HEIC": 2, ".txt": 1},
+        "hidden": 1, "broken_links": 1, "special_files": 2, "videos": 1,
+    }  # fmt: skip
+    (line,) = caplog.messages
+    assert line.startswith(f"{parts}: 3 files are no images this program can read (.HEIC: 2, .txt: 1); ")
+    assert "1 link that leads nowhere" in line
+    assert "2 FIFOs, sockets or devices" in line
+
+
+def test_what_may_have_been_an_image_is_a_failure_among_the_images_of_a_folder(parts: Path) -> None:
+    os.mkfifo(parts / "pipe.png")
+    (parts / "gone.png").symlink_to("nothing.png")
+    (parts / "line 3").symlink_to("/nothing/mounted/here")
+    (parts / "notes.txt").symlink_to("nothing.txt")
+    found = list(expand(str(parts)))
+    assert found[:3] == [str(parts / name) for name in ("good/a.png", "good/b.png", "line 2/bad/c.png")]
+    lost = {os.path.basename(str(single)): single for single in found[3:]}
+    assert sorted(lost) == ["gone.png", "line 3", "pipe.png"]
+    for single in lost.values():
+        assert isinstance(single, Unreadable)
+        with pytest.raises(ImageReadError, match=r"the link leads nowhere|it is not a regular file"):
+            read_image(single)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open every folder")
+def test_a_folder_without_permission_is_a_failure(parts: Path) -> None:
+    (parts / "good").chmod(0)
+    (single,) = (single for single in expand(str(parts)) if isinstance(single, Unreadable))
+    (parts / "good").chmod(0o700)
+    assert "the folder cannot be opened: Permission denied" in str(single.error)
+
+
+def test_a_glob_follows_links_and_yields_each_file_once(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(8):  # entered again and again, they would make 8 ** 40 folders
+        (parts / "good" / f"up {number}").symlink_to(parts)
+    assert names(expand(f"{parts}/**/*.png"), parts) == ["good/a.png", "good/b.png", "line 2/bad/c.png"]
+    assert names(expand(f"{parts}/**/bad/*"), parts) == ["line 2/bad/c.png"]
+    assert [os.path.basename(path) for path in expand(f"{parts}/*/**")] == ["a.png", "b.png", "c.png"]
+    monkeypatch.chdir(parts)
+    assert list(expand("**/a.*")) == ["good/a.png"]
+
+
+def test_folders_that_a_glob_matches_are_said(parts: Path) -> None:
+    (parts / "top.png").write_bytes(b"x")
+    passed = PassedOver()
+    assert names(expand(f"{parts}/*", passed=passed), parts) == ["top.png"]
+    assert passed.to_dict() == {"folders": 2}
+
+
+def test_hidden_entries_alone_are_no_warning(parts: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (parts / ".DS_Store").write_bytes(b"x")
+    with caplog.at_level(logging.INFO, "paddlex"):
+        list(list_images(parts))
+    assert [record.levelno for record in caplog.records] == [logging.INFO]
+
+
+# Entries of a list
+
+
+def test_a_missing_entry_with_brackets_does_not_end_the_run(parts: Path) -> None:
+    found = list(expand([f"{parts}/gone[2].jpg", f"{parts}/good/a.png", f"{parts}/empty"]))
+    assert [str(single) for single in found] == [f"{parts}/gone[2].jpg", f"{parts}/good/a.png", f"{parts}/empty"]
+    with pytest.raises(ImageReadError, match=r"holds no images .*gone\[2\]\.jpg"):
+        read_image(found[0])
+    with pytest.raises(ImageReadError, match="no such file or folder"):
+        read_image(found[2])
+
+
+def test_a_file_whose_name_has_brackets_is_that_file(parts: Path) -> None:
+    (parts / "x[ab].png").write_bytes(b"x")
+    (parts / "xa.png").write_bytes(b"x")
+    assert list(expand([f"{parts}/x[ab].png"])) == [f"{parts}/x[ab].png"]
+
+
+def test_a_fifo_given_by_name_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (single,) = expand(str(tmp_path / "pipe.png"))
+    with pytest.raises(ImageReadError, match="it is not a regular file, but a FIFO"):
+        read_image(single)
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/zero"])
+def test_a_device_is_refused(path: str) -> None:
+    with pytest.raises(ImageReadError, match="it is not a regular file, but a device"):
+        read_image(path)
