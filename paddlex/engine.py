@@ -159,7 +159,7 @@ def evaluate(config: Config) -> Result:
         evaluation = evaluator.evaluate(predictor, samples, config.Evaluate.log_interval)
         about = {
             "Model": f"{card.model_name}, {card.backbone}, {card.image_size} × {card.image_size} pixels"
-            + (f", {card.tiles}" if card.tiles else ""),
+            + (f", {card.tiling}" if card.tiling else ""),
             "Weights": weight_path,
             "Data set": dataset_dir,
             "Date": date.today().isoformat(),
@@ -200,7 +200,7 @@ def export(config: Config) -> Result:
         exporter.write_model(network, card, temporary)
         exporter.add_onnx(temporary)
         if options.precision == "int8":
-            quantise(temporary / ONNX_NAME, temporary / INT8_NAME, images.batches(card.transform, card.tiles))
+            quantise(temporary / ONNX_NAME, temporary / INT8_NAME, images.batches(card.transform, card.tiling))
         checks = check_export(network, temporary, images.to_check, has_labels=images.has_labels, force=options.force)
     archive = None
     if options.archive:

@@ -84,6 +84,10 @@ class ModelError(PaddleXError):
     """An inference folder is missing, incomplete or not understood."""
 
 
+class NotFiniteError(ModelError):
+    """The network's answer to an image has a value that is not finite: the image is not judged, and counts as not good."""
+
+
 class DeviceError(PaddleXError):
     """The requested device does not exist or cannot be used."""
 

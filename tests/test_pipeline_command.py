@@ -17,16 +17,19 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 import paddlex
 from paddlex import create_model
 from paddlex.cli import main
 from paddlex.inference.pipelines.pipeline_config import PipelineConfig, load_pipeline_config
+from paddlex.inference.predictor import AnomalyPredictor
 
 ROOT = Path(paddlex.__file__).parent.parent
 
@@ -232,6 +235,30 @@ def test_status_1_tells_of_an_image_that_nobody_judged(run, val: Path, tmp_path:
     assert broken["is_anomalous"] is None
     assert "damaged" in broken["error"]
     assert broken["error"] in err
+
+
+@pytest.mark.parametrize("saving", [False, True])
+def test_status_1_tells_of_an_image_for_which_the_networks_answer_is_not_finite(
+    run, val: Path, tmp_path: Path, saving: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_maps = AnomalyPredictor.anomaly_maps
+
+    def anomaly_maps(predictor: AnomalyPredictor, images: Sequence[np.ndarray]) -> np.ndarray:
+        maps = judged_maps(predictor, images)
+        maps[[image.min() == 255 for image in images], -1, -1] = np.nan
+        return maps
+
+    monkeypatch.setattr(AnomalyPredictor, "anomaly_maps", anomaly_maps)
+    shutil.copy(val / "good" / "000.jpg", tmp_path / "a.jpg")
+    cv2.imwrite(str(tmp_path / "white.png"), np.full((64, 64, 3), 255, np.uint8))
+    options = ["--save_path", tmp_path / "out"] if saving else []
+    status, out, err = run("--input", tmp_path, "--json", *options)
+    assert status == 1
+    rows = {Path(row["input_path"]).name: row for row in map(json.loads, out.splitlines())}
+    assert rows["a.jpg"]["is_anomalous"] is False
+    assert rows["white.png"]["is_anomalous"] is None
+    assert rows["white.png"]["error"].startswith("the network's answer is not finite (NaN or infinity)")
+    assert "white.png" in err
 
 
 @pytest.mark.parametrize("saving", [False, True])

@@ -139,7 +139,7 @@ def predict_to_folder(
         "pixel_threshold": predictor.limits.pixel.threshold,
         "threshold_source": predictor.limits.source,
         "model_dir": str(predictor.folder.path),
-        "teacher_weights": predictor.folder.own.get("teacher_weights"),
+        "teacher_weights": dict(predictor.folder.own.teacher_weights) or None,
         "output": folder.name,
         "summary": f"{folder.name}/summary.csv",
         "images_per_second": round((count + failures.count) / max(time.monotonic() - start, 1e-9), 2),

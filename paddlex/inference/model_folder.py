@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,11 +13,14 @@ import yaml
 
 from paddlex.errors import ModelError
 from paddlex.inference.archive import unpack
-from paddlex.inference.postprocess import PADDLEX_LIMITS, Limit, Limits
+from paddlex.inference.calibration import Calibration
+from paddlex.inference.checked import Check, Invalid, named, number, rate, share, text
+from paddlex.inference.model_facts import OwnBlock
+from paddlex.inference.postprocess import PADDLEX_LIMITS, Limits
 from paddlex.inference.thresholds import image_threshold
-from paddlex.inference.tiling import Tiling
 from paddlex.inference.transforms import Transform
 from paddlex.utils.files import write_text
+from paddlex.utils.strict import Malformed, read_yaml
 
 CONFIG_NAME = "inference.yml"
 GRAPH_NAMES = ("inference.pdmodel", "inference.json")
@@ -39,23 +43,22 @@ class ModelFolder:
         path: the folder.
         model_name: ``Global.model_name``, such as STFPM.
         transform: from an image to the network's input.
-        own: our block of inference.yml as it stands: calibration, architecture, weights; {} for a model made elsewhere.
+        own: our block of inference.yml: calibration, architecture, weights; an empty one for a model made elsewhere.
     """
 
     path: Path
     model_name: str
     transform: Transform
-    own: Mapping[str, Any] = field(default_factory=dict)
+    own: OwnBlock = field(default_factory=OwnBlock)
 
     @property
     def is_calibrated(self) -> bool:
-        return "calibration" in self.own
+        return self.calibration is not None
 
     @property
-    def self_check(self) -> Mapping[str, Any] | None:
-        """The network's answer to ``self_check.probe`` when it was exported; None for a model made elsewhere."""
-        answer: Mapping[str, Any] | None = self.own.get("self_check")
-        return answer
+    def calibration(self) -> Calibration | None:
+        """The model's thresholds and what they rest on; None where it was never calibrated."""
+        return self.own.calibration
 
     @property
     def has_paddle_graph(self) -> bool:
@@ -64,16 +67,7 @@ class ModelFolder:
     @property
     def output(self) -> int:
         """Which output of the graph is the anomaly map: 0 is the paper's, 1 the calibrated one."""
-        return int(self.is_calibrated and self.own["calibration"].get("fusion") == "calibrated")
-
-    @property
-    def tiling(self) -> Tiling | None:
-        """How the images were cut that the model was trained on and calibrated with; None for whole images.
-
-        Raises:
-            ModelError: it cannot be read.
-        """
-        return Tiling.of(self.own.get("tiling"))
+        return int(self.calibration is not None and self.calibration.fusion == "calibrated")
 
     def limits_at(
         self, threshold: float | None = None, target_fpr: float | None = None, min_area: float | None = None
@@ -89,56 +83,42 @@ class ModelFolder:
         Raises:
             ModelError: both a threshold and a rate, a value out of range, or a model without calibration scores.
         """
-        limits, where = self.limits, self.path / CONFIG_NAME
+        limits = self.limits
         if threshold is not None and target_fpr is not None:
             raise ModelError("both threshold and target_fpr are given", remedy="Give one of them")
         if min_area is not None:
-            if not 0 <= min_area < 1:
-                raise ModelError(f"min_area {min_area} is no share of the image", remedy="Give 0 or more, below 1")
-            limits = replace(limits, min_area=min_area)
+            limits = replace(limits, min_area=_given("min_area", share, min_area))
+        if threshold is not None:
+            return replace(
+                limits, image=limits.image.moved_to(_given("threshold", number, threshold)), source="given by the user"
+            )
         if target_fpr is not None:
-            if "scores" not in self.own.get("calibration", {}):
-                raise ModelError("the model has no calibration scores", where=where, remedy="Give threshold instead")
-            try:
-                threshold, source = image_threshold(self.own["calibration"]["scores"], target_fpr)
-            except (TypeError, ValueError) as error:
-                raise ModelError(f"target_fpr cannot be held: {error}", where=where) from error
-            except ImportError as error:
-                raise ModelError(
-                    f"the calibration scores are too few for target_fpr {target_fpr:g}: the limit has to be extrapolated, "
-                    f"which needs {error.name}",
-                    where=where,
-                    remedy="pip install scipy, or give threshold instead",
-                ) from error
+            threshold, source = self._threshold_at(_given("target_fpr", rate, target_fpr))
             return replace(
                 limits, image=limits.image.moved_to(threshold), source=f"target_fpr {target_fpr:g}, {source}"
             )
-        if threshold is not None:
-            return replace(limits, image=limits.image.moved_to(threshold), source="given by the user")
         return limits
+
+    def _threshold_at(self, target_fpr: float) -> tuple[float, str]:
+        where = self.path / CONFIG_NAME
+        if self.calibration is None:
+            raise ModelError("the model has no calibration scores", where=where, remedy="Give threshold instead")
+        try:
+            return image_threshold(self.calibration.scores, target_fpr)
+        except ValueError as error:
+            raise ModelError(f"target_fpr cannot be held: {error}", where=where) from error
+        except ImportError as error:
+            raise ModelError(
+                f"the calibration scores are too few for target_fpr {target_fpr:g}: the limit has to be extrapolated, "
+                f"which needs {error.name}",
+                where=where,
+                remedy="pip install scipy, or give threshold instead",
+            ) from error
 
     @property
     def limits(self) -> Limits:
-        """The calibrated limits, or PaddleX's constant where there are none.
-
-        Raises:
-            ModelError: the calibration cannot be read.
-        """
-        if not self.is_calibrated:
-            return PADDLEX_LIMITS
-        try:
-            calibration = self.own["calibration"]
-            image, pixel = (
-                Limit(float(calibration[f"{kind}_threshold"]), float(calibration[f"{kind}_typical"]))
-                for kind in ("image", "pixel")
-            )
-            region_cut, min_area = (float(calibration.get(key, 0)) for key in ("region_cut", "min_area"))
-            return Limits(image, pixel, str(calibration["method"]), region_cut, min_area)
-        except (KeyError, TypeError, ValueError) as error:
-            where = self.path / CONFIG_NAME
-            raise ModelError(
-                f"the calibration cannot be read ({error})", where=where, remedy="Export it again"
-            ) from error
+        """The calibrated limits, or PaddleX's constant where there are none."""
+        return PADDLEX_LIMITS if self.calibration is None else self.calibration.limits
 
     @property
     def graph(self) -> Path:
@@ -174,7 +154,7 @@ class ModelFolder:
                 "input_shape": [-1, 3, height, width],
                 "transforms": self.transform.to_deploy(),
             },
-            OWN_BLOCK: dict(self.own),
+            OWN_BLOCK: self.own.to_dict(),
         }
         write_text(
             path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
@@ -200,26 +180,54 @@ def open_model_folder(path: str | os.PathLike[str]) -> ModelFolder:
 
 def _read(folder: Path) -> ModelFolder:
     where = folder / CONFIG_NAME
+    lines: dict[str, int] = {}
     try:
-        content = yaml.safe_load(where.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"inference.yml cannot be read: {reason}", where=where, remedy="Export it again") from error
-    try:
-        model_name = str(content["Global"]["model_name"])
+        content = read_yaml(where, lines)
+        model_name = named("Global.model_name", text, content["Global"]["model_name"])
         deploy_transforms = content["Deploy"]["transforms"]
+        own = _own_block(content)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ModelError(f"inference.yml cannot be read: {reason}", where=where, remedy="Export it again") from error
+    except Malformed as error:
+        raise ModelError(f"inference.yml {error}", where=error.where(where), remedy="Export it again") from None
+    except Invalid as error:
+        line = lines.get(error.key.partition("[")[0])
+        raise ModelError(
+            str(error),
+            where=where if line is None else f"{where} line {line}",
+            remedy="Correct it, or export the model again",
+        ) from None
     except (KeyError, TypeError) as error:
         raise ModelError(
             f"inference.yml lacks Global.model_name or Deploy.transforms ({error})",
             where=where,
             remedy="Export it again",
         ) from error
-    own = content.get(OWN_BLOCK) or {}
-    if not isinstance(own, Mapping) or not isinstance(own.get("calibration", {}), Mapping):
-        raise ModelError(f"{OWN_BLOCK} in inference.yml cannot be read", where=where, remedy="Export it again")
     return ModelFolder(
         path=folder,
         model_name=model_name,
         transform=Transform.from_deploy(deploy_transforms, where),
         own=own,
     )
+
+
+def _own_block(content: Mapping[str, Any]) -> OwnBlock:
+    """Our block, checked; an empty one where there is none, as in models that PaddleX has made."""
+    if OWN_BLOCK not in content:
+        near = difflib.get_close_matches(OWN_BLOCK, content, n=1, cutoff=0.8)
+        if near:
+            raise Invalid(f"is not known; perhaps {OWN_BLOCK} is meant", near[0])
+        return OwnBlock()
+    own: OwnBlock = named(OWN_BLOCK, OwnBlock.parse, content[OWN_BLOCK])
+    if own.self_check is None:
+        raise Invalid("is missing: no backend could be held against it", f"{OWN_BLOCK}.self_check")
+    return own
+
+
+def _given(name: str, check: Check, value: object) -> Any:
+    """An argument that a user gave, checked."""
+    try:
+        return named(name, check, value)
+    except Invalid as error:
+        raise ModelError(str(error), remedy=f"Change {name}") from None

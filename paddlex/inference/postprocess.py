@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+from paddlex.errors import ModelError, NotFiniteError
 
 
 @dataclass(frozen=True)
@@ -15,10 +18,18 @@ class Limit:
     Attributes:
         threshold: what is above it is anomalous.
         typical: the median of what is normal.
+
+    Raises:
+        ModelError: one of them is not finite: everything would be below it, or nothing.
     """
 
     threshold: float
     typical: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.threshold) or not math.isfinite(self.typical):
+            what = f"a threshold of {self.threshold}, where {self.typical} is typical, is no limit"
+            raise ModelError(what, remedy="Give a finite number")
 
     def moved_to(self, threshold: float) -> Limit:
         """The same scale with another threshold; above ``typical`` that stays at 0.25, else the width of the scale stays."""
@@ -60,7 +71,14 @@ PADDLEX_LIMITS = Limits(Limit(0.01), Limit(0.01), "PaddleX's constant of 0.01, n
 
 
 def anomaly_score(anomaly_map: np.ndarray) -> float:
-    """The raw image score: the maximum of the map [h, w] at the network's resolution (STFPM, section 3.3)."""
+    """The raw image score: the maximum of the map [h, w] at the network's resolution (STFPM, section 3.3).
+
+    Raises:
+        NotFiniteError: the map has a value that is not finite, anywhere: what is beside it cannot be trusted either.
+    """
+    if not np.isfinite(anomaly_map).all():
+        what = "the network's answer is not finite (NaN or infinity), so the image is neither normal nor anomalous"
+        raise NotFiniteError(what, remedy="If every image has this, the model is damaged: export or train it again")
     return float(anomaly_map.max())
 
 

@@ -9,11 +9,12 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Any, Union
 
+import cv2
 import numpy as np
 
 from paddlex.errors import ModelError, PaddleXError
 from paddlex.inference.backends import Backend, open_backend
-from paddlex.inference.inputs import Source, expand, is_camera, origin, read_image
+from paddlex.inference.inputs import Source, describe, expand, is_camera, origin, read_image
 from paddlex.inference.model_folder import open_model_folder
 from paddlex.inference.parallel import in_order
 from paddlex.inference.postprocess import Limits, anomaly_mask, anomaly_score, resize_map
@@ -29,6 +30,9 @@ Outcome = Union[AnomalyResult, PaddleXError]
 
 #: From how many batches a thread on it pays to open the network a second time, for many at once.
 _MANY = 4
+
+#: What one image can do to its own judging; anything else is an error in the program.
+_FAILURES = (PaddleXError, cv2.error, MemoryError)
 
 
 class AnomalyPredictor:
@@ -75,7 +79,7 @@ class AnomalyPredictor:
         self._threads = threads or default_threads()
         self._concurrent: Backend | None = None
         self.limits = self.folder.limits_at(threshold, target_fpr, min_area)
-        self.tiling = self.folder.tiling if tiling is None else Tiling.of(tiling)
+        self.tiling = self.folder.own.tiling if tiling is None else Tiling.of(tiling)
         if quiet:
             return
         logger.info(
@@ -99,14 +103,16 @@ class AnomalyPredictor:
             input: a file, folder, glob, URL, video, camera (0 or ``camera:0``), encoded bytes, array (uint8 [H, W, 3], BGR) or
                 an iterable of these. Of a video or camera every frame has a result.
             batch_size: images that the network takes at once; the results do not depend on it.
-            on_error: called with the source and the error for an image that cannot be read, which is then left out;
-                without it the error is raised.
+            on_error: called with the source and the error for an image that cannot be read or judged, which is then left
+                out; without it the error is raised.
             read_ahead: whether later images may be read, and worked on by other threads, before the results of earlier ones
                 are taken. None: for a folder, glob, list or tuple yes; for a camera or a generator no, since it
                 may stand for a line that waits for its results.
 
         Raises:
             ImageReadError: an image that cannot be read.
+            NotFiniteError: the network's answer to an image has a value that is not finite.
+            ModelError: an image cannot be judged for another reason.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
@@ -149,7 +155,7 @@ class AnomalyPredictor:
         return other
 
     def _work(self, sources: list[Source]) -> list[tuple[Source, Outcome]]:
-        """Read and judge one batch; an image that cannot be read has its error for an outcome."""
+        """Read and judge one batch; an image that cannot be read or judged has its error for an outcome."""
         images: list[np.ndarray] = []
         errors: list[PaddleXError | None] = []
         for source in sources:
@@ -159,8 +165,8 @@ class AnomalyPredictor:
             except PaddleXError as error:
                 errors.append(error)
         read = [source for source, error in zip(sources, errors, strict=True) if error is None]
-        results = iter(self.judge(images, read) if images else ())
-        return [(source, error or next(results)) for source, error in zip(sources, errors, strict=True)]
+        outcomes = iter(self.outcomes(images, read))
+        return [(source, error or next(outcomes)) for source, error in zip(sources, errors, strict=True)]
 
     def judge(
         self, images: Sequence[np.ndarray], sources: Sequence[Source | None] | None = None
@@ -170,18 +176,53 @@ class AnomalyPredictor:
         Args:
             images: uint8 [H, W, 3] BGR, of any sizes.
             sources: where each comes from, for ``input_path``; None where that has no name.
+
+        Raises:
+            NotFiniteError: the network's answer to an image has a value that is not finite.
+            ModelError: an image cannot be judged for another reason.
         """
-        maps = self._maps(images)
+        results = []
+        for outcome in self.outcomes(images, sources):
+            if isinstance(outcome, PaddleXError):
+                raise outcome
+            results.append(outcome)
+        return results
+
+    def outcomes(self, images: Sequence[np.ndarray], sources: Sequence[Source | None] | None = None) -> list[Outcome]:
+        """What ``judge`` does, but an image that cannot be judged has its error for an outcome, and the others are judged."""
         sources = [None] * len(images) if sources is None else sources
-        return [self._result(*item) for item in zip(sources, images, maps, strict=True)]
+        if not images:
+            return []
+        try:
+            maps = self._maps(images)
+            return [self._outcome(*item) for item in zip(sources, images, maps, strict=True)]
+        except _FAILURES as error:
+            if len(images) == 1:
+                return [_as_outcome(error, sources[0])]
+        return [self.outcomes([image], [source])[0] for image, source in zip(images, sources, strict=True)]
 
     def anomaly_maps(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """uint8 [H, W, 3] BGR images of any sizes -> raw maps at the network's resolution, float32 [N, h, w]."""
-        return self.backend.run(self.folder.transform(images))[self.folder.output][:, 0]
+        """uint8 [H, W, 3] BGR images of any sizes -> raw maps at the network's resolution, float32 [N, h, w].
+
+        Raises:
+            ModelError: the graph cannot run, or its answer is no map for each image.
+        """
+        return self._output(images, self.folder.output)
 
     def paper_maps(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """The same as the paper has them, the product over layers: what upstream PaddleX sees of a model."""
-        return self.backend.run(self.folder.transform(images))[0][:, 0]
+        return self._output(images, 0)
+
+    def _output(self, images: Sequence[np.ndarray], number: int) -> np.ndarray:
+        outputs = self.backend.run(self.folder.transform(images))
+        if number >= len(outputs) or outputs[number].ndim != 4 or outputs[number].shape[:2] != (len(images), 1):
+            shapes = ", ".join(str(list(output.shape)) for output in outputs)
+            raise ModelError(
+                f"the graph's output {number} is no map for each image; it gives {shapes} for {len(images)}",
+                where=self.folder.path,
+                remedy="Give a model for anomaly detection, or export it again",
+            )
+        return outputs[number][:, 0]
 
     def _maps(self, images: Sequence[np.ndarray]) -> Iterable[np.ndarray]:
         """A map for each image: at the network's resolution, or with tiling at the image's own, one after another."""
@@ -199,17 +240,21 @@ class AnomalyPredictor:
     def _log_tiling(self) -> None:
         if self.tiling is not None:
             logger.info("Images are scanned in %s.", self.tiling)
-        if self.tiling != self.folder.tiling:
+        if self.tiling != self.folder.own.tiling:
             logger.warning(
                 "The model was made for %s, and its thresholds are for these; %s may need a threshold of their own.",
-                self.folder.tiling or "whole images", self.tiling or "whole images",
+                self.folder.own.tiling or "whole images", self.tiling or "whole images",
             )  # fmt: skip
+
+    def _outcome(self, source: Source | None, image: np.ndarray, anomaly_map: np.ndarray) -> Outcome:
+        try:
+            return self._result(source, image, anomaly_map)
+        except _FAILURES as error:
+            return _as_outcome(error, source)
 
     def _result(self, source: Source | None, image: np.ndarray, anomaly_map: np.ndarray) -> AnomalyResult:
         height, width = image.shape[:2]
         raw_score = anomaly_score(anomaly_map)
-        if not np.isfinite(raw_score):
-            raise ModelError("the network's answer is not a number", remedy="The model is damaged; train it again")
         full_map = resize_map(anomaly_map, height, width)
         mask = anomaly_mask(full_map, self._limits_for(height, width))
         values: dict[str, Any] = {
@@ -226,3 +271,12 @@ class AnomalyPredictor:
             "input_img": image,
         }
         return AnomalyResult(values, self.limits.pixel)
+
+
+def _as_outcome(error: Exception, source: Source | None) -> PaddleXError:
+    """The error of one image, with the image's name where it has none."""
+    where = None if source is None else describe(source)
+    if isinstance(error, PaddleXError):
+        return type(error)(error.what, where=where, remedy=error.remedy) if error.where is None else error
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return ModelError(f"the image cannot be judged: {reason}", where=where, remedy="Try it alone, or a smaller one")

@@ -210,8 +210,8 @@ class _Judge:
                     sources.append(source)
                 except PaddleXError as error:
                     yield error_row(source, error)
-            if images:
-                yield from map(result_row, self._pipeline.predictor.judge(images, sources))
+            for source, outcome in zip(sources, self._pipeline.predictor.outcomes(images, sources), strict=True):
+                yield error_row(source, outcome) if isinstance(outcome, PaddleXError) else result_row(outcome)
 
     def _read(self, shard: Shard, path: str) -> np.ndarray:
         if not shard.bucket:

@@ -22,7 +22,7 @@ def image_threshold(scores: Sequence[float], target_fpr: float) -> tuple[float, 
         target_fpr: between 0 and 1.
 
     Raises:
-        ValueError: fewer scores, one that is not finite, or a rate outside 0..1.
+        ValueError: fewer scores, one that is not finite, a rate outside 0..1, or one so low that no limit holds it.
     """
     ordered = np.sort(np.asarray(scores, dtype=np.float64))
     n = len(ordered)
@@ -38,7 +38,12 @@ def image_threshold(scores: Sequence[float], target_fpr: float) -> tuple[float, 
     is_positive = bool(ordered[0] > 0)
     values = np.log(ordered) if is_positive else ordered
     bound = values.mean() + stats.t.ppf(1 - target_fpr, n - 1) * values.std(ddof=1) * math.sqrt(1 + 1 / n)
-    limit = math.exp(bound) if is_positive else float(bound)
+    try:
+        limit = math.exp(bound) if is_positive else float(bound)
+    except OverflowError:
+        limit = math.inf
+    if not math.isfinite(limit):
+        raise ValueError(f"{n} images are far too few for a rate of {target_fpr:g}")
     distribution = "log-normal" if is_positive else "normal"
     method = f"extrapolated: {distribution} prediction bound, because {n} images are too few for the quantile"
     return max(limit, float(ordered[-1])), method

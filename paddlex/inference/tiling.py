@@ -17,6 +17,7 @@ from paddlex.inference.postprocess import resize_map
 TILES_AT_ONCE = 8
 
 LEAST_TILE_SIZE = 16
+LARGEST_TILE_SIZE = 2**15
 LARGEST_OVERLAP = 0.5
 
 
@@ -39,6 +40,8 @@ class Tiling:
     def __post_init__(self) -> None:
         if isinstance(self.tile_size, bool) or not isinstance(self.tile_size, int) or self.tile_size < LEAST_TILE_SIZE:
             raise ModelError(f"a tile of {self.tile_size!r} pixels is too small", remedy="Take the model's input size")
+        if self.tile_size > LARGEST_TILE_SIZE:
+            raise ModelError(f"a tile of {self.tile_size} pixels is too large", remedy="Take the model's input size")
         is_number = isinstance(self.overlap, (int, float)) and not isinstance(self.overlap, bool)
         if not is_number or not 0 <= self.overlap <= LARGEST_OVERLAP:
             raise ModelError(

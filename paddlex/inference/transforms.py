@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ModelError
+from paddlex.inference.checked import list_of, named, number, whole, within
 
 #: RGB statistics of ImageNet, for values in 0..1: what the teacher was trained with.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -21,6 +22,12 @@ _INTERPOLATIONS = {
     "AREA": cv2.INTER_AREA,
     "LANCZOS4": cv2.INTER_LANCZOS4,
 }
+
+#: Of the network's input, in pixels; a graph for more would need more memory than there is.
+_LARGEST_SIDE = 8192
+
+#: Division by less would leave the range of float32.
+_LEAST_STD = 1e-6
 
 
 class Transform:
@@ -84,28 +91,30 @@ class Transform:
             raise ModelError(f"Deploy.transforms are {names}, not Resize, Normalize", where=where, remedy=remedy)
         resize, normalise = steps["Resize"], steps["Normalize"]
         try:
-            size = _pair(resize.pop("target_size"))
+            size = named("target_size", _pair, resize.pop("target_size"))
             interpolation = str(resize.pop("interp", "LINEAR")).upper()
             options_are_default = not resize.pop("keep_ratio", False) and resize.pop("size_divisor", None) is None
-            mean, std = _triple(normalise.pop("mean", 0.5)), _triple(normalise.pop("std", 0.5))
+            mean, std = named("mean", _mean, normalise.pop("mean", 0.5)), named("std", _std, normalise.pop("std", 0.5))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"Deploy.transforms cannot be read: {error}", where=where, remedy=remedy) from error
-        if not options_are_default or resize or normalise or interpolation not in _INTERPOLATIONS or 0 in std:
+        if not options_are_default or resize or normalise or interpolation not in _INTERPOLATIONS:
             raise ModelError(f"Deploy.transforms have an option that is not supported: {transforms}", where=where)
         return cls(size, mean, std, interpolation)
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    if isinstance(value, int):
-        return value, value
-    width, height = (int(number) for number in value)
-    if width < 1 or height < 1:
-        raise ValueError(f"target_size {value}")
+    width, height = list_of(whole(1, _LARGEST_SIDE), length=2)([value, value] if isinstance(value, int) else value)
     return width, height
 
 
-def _triple(value: Any) -> tuple[float, ...]:
-    values = [float(value)] * 3 if isinstance(value, (int, float)) else [float(number) for number in value]
-    if len(values) != 3:
-        raise ValueError(f"{value} is not one number a channel")
-    return tuple(values)
+def _mean(value: Any) -> list[float]:
+    return list_of(number, length=3)(_each(value))
+
+
+def _std(value: Any) -> list[float]:
+    return list_of(within(_LEAST_STD, 1e6, f"a number from {_LEAST_STD:g} to 1e6"), length=3)(_each(value))
+
+
+def _each(value: Any) -> Any:
+    """One number for all three channels, or one for each."""
+    return [value] * 3 if isinstance(value, (int, float)) else value

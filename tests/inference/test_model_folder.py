@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,21 +13,26 @@ import pytest
 import yaml
 
 from paddlex.errors import ModelError
+from paddlex.inference.calibration import Calibration
+from paddlex.inference.model_facts import OwnBlock
 from paddlex.inference.model_folder import ModelFolder, open_model_folder
 from paddlex.inference.postprocess import PADDLEX_LIMITS
+from paddlex.inference.self_check import SelfCheck
 from paddlex.inference.transforms import Transform
 
 CALIBRATION = {
     "fusion": "calibrated", "image_threshold": 6.0, "pixel_threshold": 3.0, "image_typical": 2.0, "pixel_typical": 1.0,
     "method": "by hand", "region_cut": 0.25, "min_area": 0.01, "scores": list(range(1, 20)),
+    "target_fpr": 0.05, "target_pixel_fpr": 0.001,
 }  # fmt: skip
+SELF_CHECK = {"values": [[0.5] * 17, [1.5] * 17]}
 
 
 def content(**own: Any) -> dict[str, Any]:
     return {
         "Global": {"model_name": "STFPM"},
         "Deploy": {"transforms": [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize"}]},
-        **({"AnomalyDetection": own} if own else {}),
+        **({"AnomalyDetection": {"self_check": SELF_CHECK, **own}} if own else {}),
     }
 
 
@@ -80,11 +87,16 @@ def test_what_training_writes_is_calibrated_and_says_where_the_teacher_is_from(t
     assert folder.is_calibrated
     assert folder.limits.image.threshold > folder.limits.image.typical
     assert folder.limits.pixel.threshold > folder.limits.pixel.typical
-    assert folder.own["teacher_weights"]["source"] == "bundled"
+    assert folder.own.teacher_weights["source"] == "bundled"
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    written = ModelFolder(tmp_path, "STFPM", Transform((64, 32)), {"calibration": CALIBRATION, "note": "中文"})
+    own = OwnBlock(
+        calibration=Calibration.parse(CALIBRATION),
+        self_check=SelfCheck.parse(SELF_CHECK),
+        teacher_weights={"source": "中文"},
+    )
+    written = ModelFolder(tmp_path, "STFPM", Transform((64, 32)), own)
     written.write_config(tmp_path / "inference.yml")
     read = open_model_folder(tmp_path)
     assert (read.own, read.model_name, read.transform.size) == (written.own, "STFPM", (64, 32))
@@ -110,8 +122,7 @@ def test_a_folder_without_inference_yml_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["Global: [", "Global:\n\tmodel_name: x", "a: b: c"])
 def test_yaml_that_cannot_be_read_is_an_error_in_one_line(open_with, tmp_path: Path, text: str) -> None:
     message = message_of(open_with, text, tmp_path)
-    assert message.startswith("inference.yml cannot be read: ")
-    assert message.endswith("(FILE). Export it again.")
+    assert re.fullmatch(r"inference\.yml is not valid YAML: .+ \(FILE line \d\)\. Export it again\.", message)
 
 
 @pytest.mark.parametrize(
@@ -123,19 +134,115 @@ def test_a_missing_key_is_named(open_with, tmp_path: Path, values: object) -> No
     assert message.endswith("(FILE). Export it again.")
 
 
-@pytest.mark.parametrize("own", ["text", [1], {"calibration": "high"}, {"calibration": [1]}])
-def test_our_own_block_must_be_a_mapping(open_with, tmp_path: Path, own: object) -> None:
+@pytest.mark.parametrize("own", ["text", [1], None])
+def test_our_own_block_must_be_a_section(open_with, tmp_path: Path, own: object) -> None:
     message = message_of(open_with, {**content(), "AnomalyDetection": own}, tmp_path)
-    assert message == "AnomalyDetection in inference.yml cannot be read (FILE). Export it again."
+    assert message.startswith("AnomalyDetection must be a section of keys, not ")
+
+
+WRONG = [
+    ("image_threshold", math.nan), ("image_threshold", math.inf), ("image_threshold", -math.inf), ("image_threshold", "high"),
+    ("image_threshold", True), ("image_threshold", 1e39), ("pixel_threshold", None), ("pixel_threshold", math.nan),
+    ("image_typical", [1]), ("image_typical", math.nan), ("pixel_typical", math.inf), ("region_cut", math.nan),
+    ("region_cut", 1.5), ("region_cut", "much"), ("min_area", math.nan), ("min_area", 1), ("target_fpr", 0),
+    ("target_fpr", math.nan), ("target_pixel_fpr", 2), ("fusion", "calibratd"), ("fusion", None), ("fusion", 1),
+    ("method", 5), ("method", ""), ("scores", 5), ("scores", []), ("scores", [1.0]), ("scores", "12"),
+    ("best_f1_threshold", math.nan), ("shrinkages", [2]), ("shrinkages", math.nan), ("images", 7),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG)
+def test_a_calibration_that_cannot_be_is_refused_by_the_name_of_its_key(
+    open_with, tmp_path: Path, key: str, value: object
+) -> None:
+    message = message_of(open_with, content(calibration={**CALIBRATION, key: value}), tmp_path)
+    assert re.match(
+        rf"AnomalyDetection\.calibration\.{key}(\[0\])? must be .+ \(FILE line \d+\)\. Correct it, or export", message
+    )
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, None, "x"])
+def test_one_score_that_is_no_number_is_refused(open_with, tmp_path: Path, score: object) -> None:
+    message = message_of(open_with, content(calibration={**CALIBRATION, "scores": [1, 2, score]}), tmp_path)
+    assert message.startswith("AnomalyDetection.calibration.scores[2] must be a finite number, not ")
+
+
+@pytest.mark.parametrize("scores", [[0, 0, 0], [5, 5], [3, 3.00001, 3.00002]])
+def test_a_calibration_without_spread_is_refused(open_with, tmp_path: Path, scores: list[float]) -> None:
+    """One photo copied many times has given such models: they call everything anomalous."""
+    message = message_of(open_with, content(calibration={**CALIBRATION, "scores": scores}), tmp_path)
+    assert message.startswith(
+        "AnomalyDetection.calibration.scores must not be all alike: no threshold can rest on them ("
+    )
+
+
+@pytest.mark.parametrize("key", ["fusion", "image_threshold", "pixel_typical", "method", "scores", "target_fpr"])
+def test_a_calibration_without_a_key_is_refused(open_with, tmp_path: Path, key: str) -> None:
+    left = {name: value for name, value in CALIBRATION.items() if name != key}
+    assert message_of(open_with, content(calibration=left), tmp_path).startswith(
+        f"AnomalyDetection.calibration.{key} is missing ("
+    )
 
 
 @pytest.mark.parametrize(
-    "change", [{"image_threshold": "high"}, {"pixel_threshold": None}, {"region_cut": "much"}, {"image_typical": [1]}]
+    ("own", "problem"),
+    [
+        ({"calibratoin": CALIBRATION}, "AnomalyDetection.'calibratoin' is not known"),
+        ({"calibration": {**CALIBRATION, "regon_cut": 0.2}}, "AnomalyDetection.calibration.'regon_cut' is not known"),
+        (
+            {"calibration": CALIBRATION, "tiling": {"tile_size": 256, "overlap": math.nan}},
+            "AnomalyDetection.tiling cannot",
+        ),
+        (
+            {"calibration": CALIBRATION, "tiling": {"tile_size": 10**9}},
+            "AnomalyDetection.tiling cannot be used: a tile of",
+        ),
+        ({"calibration": CALIBRATION, "image_size": math.nan}, "AnomalyDetection.image_size must be a whole number"),
+    ],
 )
-def test_a_calibration_that_cannot_be_read_is_an_error(open_with, change: dict[str, Any]) -> None:
-    folder = open_with(content(calibration={**CALIBRATION, **change}))
-    with pytest.raises(ModelError, match=r"the calibration cannot be read \(.+inference\.yml\)\. Export it again\."):
-        _ = folder.limits
+def test_a_key_or_value_of_our_block_that_is_not_known_is_refused(
+    open_with, tmp_path: Path, own: dict[str, Any], problem: str
+) -> None:
+    """A typing error must not turn a calibrated model into one that is not."""
+    assert message_of(open_with, content(**own), tmp_path).startswith(problem)
+
+
+def test_a_typing_error_in_the_name_of_our_block_is_refused(open_with, tmp_path: Path) -> None:
+    message = message_of(open_with, {**content(), "AnomalyDetecton": {"calibration": CALIBRATION}}, tmp_path)
+    assert message.startswith("AnomalyDetecton is not known; perhaps AnomalyDetection is meant (FILE line ")
+
+
+@pytest.mark.parametrize(
+    "self_check",
+    [None, [], {}, {"values": []}, {"values": [[]]}, {"values": [[0.5] * 16]}, {"values": [[0.5] * 16 + [math.nan]]},
+     {"values": [["a"] * 17]}, {"values": math.nan}, math.nan],
+)  # fmt: skip
+def test_a_self_check_that_would_check_nothing_is_refused(open_with, tmp_path: Path, self_check: object) -> None:
+    message = message_of(open_with, content(calibration=CALIBRATION, self_check=self_check), tmp_path)
+    assert message.startswith("AnomalyDetection.self_check")
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize", "mean": [math.nan, 0, 0]}],
+        [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize", "std": [1, math.inf, 1]}],
+        [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize", "std": [1, -1, 1]}],
+        [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize", "std": 0}],
+        [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize", "std": 1e-300}],
+        [{"type": "Resize", "target_size": [64, math.nan]}, {"type": "Normalize"}],
+        [{"type": "Resize", "target_size": [64, 32.5]}, {"type": "Normalize"}],
+        [{"type": "Resize", "target_size": -64}, {"type": "Normalize"}],
+        [{"type": "Resize", "target_size": [64, 10**9]}, {"type": "Normalize"}],
+        [{"type": "Resize", "target_size": True}, {"type": "Normalize"}],
+    ],
+)
+def test_a_number_of_the_transforms_that_cannot_be_is_refused(open_with, tmp_path: Path, transforms: object) -> None:
+    values = {**content(), "Deploy": {"transforms": transforms}}
+    assert re.match(
+        r"Deploy\.transforms cannot be read: (target_size|mean|std)(\[\d\])? must be ",
+        message_of(open_with, values, tmp_path),
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,9 +298,15 @@ def test_another_smallest_region_changes_nothing_else(open_with) -> None:
     ("options", "problem"),
     [
         ({"threshold": 1, "target_fpr": 0.1}, "both threshold and target_fpr are given"),
-        ({"min_area": 1}, "min_area 1 is no share of the image"),
-        ({"min_area": -0.1}, "min_area -0.1 is no share of the image"),
-        ({"target_fpr": 0}, "target_fpr cannot be held: target_fpr must be between 0 and 1, not 0"),
+        ({"min_area": 1}, "min_area must be 0 or more, and below 1, not 1"),
+        ({"min_area": -0.1}, "min_area must be 0 or more, and below 1, not -0.1"),
+        ({"min_area": math.nan}, "min_area must be a finite number, not nan"),
+        ({"threshold": math.nan}, "threshold must be a finite number, not nan"),
+        ({"threshold": math.inf}, "threshold must be a finite number, not inf"),
+        ({"threshold": -math.inf}, "threshold must be a finite number, not -inf"),
+        ({"threshold": True}, "threshold must be a finite number, not True"),
+        ({"target_fpr": math.nan}, "target_fpr must be a finite number, not nan"),
+        ({"target_fpr": 0}, "target_fpr must be between 0 and 1, not 0"),
     ],
 )
 def test_limits_that_cannot_be_are_refused(open_with, options: dict[str, Any], problem: str) -> None:

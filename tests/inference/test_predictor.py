@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from types import GeneratorType
 
@@ -11,8 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddlex.errors import ImageReadError, ModelError, PaddleXError
+from paddlex.errors import ImageReadError, ModelError, NotFiniteError, PaddleXError
+from paddlex.inference.backends import Backend
+from paddlex.inference.inputs import Source
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.tiling import Tiling
 
 
 @pytest.fixture(scope="module")
@@ -237,12 +241,84 @@ def test_a_broken_image_is_told_to_on_error_and_left_out(
     assert all(isinstance(error, ImageReadError) for _, error in told)
 
 
-def test_an_answer_that_is_no_number_is_an_error(
+class Spoilt:
+    """A backend that gives one value that is not finite, far from the maximum, for every white image."""
+
+    run_mode, is_concurrent = "spoilt", True
+
+    def __init__(self, backend: Backend, value: float) -> None:
+        self._backend, self._value = backend, value
+
+    def run(self, batch: np.ndarray) -> list[np.ndarray]:
+        outputs = [output.copy() for output in self._backend.run(batch)]
+        is_white = batch.reshape(len(batch), -1).min(axis=1) > 2
+        for output in outputs:
+            output[is_white, :, 0, 0] = self._value
+        return outputs
+
+
+@pytest.fixture(params=[np.nan, np.inf, -np.inf])
+def spoilt(request: pytest.FixtureRequest, predictor: AnomalyPredictor) -> AnomalyPredictor:
+    other = copy(predictor)
+    other.backend = Spoilt(predictor.backend, request.param)
+    return other
+
+
+WHITE = np.full((40, 40, 3), 255, np.uint8)
+
+
+def test_an_answer_that_is_not_finite_anywhere_is_an_error_and_no_verdict(spoilt: AnomalyPredictor) -> None:
+    with pytest.raises(NotFiniteError, match=r"the network's answer is not finite .*\(array of shape \(40, 40, 3\)\)"):
+        next(spoilt.predict(WHITE))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_one_answer_that_is_not_finite_is_that_images_error_and_the_others_are_judged(
+    spoilt: AnomalyPredictor, array: np.ndarray, predictor: AnomalyPredictor, batch_size: int
+) -> None:
+    told: list[tuple[Source, PaddleXError]] = []
+    results = spoilt.predict([array, WHITE, array, WHITE, array], batch_size, on_error=lambda *what: told.append(what))
+    expected = next(predictor.predict(array))["raw_score"]
+    assert [result["raw_score"] for result in results] == pytest.approx([expected] * 3, rel=1e-4)
+    assert [type(error) for _, error in told] == [NotFiniteError] * 2
+    assert all(source is WHITE for source, _ in told)
+
+
+def test_a_tile_that_is_not_finite_spoils_the_whole_image(spoilt: AnomalyPredictor, array: np.ndarray) -> None:
+    spoilt.tiling = Tiling(64)
+    image = np.vstack([cv2.resize(array, (128, 128)), np.full((64, 128, 3), 255, np.uint8)])
+    with pytest.raises(NotFiniteError):
+        next(spoilt.predict(image))
+
+
+def test_an_image_that_cannot_be_judged_for_want_of_memory_is_that_images_error(
     predictor: AnomalyPredictor, array: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictor, "anomaly_maps", lambda images: np.full((len(images), 8, 8), np.nan, np.float32))
-    with pytest.raises(ModelError, match="the network's answer is not a number"):
-        next(predictor.predict(array))
+    resize = predictor.folder.transform.resize
+
+    def resized(image: np.ndarray) -> np.ndarray:
+        if image is WHITE:
+            raise MemoryError
+        return resize(image)
+
+    monkeypatch.setattr(predictor.folder.transform, "resize", resized)
+    told: list[PaddleXError] = []
+    results = list(predictor.predict([array, WHITE, array], 3, on_error=lambda _, error: told.append(error)))
+    assert len(results) == 2
+    assert str(told[0]).startswith("the image cannot be judged: MemoryError (array of shape (40, 40, 3)). ")
+
+
+def test_a_graph_whose_output_is_no_map_is_refused(predictor: AnomalyPredictor, array: np.ndarray) -> None:
+    class Classifier:
+        run_mode, is_concurrent = "classifier", True
+
+        def run(self, batch: np.ndarray) -> list[np.ndarray]:
+            return [np.zeros((len(batch), 1000), np.float32)] * 2
+
+    other = copy(predictor)
+    other.backend = Classifier()
+    with pytest.raises(ModelError, match=r"output 1 is no map for each image; it gives \[1, 1000\], \[1, 1000\] for 1"):
+        next(other.predict(array))
 
 
 def test_a_model_without_calibration_decides_by_the_papers_map_and_warns(

@@ -253,4 +253,4 @@ def test_a_model_that_was_not_made_for_tiles_warns(trained: Path, caplog):
 def test_without_tiling_nothing_is_said_of_it(trained: Path, caplog):
     create_model("STFPM", trained, device="cpu")
     assert "tile" not in caplog.text and "whole" not in caplog.text
-    assert open_model_folder(trained).tiling is None
+    assert open_model_folder(trained).own.tiling is None

@@ -113,13 +113,22 @@ def test_upstreams_default_options_change_nothing() -> None:
         ([RESIZE, NORMALIZE, {"type": "Crop"}], "Deploy.transforms are Resize, Normalize, Crop, not Resize, Normalize"),
         ([RESIZE, RESIZE, NORMALIZE], "Deploy.transforms are Resize, Resize, Normalize, not Resize, Normalize"),
         ([{"type": "Resize"}, NORMALIZE], "Deploy.transforms cannot be read: 'target_size'"),
-        ([{**RESIZE, "target_size": [0, 4]}, NORMALIZE], "Deploy.transforms cannot be read: target_size [0, 4]"),
+        (
+            [{**RESIZE, "target_size": [0, 4]}, NORMALIZE],
+            "Deploy.transforms cannot be read: target_size[0] must be a whole number, 1 to 8192, not 0",
+        ),
         ([{**RESIZE, "target_size": "big"}, NORMALIZE], "Deploy.transforms cannot be read: "),
-        ([RESIZE, {"type": "Normalize", "mean": [0.5]}], "Deploy.transforms cannot be read: [0.5] is not one number"),
+        (
+            [RESIZE, {"type": "Normalize", "mean": [0.5]}],
+            "Deploy.transforms cannot be read: mean must be a list of 3 values, not a list",
+        ),
         ([{**RESIZE, "keep_ratio": True}, NORMALIZE], "Deploy.transforms have an option that is not supported"),
         ([{**RESIZE, "interp": "FOURIER"}, NORMALIZE], "Deploy.transforms have an option that is not supported"),
         ([{**RESIZE, "colour": 1}, NORMALIZE], "Deploy.transforms have an option that is not supported"),
-        ([RESIZE, {**NORMALIZE, "std": [0, 1, 1]}], "Deploy.transforms have an option that is not supported"),
+        (
+            [RESIZE, {**NORMALIZE, "std": [0, 1, 1]}],
+            "Deploy.transforms cannot be read: std[0] must be a number from 1e-06",
+        ),
     ],
 )
 def test_a_step_that_cannot_be_carried_out_is_an_error_and_never_left_out(transforms: object, problem: str) -> None:

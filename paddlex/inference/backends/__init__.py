@@ -105,11 +105,29 @@ def open_backend(
         quiet: do not log what ``auto`` chose.
 
     Raises:
-        ModelError: an unknown run mode, one that the device cannot carry out, a package that is missing, or a graph that
-            cannot be loaded.
+        ModelError: an unknown run mode, one that the device cannot carry out, a package that is missing, a graph that
+            cannot be loaded, or one whose answer to the self-check is not finite or, in an exact mode, another one than
+            when the model was exported.
     """
     if run_mode == "auto":
         return _fastest(folder, device, threads, concurrency, quiet)
+    backend = _open(folder, run_mode, device, threads, concurrency)
+    off_by = difference(folder.own.self_check if RUN_MODES[run_mode].is_exact else None, _answer(backend, folder))
+    if off_by is not None:
+        raise ModelError(
+            f"{run_mode} does not compute what the model did when it was exported: its answer to the self-check is off "
+            f"by {off_by:.2g}",
+            where=folder.path,
+            remedy="Export the model again, or use another run mode",
+        )
+    return backend
+
+
+def _answer(backend: Backend, folder: ModelFolder) -> list[np.ndarray]:
+    return backend.run(probe(folder.transform.size))
+
+
+def _open(folder: ModelFolder, run_mode: str, device: Device, threads: int | None, concurrency: int) -> Backend:
     if run_mode not in RUN_MODES:
         raise ModelError(f"unknown run mode {run_mode!r}", remedy=f"It is one of auto, {', '.join(RUN_MODES)}")
     mode = RUN_MODES[run_mode]
@@ -141,8 +159,8 @@ def _fastest(folder: ModelFolder, device: Device, threads: int | None, concurren
             passed_over.append(f"{name} (the model has no {mode.graph or 'graph of Paddle'})")
         else:
             try:
-                backend = open_backend(folder, name, device, threads, concurrency)
-                off_by = difference(folder.self_check, backend.run(probe(folder.transform.size)))
+                backend = _open(folder, name, device, threads, concurrency)
+                off_by = difference(folder.own.self_check, _answer(backend, folder))
             except ModelError as error:
                 logger.warning("Run mode %s cannot be used: %s", name, error)
                 passed_over.append(f"{name} (fails)")

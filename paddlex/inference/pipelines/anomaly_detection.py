@@ -60,7 +60,7 @@ class AnomalyDetectionPipeline:
             input: a file, folder, glob, URL, video, camera (0 or ``camera:0``), encoded bytes, array (uint8 [H, W, 3], BGR) or
                 an iterable of these.
             batch_size: images that the network takes at once; None for the config's.
-            on_error: called with the source and the error for an image that cannot be read, which is then left out;
-                without it the error is raised.
+            on_error: called with the source and the error for an image that cannot be read or judged, which is then left
+                out; without it the error is raised.
         """
         return self.predictor.predict(input, self.config.batch_size if batch_size is None else batch_size, on_error)

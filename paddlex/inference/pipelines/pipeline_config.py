@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from paddlex.errors import ConfigError
+from paddlex.inference.checked import Check, Invalid, named, number, optional, rate, share, text, whole, within, word
 from paddlex.inference.results import DEFAULT_FILES, FILES
 from paddlex.inference.tiling import LARGEST_OVERLAP, LEAST_TILE_SIZE
 from paddlex.utils.strict import Malformed, read_yaml
@@ -141,96 +141,46 @@ def _flatten(content: Mapping[Any, Any], where: Callable[[str], str], prefix: st
             yield key, value, where(key)
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if not isinstance(value, str) or not value:
-        raise ValueError("must be text (quote it if YAML takes it for a number)")
-    return value
-
-
-def _only(name: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value != name:
-            raise ValueError(f"must be {name}")
-        return name
-
-    return check
+def _path(value: Any) -> str:
+    return os.fspath(value) if isinstance(value, os.PathLike) else text(value)
 
 
 def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("must be True or False")
+        raise Invalid("must be True or False")
     return value
 
 
 def _files(value: Any) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name in FILES for name in names):
-        raise ValueError(f"must be a list of {', '.join(FILES)}")
+        raise Invalid(f"must be a list of {', '.join(FILES)}")
     return tuple(dict.fromkeys(names))
 
 
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError("must be a whole number, 1 or more")
-    return value
-
-
-def _number(value: Any) -> float:
-    try:  # YAML takes 1e-3 for text
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError("must be a number")
-    return number
-
-
-def _rate(value: Any) -> float:
-    number = _number(value)
-    if not 0 < number < 1:
-        raise ValueError("must be between 0 and 1")
-    return number
-
-
-def _share(value: Any) -> float:
-    number = _number(value)
-    if not 0 <= number < 1:
-        raise ValueError("must be 0 or more, and below 1")
-    return number
-
-
 def _tile_size(value: Any) -> int:
-    if value != 0 and _count(value) < LEAST_TILE_SIZE:
-        raise ValueError(f"must be 0, or {LEAST_TILE_SIZE} or more")
+    if value != 0 and whole(1)(value) < LEAST_TILE_SIZE:
+        raise Invalid(f"must be 0, or {LEAST_TILE_SIZE} or more")
     return int(value)
 
 
-def _overlap(value: Any) -> float:
-    number = _number(value)
-    if not 0 <= number <= LARGEST_OVERLAP:
-        raise ValueError(f"must be from 0 to {LARGEST_OVERLAP}")
-    return number
-
-
-#: Field -> how its value is checked, and whether null is one.
-_CHECKS: dict[str, tuple[Callable[[Any], Any], bool]] = {
-    "pipeline_name": (_only("anomaly_detection"), False),
-    "use_hpip": (_switch, False),
-    "save": (_files, False),
-    "save_anomalous_only": (_switch, False),
-    "visualize": (_switch, False),
-    "module_name": (_only("anomaly_detection"), False),
-    "model_name": (_text, False),
-    "model_dir": (_text, True),
-    "batch_size": (_count, False),
-    "threshold": (_number, True),
-    "target_fpr": (_rate, True),
-    "min_area": (_share, True),
-    "tile_size": (_tile_size, True),
-    "tile_overlap": (_overlap, False),
-    "run_mode": (_text, False),
+#: Field -> how its value is checked.
+_CHECKS: dict[str, Check] = {
+    "pipeline_name": word("anomaly_detection"),
+    "use_hpip": _switch,
+    "save": _files,
+    "save_anomalous_only": _switch,
+    "visualize": _switch,
+    "module_name": word("anomaly_detection"),
+    "model_name": text,
+    "model_dir": optional(_path),
+    "batch_size": whole(1),
+    "threshold": optional(number),
+    "target_fpr": optional(rate),
+    "min_area": optional(share),
+    "tile_size": optional(_tile_size),
+    "tile_overlap": within(0, LARGEST_OVERLAP, f"from 0 to {LARGEST_OVERLAP}"),
+    "run_mode": text,
 }
 
 #: Dotted key -> field.
@@ -241,14 +191,10 @@ _FIELDS = {_PREFIXES.get(field, f"{_MODULE}.") + field: field for field in _CHEC
 
 
 def _checked(key: str, value: Any, where: str) -> Any:
-    check, takes_null = _CHECKS[key.rpartition(".")[2]]
-    if value is None and takes_null:
-        return None
     try:
-        return check(value)
-    except ValueError as error:
-        got = "a list or section" if isinstance(value, list | dict) else repr(value)
-        raise ConfigError(f"{key} {error}, not {got}", where=where, remedy="Correct the value") from None
+        return named(key, _CHECKS[key.rpartition(".")[2]], value)
+    except Invalid as error:
+        raise ConfigError(str(error), where=where, remedy="Correct the value") from None
 
 
 def _suggestion(key: str) -> str:

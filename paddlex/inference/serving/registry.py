@@ -105,7 +105,7 @@ class ServedModel:
         """What ``GET /models`` tells."""
         predictor = self._loaded.predictor
         limits, folder = predictor.limits, predictor.folder
-        calibration: Mapping[str, Any] = folder.own.get("calibration", {})
+        calibration = folder.calibration
         return {
             "name": self.name,
             "modelName": folder.model_name,
@@ -115,8 +115,8 @@ class ServedModel:
             "pixelThreshold": limits.pixel.threshold,
             "pixelTypical": limits.pixel.typical,
             "thresholdSource": limits.source,
-            "targetFpr": calibration.get("target_fpr"),
-            "calibrationScores": [float(score) for score in calibration.get("scores", [])],
+            "targetFpr": None if calibration is None else calibration.target_fpr,
+            "calibrationScores": [] if calibration is None else calibration.scores,
             "inputSize": list(folder.transform.size),
             "runMode": predictor.backend.run_mode,
             "device": str(predictor.device),

@@ -9,13 +9,15 @@ import paddle
 from paddle import nn
 
 from paddlex.config_schema import CalibrationSection
+from paddlex.errors import NotFiniteError, TrainingError
+from paddlex.inference.calibration import Calibration, are_alike
 from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.thresholds import image_threshold
 from paddlex.inference.tiling import Tiling, blended_map
 from paddlex.inference.transforms import Transform
-from paddlex.modules.image_anomaly_detection.calibration import Calibration, PixelQuantile
 from paddlex.modules.image_anomaly_detection.fusion_statistics import choose_shrinkage, fit_statistics, folds_of
 from paddlex.modules.image_anomaly_detection.networks.fusion import product
+from paddlex.modules.image_anomaly_detection.pixel_quantile import PixelQuantile
 from paddlex.modules.image_anomaly_detection.tiles import TileSample, photos_of
 
 _BATCH_SIZE = 16
@@ -103,14 +105,28 @@ def calibrate_tiles(
 def _thresholds(
     maps: Iterable[np.ndarray], total: int, options: CalibrationSection, shrinkages: list[float]
 ) -> Calibration:
-    """From the anomaly maps of normal images, with ``total`` pixels together."""
+    """From the anomaly maps of normal images, with ``total`` pixels together.
+
+    Raises:
+        TrainingError: a map that is not finite, or scores that are all alike.
+    """
     scores: list[float] = []
     medians: list[float] = []
     quantile = PixelQuantile(options.target_pixel_fpr, total)
     for anomaly_map in maps:
-        scores.append(anomaly_score(anomaly_map))
+        try:
+            scores.append(anomaly_score(anomaly_map))
+        except NotFiniteError:
+            what = "the network's answer to a held-out image is not finite"
+            raise TrainingError(what, remedy="Lower Train.learning_rate, and train again") from None
         medians.append(float(np.median(anomaly_map)))
         quantile.add(anomaly_map)
+    if len(scores) > 1 and are_alike(scores):
+        raise TrainingError(
+            f"the held-out images are all alike: each of the {len(scores)} has the score {scores[0]:.6g}, "
+            "and no threshold can rest on that",
+            remedy="Take photos of different good parts",
+        )
     limit, method = image_threshold(scores, options.target_fpr)
     return Calibration(
         fusion=options.fusion,

@@ -9,6 +9,7 @@ from paddle import nn
 from paddle.pir_utils import OldIrGuard
 
 from paddlex.inference.model_folder import CONFIG_NAME, GRAPH_NAMES, ONNX_NAME, PARAMS_NAME, ModelFolder
+from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.self_check import probe, summarise
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.onnx_export import convert_to_onnx
@@ -83,8 +84,14 @@ def add_onnx(folder: Path) -> None:
 
 
 def write_inference_config(card: ModelCard, folder: Path, network: nn.Layer) -> None:
-    """Write inference.yml alone, into a folder that has its graph already."""
+    """Write inference.yml alone, into a folder that has its graph already.
+
+    Raises:
+        NotFiniteError: the network does not answer in finite numbers.
+    """
     with paddle.no_grad():
-        answer = summarise([output.numpy() for output in network(paddle.to_tensor(probe(card.transform.size)))])
-    described = ModelFolder(folder, card.model_name, card.transform, {**card.deploy_block(), "self_check": answer})
+        outputs = [output.numpy() for output in network(paddle.to_tensor(probe(card.transform.size)))]
+    for output in outputs:
+        anomaly_score(output)  # a network that does not answer in finite numbers is no model
+    described = ModelFolder(folder, card.model_name, card.transform, card.own_block(summarise(outputs)))
     described.write_config(folder / CONFIG_NAME)

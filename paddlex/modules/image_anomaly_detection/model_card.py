@@ -2,72 +2,83 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from paddlex.config_schema import TrainSection
 from paddlex.errors import WeightsError
+from paddlex.inference.checked import mapping, named, number, text, whole
+from paddlex.inference.model_facts import ModelFacts, OwnBlock, layer_names
+from paddlex.inference.self_check import SelfCheck
 from paddlex.inference.tiling import Tiling
 from paddlex.inference.transforms import Transform
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
 from paddlex.utils.files import write_json
+from paddlex.utils.strict import read_json
 
 SUFFIX = ".pdstates"
 
 
-@dataclass(frozen=True)
-class ModelCard:
+def _training(value: Any) -> dict[str, Any]:
+    return {key: named(key, _finite, one) for key, one in mapping(value).items()}
+
+
+def _finite(value: Any) -> Any:
+    """Whatever JSON can hold, but for NaN and infinity, which it should not."""
+    if isinstance(value, Mapping):
+        return _training(value)
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return number(value) if isinstance(value, float) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard(ModelFacts):
     """A model without its weights.
 
     Attributes:
         model_name: ``Global.model``.
         backbone, layers, image_size: the architecture, as in the config.
-        teacher_weights: {source, sha256} of the weights that the teacher was made with.
-        tiling: ``Tiling.to_dict()`` where the model is for tiles of large photos; {} where it is for whole ones.
-        calibration: ``Calibration.to_dict()``, or None where the model was never calibrated.
         training: where in a training run the weights come from: epoch, step, scores; {} for a model made elsewhere.
+
+    Raises:
+        Invalid: a value that cannot be.
     """
 
-    model_name: str
-    backbone: str
-    layers: tuple[str, ...]
-    image_size: int
-    teacher_weights: Mapping[str, Any] = field(default_factory=dict)
-    calibration: Mapping[str, Any] | None = None
-    training: Mapping[str, Any] = field(default_factory=dict)
-    tiling: Mapping[str, Any] = field(default_factory=dict)
+    model_name: Annotated[str, text]
+    backbone: Annotated[str, text]
+    layers: Annotated[tuple[str, ...], layer_names]
+    image_size: Annotated[int, whole(1)]
+    training: Annotated[Mapping[str, Any], _training] = field(default_factory=dict)
 
     @property
     def transform(self) -> Transform:
         backbone = BACKBONES[self.backbone]
         return Transform((self.image_size, self.image_size), backbone.mean, backbone.std)
 
-    @property
-    def tiles(self) -> Tiling | None:
-        """``tiling`` as ``Tiling``; None for whole photos."""
-        return Tiling.of(self.tiling or None)
-
-    def deploy_block(self) -> dict[str, Any]:
-        """Our block of inference.yml: everything but the course of the training."""
-        values = {key: value for key, value in asdict(self).items() if key not in ("model_name", "training")}
-        values["layers"] = list(self.layers)
-        return {key: value for key, value in values.items() if value}
+    def own_block(self, self_check: SelfCheck) -> OwnBlock:
+        """Our block of inference.yml: everything but the course of the training, and the network's answer to the probe."""
+        facts = {one.name: getattr(self, one.name) for one in fields(ModelFacts)}
+        return OwnBlock(**facts, self_check=self_check)
 
     def save(self, weights: Path) -> Path:
         """Write the card beside a weight file; returns its path."""
         path = weights.with_suffix(SUFFIX)
-        write_json(path, asdict(self))
+        write_json(path, self.to_dict())
         return path
 
     @classmethod
     def from_config(cls, model_name: str, train: TrainSection) -> ModelCard:
         """The architecture, and the tiling, that a config describes."""
-        tiling = Tiling.of(train.tiling.given())
-        layers = tuple(sorted(set(train.layers)))
-        return cls(model_name, train.backbone, layers, train.image_size, tiling=tiling.to_dict() if tiling else {})
+        return cls(
+            model_name=model_name,
+            backbone=train.backbone,
+            layers=tuple(sorted(set(train.layers))),
+            image_size=train.image_size,
+            tiling=Tiling.of(train.tiling.given()),
+        )
 
     @classmethod
     def load(cls, weights: Path) -> ModelCard | None:
@@ -80,9 +91,8 @@ class ModelCard:
         if not path.is_file():
             return None
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{**values, "layers": tuple(values["layers"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return cls.parse(read_json(path))
+        except (OSError, ValueError) as error:
             raise WeightsError(
                 f"the model's card is damaged: {error}", where=path, remedy="Restore it, or train again"
             ) from error

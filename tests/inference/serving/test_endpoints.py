@@ -233,7 +233,7 @@ def test_the_models_are_described(client: httpx.Client, predictor: AnomalyPredic
     limits = predictor.limits
     assert (parts["threshold"], parts["typical"]) == (limits.image.threshold, limits.image.typical)
     assert (parts["pixelThreshold"], parts["pixelTypical"]) == (limits.pixel.threshold, limits.pixel.typical)
-    assert parts["calibrationScores"] == predictor.folder.own["calibration"]["scores"]
+    assert parts["calibrationScores"] == predictor.folder.calibration.scores
     assert (parts["modelName"], parts["inputSize"], parts["device"]) == ("STFPM", [128, 128], "cpu")
     assert parts["targetFpr"] == 0.05
     assert (strict["threshold"], strict["thresholdSource"]) == (1.5, "given by the user")

@@ -93,7 +93,7 @@ def test_the_config_speaks_paddlex(folder):
 
 def test_the_config_holds_the_calibration_and_where_the_teacher_is_from(model, folder):
     own = yaml.safe_load((folder / "inference.yml").read_text(encoding="utf-8"))["AnomalyDetection"]
-    assert own["calibration"] == model[1].calibration
+    assert own["calibration"] == model[1].calibration.to_dict()
     assert own["teacher_weights"] == model[1].teacher_weights
     assert own["backbone"] == "resnet18"
 

@@ -69,7 +69,7 @@ def test_a_trained_model_comes_back_with_its_weights_and_its_card(trained, weigh
     for name, tensor in network.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), weights[name], err_msg=name)
     stored = json.loads((trained / "best_model" / "model.pdstates").read_text(encoding="utf-8"))
-    assert card.calibration == stored["calibration"]
+    assert card.calibration.to_dict() == stored["calibration"]
     assert card.teacher_weights == stored["teacher_weights"]
     assert not network.training
 

@@ -32,5 +32,5 @@ def write_report(
         ImageReadError: an image or a mask of the gallery that cannot be read any more.
     """
     pictures = gallery(evaluation, predictor, choose(evaluation.rows))
-    calibration = predictor.folder.own.get("calibration", {})
+    calibration = predictor.folder.calibration
     write_text(path, page(evaluation, pictures, title=title, about=about, calibration=calibration))

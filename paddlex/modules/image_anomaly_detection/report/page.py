@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 
+from paddlex.inference.calibration import Calibration
 from paddlex.modules.image_anomaly_detection.evaluator import Evaluation
 from paddlex.modules.image_anomaly_detection.metrics import Curve
 from paddlex.modules.image_anomaly_detection.report import tables, words
@@ -21,7 +21,7 @@ _PRO_END = 0.3
 
 
 def page(
-    evaluation: Evaluation, gallery: Html, *, title: str, about: Mapping[str, str], calibration: Mapping[str, Any]
+    evaluation: Evaluation, gallery: Html, *, title: str, about: Mapping[str, str], calibration: Calibration | None
 ) -> str:
     """The whole file.
 
@@ -30,7 +30,7 @@ def page(
         gallery: its chapters.
         title: of the page.
         about: what was measured, a name and a value each.
-        calibration: the model's calibration as it stands in inference.yml; {} for a model without.
+        calibration: the model's; None for a model without.
     """
     return framed_page(
         join(title),

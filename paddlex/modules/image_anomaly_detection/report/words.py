@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from paddlex.inference.calibration import Calibration
 from paddlex.inference.thresholds import image_threshold
 from paddlex.modules.image_anomaly_detection.evaluator import Evaluation
 from paddlex.modules.image_anomaly_detection.metrics import Confusion, confusion_at
@@ -100,22 +99,22 @@ def key_figures(evaluation: Evaluation) -> list[KeyFigure]:
     ]  # fmt: skip
 
 
-def thresholds(evaluation: Evaluation, calibration: Mapping[str, Any]) -> list[str]:
+def thresholds(evaluation: Evaluation, calibration: Calibration | None) -> list[str]:
     """Where the two thresholds come from, what they promise, and what they gave.
 
     Args:
         evaluation: the figures.
-        calibration: the model's calibration as it stands in inference.yml; {} for a model without.
+        calibration: the model's; None for a model without.
     """
     limits, counts = evaluation.limits, Counts.of(evaluation)
     sentences = [
         "An image is called anomalous if its score is above 0.5, which stands for a raw score of "
         f"{limits.image.threshold:.6g} ({limits.source})."
     ]
-    if _holds_target_fpr(evaluation, calibration):
+    if calibration is not None and _holds_target_fpr(evaluation, calibration):
         sentences.append(
-            f"It was set on {count(calibration['images'], 'normal calibration image')} so that at most "
-            f"{share(calibration['target_fpr'])} of new normal images exceed it"
+            f"It was set on {count(len(calibration.scores), 'normal calibration image')} so that at most "
+            f"{share(calibration.target_fpr)} of new normal images exceed it"
             + (f"; here {counts.false_alarms:,} of {counts.normal:,} did." if counts.normal else ".")
         )
     sentences.append(_pixel_threshold(evaluation, calibration))
@@ -208,11 +207,11 @@ def _localisation(evaluation: Evaluation) -> str:
     return f"AUPRO {figure(evaluation.pixel.aupro_30)}; {covered}{right}."
 
 
-def _pixel_threshold(evaluation: Evaluation, calibration: Mapping[str, Any]) -> str:
+def _pixel_threshold(evaluation: Evaluation, calibration: Calibration | None) -> str:
     limits, pixels = evaluation.limits, evaluation.pixel_confusion
     text = f"A pixel can be marked if the raw map is above {limits.pixel.threshold:.6g} there"
-    if "target_pixel_fpr" in calibration:
-        text += f", set so that at most {share(calibration['target_pixel_fpr'])} of normal pixels exceed it"
+    if calibration is not None:
+        text += f", set so that at most {share(calibration.target_pixel_fpr)} of normal pixels exceed it"
     normal = pixels.false_positive + pixels.true_negative
     if normal:
         marked = percent(pixels.false_positive, normal)
@@ -225,12 +224,9 @@ def _pixel_threshold(evaluation: Evaluation, calibration: Mapping[str, Any]) -> 
     return f"{text}. Left out of the masks: {' and '.join(cuts)}." if cuts else f"{text}."
 
 
-def _holds_target_fpr(evaluation: Evaluation, calibration: Mapping[str, Any]) -> bool:
+def _holds_target_fpr(evaluation: Evaluation, calibration: Calibration) -> bool:
     """Whether the threshold is the one that the target rate gives: another rule may have been chosen, or another rate."""
-    try:
-        return image_threshold(calibration["scores"], calibration["target_fpr"])[1] == evaluation.limits.source
-    except (KeyError, TypeError, ValueError):
-        return False
+    return image_threshold(calibration.scores, calibration.target_fpr)[1] == evaluation.limits.source
 
 
 def _hindsight(evaluation: Evaluation) -> str | None:

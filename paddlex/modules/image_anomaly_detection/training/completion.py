@@ -14,9 +14,9 @@ from paddle import nn
 from paddlex.config_schema import Config
 from paddlex.errors import PaddleXError, TrainingError
 from paddlex.inference.backends import open_backend
+from paddlex.inference.calibration import Calibration
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.tiling import Tiling
-from paddlex.modules.image_anomaly_detection.calibration import Calibration
 from paddlex.modules.image_anomaly_detection.calibrator import calibrate, calibrate_tiles
 from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
 from paddlex.modules.image_anomaly_detection.evaluator import validation_scores
@@ -87,9 +87,9 @@ class Completion:
         if card is None:
             raise TrainingError("the model's card is missing", where=folder, remedy="Train again")
         calibration = self._calibrate(network, card)
-        export(network, replace(card, calibration=calibration.to_dict()), folder / INFERENCE)
+        export(network, replace(card, calibration=calibration), folder / INFERENCE)
         calibration = self._consider_best_f1(calibration, folder / INFERENCE)
-        card = replace(card, calibration=calibration.to_dict())
+        card = replace(card, calibration=calibration)
         save_arrays(network.state_dict(), folder / WEIGHTS)
         card.save(folder / WEIGHTS)
         write_inference_config(card, folder / INFERENCE, network)
@@ -110,7 +110,7 @@ class Completion:
         """A network as it would be exported now, ready to judge images; it is left in the mode it was in."""
         was_training = network.training
         network.eval()
-        card = replace(card, calibration=self._calibrate(network, card).to_dict())
+        card = replace(card, calibration=self._calibrate(network, card))
         with TemporaryDirectory() as folder:
             export(network, card, Path(folder) / INFERENCE)
             if was_training:
@@ -120,8 +120,8 @@ class Completion:
     def _calibrate(self, network: nn.Layer, card: ModelCard) -> Calibration:
         batches = consecutive(len(self._held_out), self._options.batch_size)
         images, options = self._held_out(batches), self._options.calibration
-        if card.tiles is not None:
-            return self._calibrate_tiles(network, card, card.tiles, images)
+        if card.tiling is not None:
+            return self._calibrate_tiles(network, card, card.tiling, images)
         return calibrate(network, images, options, (card.image_size, card.image_size))
 
     def _calibrate_tiles(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from paddlex.inference.calibration import Calibration
 from paddlex.modules.image_anomaly_detection.report import words
 from paddlex.modules.image_anomaly_detection.report.numbers import figure, interval, percent
 
@@ -87,7 +88,10 @@ class TestKeyFigures:
 class TestThresholds:
     def calibration(self):
         scores = [float(score) for score in range(1, 20)]  # of 19 scores the 19th holds a rate of 5 %
-        return {"scores": scores, "images": 19, "target_fpr": 0.05, "target_pixel_fpr": 0.001}
+        return Calibration(
+            fusion="product", image_threshold=19.0, pixel_threshold=1.0, image_typical=10.0, pixel_typical=0.0,
+            target_fpr=0.05, target_pixel_fpr=0.001, method="by hand", scores=scores,
+        )  # fmt: skip
 
     def test_the_target_rate_stands_beside_what_came_of_it(self, evaluation_of):
         evaluation = evaluation_of([4, 11], [12], source="conformal quantile: score 19 of 19 in ascending order")
@@ -103,10 +107,10 @@ class TestThresholds:
         assert "calibration image" not in text
 
     def test_a_model_without_calibration_promises_nothing(self, evaluation_of):
-        assert "at most" not in " ".join(words.thresholds(evaluation_of([4], [12]), {}))
+        assert "at most" not in " ".join(words.thresholds(evaluation_of([4], [12]), None))
 
     def test_a_better_threshold_is_named_with_what_it_would_have_given(self, evaluation_of):
-        text = words.thresholds(evaluation_of(normal=[1, 2], anomalous=[6, 7, 12]), {})[-1]
+        text = words.thresholds(evaluation_of(normal=[1, 2], anomalous=[6, 7, 12]), None)[-1]
         assert "F1 would be highest, 1.000 instead of 0.500" in text
         assert "3 of 3 defective parts found, 0 of 2 good parts called bad" in text
 

@@ -29,7 +29,13 @@ def run() -> Run:
     optimiser.step()
     optimiser.clear_grad()
     ema = {"student.weight": paddle.zeros([1, 1]), "student.bias": paddle.zeros([1])}
-    return Run(network, optimiser, ema, ModelCard("STFPM", "resnet18", ("layer1",), 64), {"seed": 0})
+    return Run(
+        network,
+        optimiser,
+        ema,
+        ModelCard(model_name="STFPM", backbone="resnet18", layers=("layer1",), image_size=64),
+        {"seed": 0},
+    )
 
 
 def test_smoothed_weights_follow_the_weights_by_the_share_that_the_decay_leaves(run):

@@ -27,7 +27,13 @@ def new_run(seed: int = 0) -> Run:
     network.student(paddle.ones([1, 1])).sum().backward()
     optimiser.step()  # without a step it has no state
     ema = {"student.weight": paddle.zeros([1, 1]), "student.bias": paddle.zeros([1])}
-    return Run(network, optimiser, ema, ModelCard("STFPM", "resnet18", ("layer1",), 64), {"seed": seed})
+    return Run(
+        network,
+        optimiser,
+        ema,
+        ModelCard(model_name="STFPM", backbone="resnet18", layers=("layer1",), image_size=64),
+        {"seed": seed},
+    )
 
 
 @pytest.fixture

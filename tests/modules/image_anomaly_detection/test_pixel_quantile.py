@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from paddlex.modules.image_anomaly_detection.calibration import Calibration, PixelQuantile
+from paddlex.modules.image_anomaly_detection.pixel_quantile import PixelQuantile
 
 RANDOM = np.random.default_rng(0).normal(size=(6, 10, 20)).astype(np.float32)
 TIES = np.random.default_rng(1).integers(0, 5, size=(6, 10, 20)).astype(np.float32)
@@ -46,8 +46,3 @@ def test_adding_a_map_does_not_change_it():
     one = RANDOM[0].copy()
     quantile([one], 0.01)
     np.testing.assert_array_equal(one, RANDOM[0])
-
-
-def test_a_calibration_says_how_many_images_it_rests_on():
-    calibration = Calibration("product", 2.0, 1.0, 0.5, 0.1, 0.05, 0.001, "by hand", [1.0, 1.5, 2.0])
-    assert calibration.to_dict()["images"] == 3

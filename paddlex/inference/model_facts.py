@@ -1,0 +1,74 @@
+"""What a model of ours says of itself: our block of inference.yml, and the model card beside its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from paddlex.errors import ModelError
+from paddlex.inference.calibration import Calibration
+from paddlex.inference.checked import Checked, Invalid, list_of, mapping, named, optional, text, whole
+from paddlex.inference.self_check import SelfCheck
+from paddlex.inference.tiling import Tiling
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {key: named(key, text, one) for key, one in mapping(value).items()}
+
+
+def layer_names(value: Any) -> tuple[str, ...]:
+    """The layers whose features are compared: one or more names."""
+    return tuple(list_of(text, least=1)(value))
+
+
+def _tiling(value: Any) -> Tiling | None:
+    try:
+        return Tiling.of(value or None)
+    except ModelError as error:
+        raise Invalid(f"cannot be used: {error.what}") from None
+
+
+def _calibration(value: Any) -> Calibration:
+    return value if isinstance(value, Calibration) else Calibration.parse(value)
+
+
+def _self_check(value: Any) -> SelfCheck:
+    return value if isinstance(value, SelfCheck) else SelfCheck.parse(value)
+
+
+@dataclass(frozen=True)
+class ModelFacts(Checked):
+    """A model without its weights.
+
+    Attributes:
+        backbone, layers, image_size: the architecture, as in the config.
+        teacher_weights: {source, sha256} of the weights that the teacher was made with.
+        tiling: how photos are cut that the model is for; None for whole ones.
+        calibration: its thresholds; None where it was never calibrated.
+
+    Raises:
+        Invalid: a value that cannot be.
+    """
+
+    backbone: Annotated[str | None, optional(text)] = None
+    layers: Annotated[tuple[str, ...] | None, optional(layer_names)] = None
+    image_size: Annotated[int | None, optional(whole(1))] = None
+    teacher_weights: Annotated[Mapping[str, str], _texts] = field(default_factory=dict)
+    tiling: Annotated[Tiling | None, _tiling] = None
+    calibration: Annotated[Calibration | None, optional(_calibration)] = None
+
+
+@dataclass(frozen=True)
+class OwnBlock(ModelFacts):
+    """Our block of inference.yml; empty for a model that was made elsewhere.
+
+    Attributes:
+        self_check: the network's answer to ``self_check.probe`` when it was exported.
+    """
+
+    self_check: Annotated[SelfCheck | None, optional(_self_check)] = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for inference.yml; what is not known is left out."""
+        return {key: value for key, value in super().to_dict().items() if value}
