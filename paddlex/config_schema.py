@@ -50,6 +50,10 @@ class ConvertSection(Section):
 
     enable: bool = False
     src_dataset_type: str | None = None
+    normal: str | list[str] = []
+    defects: str | list[str] = []
+    masks: str | list[str] = []
+    ignore: str | list[str] = []
 
 
 class SplitSection(Section):
@@ -64,6 +68,7 @@ class SplitSection(Section):
 class CheckDatasetSection(Section):
     """Mode check_dataset."""
 
+    lists_dir: str | None = None
     convert: ConvertSection = ConvertSection()
     split: SplitSection = SplitSection()
 

@@ -66,12 +66,17 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
 def check_dataset(config: Config) -> Result:
     """Convert and split if asked to, then check every file; describe what is there."""
     from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
+    from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules
 
     options = config.CheckDataset
+    lists = (getattr(options.convert, role) for role in ("normal", "defects", "masks", "ignore"))
+    rules = FolderRules(*([names] if isinstance(names, str) else names for names in lists))
     return check_dataset(
         _dataset_dir(config),
         config.output,
         convert_from=options.convert.src_dataset_type if options.convert.enable else None,
+        rules=rules,
+        lists_dir=options.lists_dir,
         train_percent=options.split.train_percent if options.split.enable else None,
         val_percent=options.split.val_percent if options.split.enable else None,
         seed=options.split.seed,

@@ -54,14 +54,14 @@ def read_yaml(path: str | os.PathLike[str], lines: dict[str, int] | None = None)
     return None if node is None else construct_yaml(node, lines=lines)
 
 
-def read_json(path: str | os.PathLike[str], max_bytes: int = _MAX_BYTES) -> Any:
+def read_json(path: str | os.PathLike[str], max_bytes: int = _MAX_BYTES, max_items: int = _MAX_JSON_ITEMS) -> Any:
     """Read a JSON file.
 
     Raises:
         Malformed: no UTF-8, no JSON (NaN and Infinity are none), too large or too deep, a key that stands twice.
         OSError: the file is not there, not regular or cannot be read.
     """
-    return parse_json(read_text(path, max_bytes))
+    return parse_json(read_text(path, max_bytes), max_items)
 
 
 def read_text(path: str | os.PathLike[str], max_bytes: int = _MAX_BYTES) -> str:
@@ -81,10 +81,10 @@ def read_text(path: str | os.PathLike[str], max_bytes: int = _MAX_BYTES) -> str:
         raise Malformed("is not text in UTF-8", data.count(b"\n", 0, error.start) + 1) from None
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, max_items: int = _MAX_JSON_ITEMS) -> Any:
     """Read JSON from a text, see ``read_json``."""
-    if sum(map(text.count, "[{,")) > _MAX_JSON_ITEMS:
-        raise Malformed(f"holds more than {_MAX_JSON_ITEMS} values")
+    if sum(map(text.count, "[{,")) > max_items:
+        raise Malformed(f"holds more than {max_items} values")
     try:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite, parse_int=_integer

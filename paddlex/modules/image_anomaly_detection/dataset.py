@@ -12,21 +12,21 @@ import numpy as np
 
 from paddlex.errors import DatasetError
 from paddlex.inference.inputs import IMAGE_SUFFIXES, decode_image, read_bytes, read_image
+from paddlex.modules.image_anomaly_detection.folder_names import is_neutral_folder, is_normal_folder
 from paddlex.utils.files import read_regular_file
 
 TRAIN_LIST = "train.txt"
 VAL_LIST = "val.txt"
 
+#: Beside lists that stand in a folder of their own: the absolute path of the folder with the images.
+SOURCE_FILE = "images_from.txt"
+
+_MOST_PATH_BYTES = 10_000
+
 #: Different training images that a training needs: two to train on, and two held out to choose and calibrate with.
 FEWEST_TRAINING_IMAGES = 4
 
 _MOST_LIST_BYTES = 2**30
-
-#: Folders of good parts, in lower case.
-NORMAL_FOLDERS = frozenset({"good", "normal", "ok"})
-
-#: Folders whose names say nothing about their images. Any other name is taken for a kind of defect.
-NEUTRAL_FOLDERS = frozenset({"", "data", "image", "images", "img", "imgs", "jpegimages", "test", "val", "validation"})
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Sample:
     def is_defective_by_name(self) -> bool:
         """Whether a validation line has a mask and its folder names a defect: anomalous, even if the mask is empty."""
         is_listed = self.list_name == VAL_LIST and self.mask is not None
-        return is_listed and self.defect_type.lower() not in NORMAL_FOLDERS | NEUTRAL_FOLDERS
+        return is_listed and not (is_normal_folder(self.defect_type) or is_neutral_folder(self.defect_type))
 
     @property
     def where(self) -> str:
@@ -117,6 +117,15 @@ def read_samples(dataset_dir: str | os.PathLike[str], list_name: str) -> list[Sa
     return samples
 
 
+def source_folder(root: Path) -> Path | None:
+    """The folder with the images, if the lists say that it is another than their own."""
+    try:
+        text = read_regular_file(root / SOURCE_FILE, _MOST_PATH_BYTES).decode("utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return Path(text) if os.path.isabs(text) and "\0" not in text else None
+
+
 def split_line(root: Path, line: str) -> tuple[str, str | None]:
     """Split ``image`` or ``image mask`` where both exist below ``root``, else where both look like image files."""
     line = line.replace("\\", "/")
@@ -139,11 +148,6 @@ def split_line(root: Path, line: str) -> tuple[str, str | None]:
         if _is_image_name(image) and _is_image_name(mask):
             return image, mask
     return line, None
-
-
-def is_normal_folder(name: str) -> bool:
-    """Whether a folder of this name holds good parts."""
-    return name.lower() in NORMAL_FOLDERS
 
 
 def read_mask(path: str | os.PathLike[str]) -> np.ndarray:

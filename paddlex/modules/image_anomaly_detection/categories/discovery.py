@@ -9,10 +9,11 @@ from pathlib import Path
 
 from paddlex.errors import DatasetError
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
-from paddlex.modules.image_anomaly_detection.dataset_checker.convert import partition
+from paddlex.modules.image_anomaly_detection.dataset_checker.convert import partition, write_masks
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import list_folders
-from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry, check_entries, list_text
+from paddlex.modules.image_anomaly_detection.dataset_checker.lists import check_entries, list_text, put_elsewhere
 from paddlex.modules.image_anomaly_detection.dataset_checker.mvtec_ad import is_category, read_mvtec_ad
+from paddlex.modules.image_anomaly_detection.dataset_checker.rules import NO_RULES
 from paddlex.utils.files import write_text
 from paddlex.utils.logging import logger
 
@@ -87,8 +88,11 @@ def make_data_set(category: Category, lists: Path) -> DataSet:
     """
     folder = category.folder
     if not category.has_lists:
-        train, val = (_absolute(entries, folder) for entries in partition(read_mvtec_ad(folder), seed=0))
+        _, layout = read_mvtec_ad(folder, NO_RULES)
+        train, val = partition(layout, seed=0)
         check_entries(folder, train, val)
+        write_masks(lists, layout.new_masks)
+        train, val = put_elsewhere(folder, lists, train, val, layout.new_masks)
         write_text(lists / TRAIN_LIST, list_text(train))
         write_text(lists / VAL_LIST, list_text(val))
         folder = lists
@@ -99,15 +103,6 @@ def make_data_set(category: Category, lists: Path) -> DataSet:
 
 def _has_lists(folder: Path) -> bool:
     return (folder / TRAIN_LIST).is_file() and (folder / VAL_LIST).is_file()
-
-
-def _absolute(entries: list[Entry], folder: Path) -> list[Entry]:
-    root = folder.absolute()
-
-    def absolute(path: str) -> str:
-        return (root / path).as_posix()
-
-    return [Entry(absolute(image), mask and absolute(mask)) for image, mask in entries]
 
 
 def _fingerprint(samples: list[Sample], root: Path) -> str:

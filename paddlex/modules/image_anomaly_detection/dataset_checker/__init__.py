@@ -18,11 +18,18 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.check import (
     inspect_samples,
     read_list,
 )
+from paddlex.modules.image_anomaly_detection.dataset_checker.contents import (
+    FolderUse,
+    log_uses,
+    to_words,
+    uses_of_lists,
+)
 from paddlex.modules.image_anomaly_detection.dataset_checker.convert import convert
 from paddlex.modules.image_anomaly_detection.dataset_checker.demo import choose_demos, demo_name
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import DEMO_FOLDER, HISTOGRAM
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.review import review
+from paddlex.modules.image_anomaly_detection.dataset_checker.rules import NO_RULES, FolderRules
 from paddlex.modules.image_anomaly_detection.dataset_checker.split import check_percentages, split
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.logging import logger
@@ -35,6 +42,8 @@ def check_dataset(
     output_dir: str | os.PathLike[str],
     *,
     convert_from: str | None = None,
+    rules: FolderRules = NO_RULES,
+    lists_dir: str | os.PathLike[str] | None = None,
     train_percent: float | None = None,
     val_percent: float | None = None,
     seed: int = 0,
@@ -46,7 +55,10 @@ def check_dataset(
         dataset_dir: the data set; ``train.txt`` and ``val.txt`` are written there by a conversion or a split.
         output_dir: gets ``check_dataset/demo_img/*.png``, ``check_dataset/histogram.png`` and, if there is anything to
             show, ``check_dataset/suspects.png``.
-        convert_from: ``MVTec_AD``, ``LabelMe`` or ``Folder``; None to take the lists as they are.
+        convert_from: ``MVTec_AD``, ``LabelMe``, ``COCO``, ``CVAT`` or ``Folder``; None to take the lists as they are.
+        rules: what a conversion is to take folders for.
+        lists_dir: where a conversion or a split writes lists and masks, if not into the data set. That folder is then the
+            data set of all that follows.
         train_percent: the share of the normal images that train; None, like ``val_percent``, for no split.
         val_percent: the share of the normal images that validate; both make 100.
         seed: decides the draw of a conversion or split.
@@ -54,8 +66,9 @@ def check_dataset(
 
     Returns:
         what ``check_dataset_result.json`` holds. Paths of pictures are relative to ``output_dir``. Warnings are dicts
-        with the keys severity, what, where and remedy. ``analysis`` holds the histogram and what `review` found,
-        ``passed_over`` what a conversion has left out.
+        with the keys severity, what, where and remedy. ``contents`` says in words what each folder was taken for,
+        ``folders`` the same as dicts (folder, taken_for, images, why). ``analysis`` holds the histogram and what `review`
+        found, ``passed_over`` counts the files that are no pictures.
 
     Raises:
         DatasetCheckError: the check or the conversion found errors; all of them were looked for.
@@ -67,11 +80,20 @@ def check_dataset(
     wants_split = train_percent is not None or val_percent is not None
     if wants_split:
         check_percentages(train_percent, val_percent)  # before a conversion writes anything
-    passed = PassedOver() if convert_from is None else convert(root, convert_from, seed)
-    if wants_split:
-        split(root, train_percent, val_percent, seed)
-
     problems = ProblemCollector()
+    target = root if lists_dir is None else Path(lists_dir)
+    uses: list[FolderUse] = []
+    passed = PassedOver()
+    if convert_from is not None:
+        conversion = convert(root, convert_from, seed, rules, target)
+        uses, passed = conversion.uses, conversion.passed
+        log_uses(root, uses)
+        problems.extend(conversion.notes)
+        root = target
+    if wants_split:
+        split(root, train_percent, val_percent, seed, target)
+        root = target
+
     train = read_list(root, TRAIN_LIST, problems)
     val = read_list(root, VAL_LIST, problems)
     samples = check_lines([*train, *val], problems)
@@ -82,9 +104,19 @@ def check_dataset(
         check_contents(inspections, problems)
         check_whole(root, inspections, problems)
         problems.raise_if_errors()
+    if not uses:
+        uses = uses_of_lists(root, inspections, passed)
+        log_uses(root, uses)
     findings = review(root, output, inspections, problems)
     counts = count_kinds(inspections)
     write_histogram(output / HISTOGRAM, counts)
+    different = count_different(inspections, TRAIN_LIST)
+    logger.info(
+        "%d good parts to train on (%d different pictures); %d good and %d defective ones to judge.",
+        counts.train_normal, different, counts.val_normal, counts.val_anomalous,
+    )  # fmt: skip
+    if root != Path(dataset_dir):
+        logger.info("The lists are in %s: set Global.dataset_dir to it for the modes that follow.", root)
     logger.info("Check dataset passed !")
     return {
         "done_flag": True,
@@ -92,7 +124,7 @@ def check_dataset(
         "attributes": {
             "train_sample_paths": _demo_paths(demo_names, TRAIN_LIST),
             "train_samples": len(train),
-            "train_different_images": count_different(inspections, TRAIN_LIST),
+            "train_different_images": different,
             "val_sample_paths": _demo_paths(demo_names, VAL_LIST),
             "val_samples": len(val),
             "val_different_images": count_different(inspections, VAL_LIST),
@@ -103,9 +135,11 @@ def check_dataset(
         },
         "analysis": {"histogram": HISTOGRAM, **findings},
         "passed_over": passed.to_dict(),
+        "contents": to_words(uses),
+        "folders": [use.to_dict() for use in uses],
         "warnings": problems.warnings,
         "warning_count": problems.warning_count,
-        "dataset_path": os.fspath(dataset_dir),
+        "dataset_path": os.fspath(dataset_dir) if root == Path(dataset_dir) else os.fspath(root),
         "show_type": "image",
         "dataset_type": "SegDataset",
     }

@@ -22,6 +22,7 @@ from paddlex.modules.image_anomaly_detection.dataset import (
     decode_mask,
     is_lossy,
     read_samples,
+    source_folder,
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.demo import save_demo
 from paddlex.modules.image_anomaly_detection.dataset_checker.descriptors import Descriptor, describe
@@ -75,15 +76,17 @@ def check_lines(samples: Sequence[Sample], problems: ProblemCollector) -> list[S
     """
     readable = []
     first_lines: dict[str, Sample] = {}
+    folders = {root: [root, source_folder(root) or root] for root in {sample.root for sample in samples}}
     for sample in samples:
-        outside = [path for path in (sample.image, sample.mask) if path is not None and _leaves_folder(path)]
+        paths = [path for path in (sample.image, sample.mask) if path is not None]
+        outside = [path for path in paths if _leaves_folders(path, folders[sample.root])]
         if outside:
             problems.extend(
                 Problem(f"the path {path} leaves the data set", sample.where, "Move the file into the data set folder")
                 for path in outside
             )
             continue
-        first = first_lines.setdefault(posixpath.normpath(sample.image), sample)
+        first = first_lines.setdefault(os.path.normpath(sample.image_path), sample)
         if first is not sample:
             problems.add(_repetition(first, sample))
         if first is sample or (first.list_name, first.mask) != (sample.list_name, sample.mask):
@@ -190,8 +193,8 @@ def _check_masks(masked: Sequence[Inspection], warn: Callable[..., None]) -> Non
     lossy = [found for found in masked if found.has_lossy_mask]
     if full:
         warn(
-            f"{len(full)} masks mark the whole image: these images count as defective, and are left out of the "
-            "pixel-level metrics",
+            f"{len(full)} defective images have a mask of the whole image, which does not say where the defect is: they "
+            "count in the image-level metrics, and are left out of the pixel-level ones",
             VAL_LIST,
             "Go by the image-level metrics, or draw masks",
         )
@@ -213,9 +216,10 @@ def _check_masks(masked: Sequence[Inspection], warn: Callable[..., None]) -> Non
         )
 
 
-def _leaves_folder(path: str) -> bool:
-    is_absolute = posixpath.isabs(path) or PureWindowsPath(path).is_absolute()
-    return is_absolute or posixpath.normpath(path).split("/")[0] == ".."
+def _leaves_folders(path: str, folders: Sequence[Path]) -> bool:
+    if posixpath.isabs(path) or PureWindowsPath(path).is_absolute():
+        return not any(Path(os.path.normpath(path)).is_relative_to(os.path.abspath(folder)) for folder in folders)
+    return posixpath.normpath(path).split("/")[0] == ".."
 
 
 def _repetition(first: Sample, again: Sample) -> Problem:

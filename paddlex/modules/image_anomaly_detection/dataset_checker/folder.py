@@ -3,125 +3,162 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from collections import Counter, defaultdict
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
-from paddlex.errors import ImageReadError
-from paddlex.inference.inputs import read_image
-from paddlex.modules.image_anomaly_detection.dataset import is_normal_folder
+from paddlex.errors import DatasetError
+from paddlex.modules.image_anomaly_detection.dataset_checker.annotations import recognise
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
     MASK_FOLDER,
     Layout,
     MaskIndex,
-    encode_mask,
-    relative_images,
+    list_folders,
     without_suffix,
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
+from paddlex.modules.image_anomaly_detection.dataset_checker.mvtec_ad import is_category
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
-from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
-from paddlex.utils.logging import logger
+from paddlex.modules.image_anomaly_detection.dataset_checker.rules import TOP, FolderRules, Role
+from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, folder_of, survey, undecided
+from paddlex.modules.image_anomaly_detection.folder_names import (
+    ACCEPTED_NORMAL_NAMES,
+    is_defective_folder,
+    is_mask_folder,
+    is_neutral_folder,
+    is_normal_folder,
+    is_partition_folder,
+)
 
-_MASK_FOLDERS = frozenset({"masks", "mask", "ground_truth", "gt"})
-_PARTITION_FOLDERS = frozenset({"train", "val", "valid", "validation", "test"})
-_FULL_FRAME = f"{MASK_FOLDER}/full_frame_"
+_SORT = f"Sort them into folders: good/ for the good parts (or {ACCEPTED_NORMAL_NAMES}), bad/ or a name for each defect"
 
 
-def read_folder(root: Path) -> Layout:
+def read_folder(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     """Read a data set that is sorted into folders of good and of bad images::
 
-        good/000.png                or normal/ or ok/, in upper or lower case
+        good/000.png                or normal/, ok/, 良品/ …, see `is_normal_folder`
         bad/000.png                 any other name: bad, ng, scratch …; it names the defect type
-        masks/bad/000.png           or ground_truth/…, gt/…; 000_mask.png does as well; with any suffix of an image
+        masks/bad/000.png           or ground_truth/…, gt/…, label/…; 000_mask.png does as well; with any suffix of an image
         masks/000.png               will do where only one bad image has this name
+        bad/000_mask.png            beside the image
 
-    All of it may stand once more in folders ``train``, ``val`` and ``test``. Masks are optional. The lists cannot say
-    "defective, but who knows where", so a bad image without a mask gets one that marks the whole image, written to
-    ``masks/full_frame_<width>x<height>.png``. Image-level metrics are right then; pixel-level metrics mean nothing.
+    All of it may stand once more in folders ``train``, ``val`` and ``test``, or ``images``. Masks are optional: a bad image
+    without one gets a mask of the whole image, see `Layout.add_unlocated`.
 
     Raises:
-        DatasetError: there are no images.
+        DatasetError: there are no images, or none in a folder of good parts, or it is another layout.
         DatasetCheckError: images in no folder, masks that belong to no image or to several, unreadable images.
     """
-    layout = Layout()
-    paths = relative_images(root, layout.passed)
-    masks = MaskIndex((_mask_key(path), path) for path in paths if _is_mask(path) and not path.startswith(_FULL_FRAME))
+    _refuse_mvtec_ad(root)
+    found = survey(root, rules)
+    masks = MaskIndex((_mask_key(path, rules), path) for path in found.masks)
     problems = ProblemCollector()
+    layout = Layout()
     image_of_mask: dict[str, str] = {}
     unmasked = []
-    for image in paths:
-        if _is_mask(image):
-            continue
-        is_normal = is_normal_folder(_kind(image))
+    unsorted: dict[str, list[str]] = defaultdict(list)
+    for image in found.images:
+        role = _role(image, rules, unsorted)
+        is_normal = role is Role.NORMAL
         mask = masks.find(without_suffix(image)) or (None if is_normal else masks.find(PurePosixPath(image).stem))
         if mask is not None and image_of_mask.setdefault(mask, image) != image:
             problems.add(_shared_mask(root, mask, image_of_mask[mask], image))
-        if not _kind(image):
-            problems.add(_no_kind(root, image))
-        elif is_normal:
+        if is_normal:
             layout.normal.append(image)
-        elif mask is None:
+        elif role is Role.DEFECTS and mask is None:
             unmasked.append(image)
-        else:
+        elif role is Role.DEFECTS:
             layout.anomalous.append(Entry(image, mask))
+    _check_sorted(found, layout, unsorted, problems)
     problems.extend(_stray_mask(root, mask) for mask in masks.paths() if mask not in image_of_mask)
-    _add_full_frame_masks(root, unmasked, layout, problems)
+    layout.add_unlocated(root, unmasked, problems)
     problems.raise_if_errors()
-    if unmasked:
-        logger.warning(
-            "%d anomalous images have no mask, so one is written that marks the whole image: "
-            "image-level metrics are right, pixel-level metrics mean nothing",
-            len(unmasked),
+    tool = recognise(found)
+    if tool is not None:
+        layout.notes.append(_unused_annotations(root, tool))
+    return found, layout
+
+
+def _refuse_mvtec_ad(root: Path) -> None:
+    remedy = "Set CheckDataset.convert.src_dataset_type=MVTec_AD"
+    names = list_folders(root)
+    if is_category(root) and "ground_truth" in map(str.lower, names):
+        raise DatasetError(
+            "the folder has the layout of MVTec AD (train, test, ground_truth)", where=root, remedy=remedy
         )
-    return layout
+    categories = [name for name in names if is_category(root / name)]
+    if categories and not is_category(root):
+        raise DatasetError(
+            f"the folder holds {len(categories)} categories in the layout of MVTec AD: {', '.join(categories[:10])}",
+            where=root,
+            remedy=f"{remedy}, and Global.dataset_dir to one of them, as {root / categories[0]}",
+        )
 
 
-def _add_full_frame_masks(root: Path, images: list[str], layout: Layout, problems: ProblemCollector) -> None:
-    """Images of one size share a mask."""
-    for image, size in zip(images, map_in_threads(partial(_read_size, root), images, "Reading sizes"), strict=True):
-        if isinstance(size, Problem):
-            problems.add(size)
-            continue
-        height, width = size
-        mask = f"{_FULL_FRAME}{width}x{height}.png"
-        if mask not in layout.new_masks:
-            layout.new_masks[mask] = encode_mask(np.ones((height, width), bool))
-        layout.anomalous.append(Entry(image, mask))
+def _role(image: str, rules: FolderRules, unsorted: dict[str, list[str]]) -> Role | None:
+    """What the image's folders say of it; None, and a place in ``unsorted``, where they say nothing, or two things."""
+    folder = folder_of(image)
+    role = rules.role(folder)
+    if role is not None:
+        return role
+    telling = [
+        name
+        for name in PurePosixPath(folder).parts
+        if name != TOP and not is_partition_folder(name) and not is_neutral_folder(name)
+    ]
+    is_normal = any(map(is_normal_folder, telling))
+    if not telling or (is_normal and any(map(is_defective_folder, telling))):
+        unsorted[folder].append(image)
+        return None
+    return Role.NORMAL if is_normal else Role.DEFECTS
 
 
-def _read_size(root: Path, image: str) -> tuple[int, int] | Problem:
-    try:
-        height, width = read_image(root / image).shape[:2]
-    except ImageReadError as error:
-        return Problem(f"the image {image} cannot be used: {error.what}", str(root / image), "Replace or remove it")
-    return height, width
+def _check_sorted(found: Survey, layout: Layout, unsorted: dict[str, list[str]], problems: ProblemCollector) -> None:
+    root, tool = found.root, recognise(found)
+    hint = f". Or, as there are annotations of {tool}: set CheckDataset.convert.src_dataset_type={tool}" if tool else ""
+    if unsorted and sum(map(len, unsorted.values())) == len(found.images):
+        names = ", ".join(unsorted)
+        raise DatasetError(
+            f"nothing says which of the {len(found.images)} images are good parts: the folder names {_places(unsorted)} do not",
+            where=root,
+            remedy=f'{_SORT}. If all of them are good parts, set CheckDataset.convert.normal="[{names}]"{hint}',
+        )
+    if not layout.normal and not unsorted:
+        counts = Counter(folder_of(image) for image in found.images)
+        places = ", ".join(f"{folder}/ ({count})" for folder, count in sorted(counts.items()))
+        raise DatasetError(
+            f"there are no normal images to train on: no folder has a name for good parts, only {places[:500]}",
+            where=root,
+            remedy=f"Call the folder of good parts one of {ACCEPTED_NORMAL_NAMES}, or set CheckDataset.convert.normal to its "
+            f"name{hint}",
+        )
+    for folder, images in unsorted.items():
+        if folder != TOP and any(map(is_normal_folder, PurePosixPath(folder).parts)):
+            problems.add(undecided(folder, "its name says good and bad"))
+        else:
+            problems.add(_no_kind(root, images))
 
 
-def _is_mask(path: str) -> bool:
-    return any(part.lower() in _MASK_FOLDERS for part in PurePosixPath(path).parts[:-1])
+def _places(unsorted: dict[str, list[str]]) -> str:
+    return ", ".join("of the data set itself" if folder == TOP else f"{folder}/" for folder in unsorted)
 
 
-def _mask_key(path: str) -> str:
+def _mask_key(path: str, rules: FolderRules) -> str:
     """The path without the mask folder's name, which is that of its image."""
-    parts = PurePosixPath(without_suffix(path)).parts
-    folders = [part for part in parts[:-1] if part.lower() not in _MASK_FOLDERS]
-    return "/".join([*folders, parts[-1]])
+    *folders, name = PurePosixPath(without_suffix(path)).parts
+    kept, is_inside = [], False
+    for depth, folder in enumerate(folders, 1):
+        is_masks = rules.role("/".join(folders[:depth])) is Role.MASKS
+        if not is_mask_folder(folder) and (is_inside or not is_masks):
+            kept.append(folder)
+        is_inside = is_masks
+    return "/".join([*kept, name])
 
 
-def _kind(image: str) -> str:
-    """The outermost folder that is not ``train``, ``val`` or ``test``; "" where there is none."""
-    for part in PurePosixPath(image).parts[:-1]:
-        if part.lower() not in _PARTITION_FOLDERS:
-            return part
-    return ""
-
-
-def _no_kind(root: Path, image: str) -> Problem:
+def _no_kind(root: Path, images: list[str]) -> Problem:
+    others = f" (nor do {len(images) - 1} others beside it)" if len(images) > 1 else ""
     return Problem(
-        f"the image {image} stands in no folder that says whether it is good or bad",
-        os.fspath(root / image),
+        f"the image {images[0]} stands in no folder that says whether it is good or bad{others}",
+        os.fspath(root / images[0]),
         "Move it to good/, or to bad/ or a folder named after the defect",
     )
 
@@ -135,8 +172,19 @@ def _shared_mask(root: Path, mask: str, first: str, second: str) -> Problem:
 
 
 def _stray_mask(root: Path, mask: str) -> Problem:
+    folder = folder_of(mask)
     return Problem(
         f"the mask {mask} belongs to no image",
         os.fspath(root / mask),
-        f"For an image bad/000.png, name it {MASK_FOLDER}/bad/000.png; or remove it",
+        f"For an image bad/000.png, name it {MASK_FOLDER}/bad/000.png; or remove it. If {folder} holds no masks, name it in "
+        "CheckDataset.convert.defects, normal or ignore",
+    )
+
+
+def _unused_annotations(root: Path, tool: str) -> Problem:
+    return Problem(
+        f"there are annotations of {tool}, which src_dataset_type=Folder does not read",
+        os.fspath(root),
+        f"Set CheckDataset.convert.src_dataset_type={tool} to use them",
+        "warning",
     )

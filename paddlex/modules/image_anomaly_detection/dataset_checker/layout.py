@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from paddlex.errors import DatasetError
-from paddlex.inference.inputs import IMAGE_SUFFIXES, list_images
-from paddlex.inference.walk import PassedOver
-from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST
+from paddlex.errors import ImageReadError
+from paddlex.inference.inputs import read_image
 from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
+from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
+from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
 
 #: The pictures that a check writes, below its output folder.
 DEMO_FOLDER = "check_dataset/demo_img"
 HISTOGRAM = "check_dataset/histogram.png"
 SUSPECTS = "check_dataset/suspects.png"
 
-#: Where masks that a conversion makes are written, below the data set.
+#: Where masks that a conversion makes are written, beside the lists.
 MASK_FOLDER = "masks"
+
+#: Such a mask that marks the whole image: the part is defective, but nobody has said where.
+FULL_FRAME = f"{MASK_FOLDER}/full_frame_"
+
+#: Endings of a mask's name after that of its image.
+MASK_ENDINGS = ("_mask", "_gt", "_GT", "_label")
 
 
 @dataclass
@@ -34,13 +42,30 @@ class Layout:
         normal: the images of good parts.
         anomalous: the images of defective parts, each with its mask.
         new_masks: PNG files that have to be written, by path.
-        passed: what was left out of the look at the folder.
+        notes: what a person should know, as warnings.
     """
 
     normal: list[str] = field(default_factory=list)
     anomalous: list[Entry] = field(default_factory=list)
     new_masks: dict[str, bytes] = field(default_factory=dict)
-    passed: PassedOver = field(default_factory=PassedOver)
+    notes: list[Problem] = field(default_factory=list)
+
+    def add_unlocated(self, root: Path, images: Sequence[str], problems: ProblemCollector) -> None:
+        """Add defective images of which nobody has said where the defect is.
+
+        The lists cannot say that, so each gets a mask of the whole image; images of one size share it. Such masks are left
+        out of the pixel-level figures.
+        """
+        sizes = map_in_threads(partial(_read_size, root), images, "Reading sizes")
+        for image, size in zip(images, sizes, strict=True):
+            if isinstance(size, Problem):
+                problems.add(size)
+                continue
+            height, width = size
+            mask = f"{FULL_FRAME}{width}x{height}.png"
+            if mask not in self.new_masks:
+                self.new_masks[mask] = encode_mask(np.ones((height, width), bool))
+            self.anomalous.append(Entry(image, mask))
 
 
 class MaskIndex:
@@ -52,42 +77,21 @@ class MaskIndex:
 
     def __init__(self, masks: Iterable[tuple[str, str]]) -> None:
         self._masks = dict(masks)
+        self._by_folder: dict[str, list[str]] = defaultdict(list)
+        for key, mask in self._masks.items():
+            self._by_folder[posixpath.dirname(key)].append(mask)
 
     def find(self, key: str) -> str | None:
         """The mask of the image whose path without its suffix is ``key``."""
-        return self._masks.get(f"{key}_mask") or self._masks.get(key)
+        names = (f"{key}{ending}" for ending in (*MASK_ENDINGS, ""))
+        return next((self._masks[name] for name in names if name in self._masks), None)
+
+    def find_several(self, key: str) -> list[str]:
+        """The masks in a folder that is named after the image, sorted."""
+        return sorted(self._by_folder.get(key, ()))
 
     def paths(self) -> Iterable[str]:
         return self._masks.values()
-
-
-def relative_images(root: Path, passed: PassedOver | None = None) -> list[str]:
-    """All images below ``root``, sorted folder by folder, as paths relative to it.
-
-    The pictures of an earlier check are left out: the output folder may lie inside the data set. What else is passed over
-    is said in the log, and counted in ``passed``.
-
-    Raises:
-        DatasetError: there are none.
-    """
-    paths = (Path(path).relative_to(root) for path in list_images(root, passed, _is_no_picture))
-    images = [path.as_posix() for path in paths if not _is_from_a_check(path)]
-    if not images:
-        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise DatasetError("the data set folder holds no images", where=root, remedy=f"Images end in {suffixes}")
-    return images
-
-
-def _is_no_picture(path: str) -> bool:
-    """Whether a file is a list, the copy of one, or an annotation."""
-    return path.lower().endswith(".json") or os.path.basename(path).startswith((TRAIN_LIST, VAL_LIST))
-
-
-def _is_from_a_check(path: Path) -> bool:
-    folder, picture = path.parts[:-1], path.as_posix()
-    return folder[-2:] == tuple(DEMO_FOLDER.split("/")) or any(
-        f"/{picture}".endswith(f"/{name}") for name in (HISTOGRAM, SUSPECTS)
-    )
 
 
 def without_suffix(path: str) -> str:
@@ -109,3 +113,11 @@ def first_folder(path: str) -> str:
 def list_folders(folder: str | os.PathLike[str]) -> list[str]:
     """The names of the folders in a folder, sorted, hidden ones left out."""
     return sorted(path.name for path in Path(folder).iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _read_size(root: Path, image: str) -> tuple[int, int] | Problem:
+    try:
+        height, width = read_image(root / image).shape[:2]
+    except ImageReadError as error:
+        return Problem(f"the image {image} cannot be used: {error.what}", str(root / image), "Replace or remove it")
+    return height, width

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from paddlex.errors import DatasetError
-from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST
+from paddlex.modules.image_anomaly_detection.dataset import SOURCE_FILE, TRAIN_LIST, VAL_LIST
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
-from paddlex.utils.files import atomic_path
+from paddlex.utils.files import atomic_path, write_text
 
 
 class Entry(NamedTuple):
@@ -38,6 +39,43 @@ def split_normal(images: Iterable[str], train_percent: float, seed: int) -> tupl
     if train_percent > 0:
         count = max(count, 1)
     return sorted(shuffled[:count]), sorted(shuffled[count:])
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn a failure to write into an error that names the key which decides where to write.
+
+    Raises:
+        DatasetError: the folder cannot be written, or is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(
+            f"the lists and masks cannot be written: {error.strerror or error}",
+            where=folder,
+            remedy="Set CheckDataset.lists_dir to a folder that can be written; later modes take it as Global.dataset_dir",
+        ) from error
+
+
+def put_elsewhere(
+    root: Path, target: Path, train: Sequence[Entry], val: Sequence[Entry], new_masks: Collection[str] = ()
+) -> tuple[list[Entry], list[Entry]]:
+    """The entries as they stand in lists in the folder ``target``.
+
+    If that is not the data set's own, all paths become absolute but those of masks that are written there too, and
+    ``target`` gets the file ``images_from.txt``, which says where the images are: the check lets paths lead there.
+    """
+    if os.path.realpath(root) == os.path.realpath(target):
+        return list(train), list(val)
+    folder = root.absolute()
+
+    def place(path: str) -> str:
+        return path if path in new_masks else (folder / path).as_posix()
+
+    write_text(target / SOURCE_FILE, f"{folder}\n")
+    moved = [[Entry(place(image), mask and place(mask)) for image, mask in entries] for entries in (train, val)]
+    return moved[0], moved[1]
 
 
 def write_lists(root: Path, train: Sequence[Entry], val: Sequence[Entry]) -> None:

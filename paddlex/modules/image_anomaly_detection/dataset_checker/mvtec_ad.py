@@ -5,56 +5,75 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from paddlex.errors import DatasetError
-from paddlex.modules.image_anomaly_detection.dataset import is_normal_folder
+import numpy as np
+
+from paddlex.errors import DatasetError, ImageReadError
+from paddlex.modules.image_anomaly_detection.dataset import read_mask
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
+    MASK_FOLDER,
     Layout,
     MaskIndex,
+    encode_mask,
     first_folder,
     list_folders,
-    relative_images,
     without_suffix,
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
+from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules, Role
+from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, folder_of, survey
+from paddlex.modules.image_anomaly_detection.folder_names import ACCEPTED_NORMAL_NAMES, is_normal_folder
 
 _LAYOUT = "train/good, test/good, test/<defect> and ground_truth/<defect>"
+_GROUND_TRUTH = "ground_truth"
 
 
-def read_mvtec_ad(root: Path) -> Layout:
+def read_mvtec_ad(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     """Read one category of a data set in the layout of MVTec AD::
 
         train/good/000.png
         test/good/000.png
         test/<defect>/000.png
         ground_truth/<defect>/000_mask.png     or 000.png; with any suffix of an image
+        ground_truth/<defect>/000/000.png      and more in the same folder: together they mark the defects (MVTec LOCO AD)
 
-    A folder of good parts may also be called ``normal`` or ``ok``.
+    A folder of good parts may have any name of `is_normal_folder`. Without any mask the defective images get masks of the
+    whole image, see `Layout.add_unlocated`.
 
     Raises:
         DatasetError: the folder is no category; the categories in it are listed.
-        DatasetCheckError: images that stand in no folder of this layout, or defective ones without a mask.
+        DatasetCheckError: images that stand in no folder of this layout, or defective ones without a mask beside others
+            that have one.
     """
     _check_is_category(root)
+    found = survey(root, rules, ("train", "test", _GROUND_TRUTH))
+    masks = MaskIndex((without_suffix(_inside(path)), path) for path in found.masks)
     layout = Layout()
-    paths = relative_images(root, layout.passed)
-    masks = MaskIndex((without_suffix(_inside(path)), path) for path in paths if first_folder(path) == "ground_truth")
     problems = ProblemCollector()
-    for image in paths:
-        part, kind = first_folder(image), first_folder(_inside(image))
-        if part not in ("train", "test"):
-            continue
-        mask = masks.find(without_suffix(_inside(image)))
-        if is_normal_folder(kind):
+    unmasked = []
+    for image in found.images:
+        part, kind, key = first_folder(image), first_folder(_inside(image)), without_suffix(_inside(image))
+        role = rules.role(folder_of(image))
+        mask = masks.find(key) or _merge(root, masks.find_several(key), key, layout, problems)
+        if role is Role.NORMAL or (role is None and is_normal_folder(kind)):
             layout.normal.append(image)
         elif part == "train" or not kind:
             problems.add(_misplaced(root, image))
         elif mask is None:
-            problems.add(_no_mask(root, image))
+            unmasked.append(image)
         else:
             layout.anomalous.append(Entry(image, mask))
+    if found.masks:
+        problems.extend(_no_mask(root, image) for image in unmasked)
+    else:
+        layout.add_unlocated(root, unmasked, problems)
     problems.raise_if_errors()
-    return layout
+    return found, layout
+
+
+def is_category(folder: Path) -> bool:
+    """Whether a folder looks like one category of MVTec AD."""
+    return {"train", "test"} <= {name.lower() for name in list_folders(folder)}
 
 
 def _check_is_category(root: Path) -> None:
@@ -70,9 +89,27 @@ def _check_is_category(root: Path) -> None:
     raise DatasetError("the folder has no train and test folder", where=root, remedy=f"MVTec AD has {_LAYOUT}")
 
 
-def is_category(folder: Path) -> bool:
-    """Whether a folder looks like one category of MVTec AD."""
-    return {"train", "test"} <= {name.lower() for name in list_folders(folder)}
+def _merge(root: Path, masks: list[str], key: str, layout: Layout, problems: ProblemCollector) -> str | None:
+    """One mask of several: a pixel is anomalous if it is in any of them. None where there are none."""
+    if not masks:
+        return None
+    try:
+        merged = read_mask(root / masks[0])
+        for path in masks[1:]:
+            mask = read_mask(root / path)
+            if mask.shape != merged.shape:
+                raise ImageReadError(f"its size differs from that of {masks[0]}", where=root / path)
+            merged = np.logical_or(merged, mask)
+    except ImageReadError as error:
+        problems.add(
+            Problem(f"the masks {folder_of(masks[0])} cannot be used: {error.what}", str(error.where), "Replace them")
+        )
+        return masks[0]
+    if len(masks) == 1:
+        return masks[0]
+    name = f"{MASK_FOLDER}/{key}.png"
+    layout.new_masks[name] = encode_mask(merged)
+    return name
 
 
 def _inside(path: str) -> str:
@@ -84,7 +121,7 @@ def _misplaced(root: Path, image: str) -> Problem:
     return Problem(
         f"the image {image} stands in no folder of the layout of MVTec AD",
         os.fspath(root / image),
-        f"The layout is {_LAYOUT}: move the image or leave it out",
+        f"The layout is {_LAYOUT}, and good may also be called {ACCEPTED_NORMAL_NAMES}: move the image or leave it out",
     )
 
 
@@ -93,5 +130,5 @@ def _no_mask(root: Path, image: str) -> Problem:
     return Problem(
         f"the defective image {image} has no mask",
         os.fspath(root / image),
-        f"Add ground_truth/{stem}_mask.png, or leave the image out",
+        f"Add {_GROUND_TRUTH}/{stem}_mask.png, or leave the image out",
     )

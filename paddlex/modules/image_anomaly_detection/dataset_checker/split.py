@@ -8,14 +8,25 @@ from pathlib import Path
 
 from paddlex.errors import DatasetError, ImageReadError
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_mask, read_samples
-from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry, split_normal, write_lists
+from paddlex.modules.image_anomaly_detection.dataset_checker.lists import (
+    Entry,
+    check_entries,
+    put_elsewhere,
+    split_normal,
+    write_lists,
+    writing_to,
+)
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
 from paddlex.utils.logging import logger
 
 
-def split(root: Path, train_percent: float | None, val_percent: float | None, seed: int) -> None:
+def split(
+    root: Path, train_percent: float | None, val_percent: float | None, seed: int, lists_dir: Path | None = None
+) -> None:
     """Pool the images of both lists and draw the lists anew; the old ones are kept as ``.bak``.
+
+    With ``lists_dir`` the new lists are written there, see `lists.put_elsewhere`.
 
     The percentages are of the normal images: those without a mask, or with an empty one in a folder that names no defect;
     that mask is dropped. Anomalous images never train, they all go to ``val.txt``. The same images and seed give the same
@@ -31,7 +42,11 @@ def split(root: Path, train_percent: float | None, val_percent: float | None, se
     anomalous = sorted(entry for entry in entries if entry.mask is not None)
     train, val_normal = split_normal((entry.image for entry in entries if entry.mask is None), train_share, seed)
     val = sorted([*anomalous, *map(Entry, val_normal)], key=lambda entry: entry.image)
-    write_lists(root, [Entry(image) for image in train], val)
+    target = root if lists_dir is None else lists_dir
+    entries_of_train = [Entry(image) for image in train]
+    check_entries(root, entries_of_train, val)
+    with writing_to(target):
+        write_lists(target, *put_elsewhere(root, target, entries_of_train, val))
     logger.info(
         "Split: %d normal images for training; %d normal and %d anomalous ones for validation",
         len(train),

@@ -3,14 +3,14 @@
 import logging
 import os
 import shutil
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from paddlex.errors import DatasetCheckError, DatasetError
-from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
+from paddlex.inference.inputs import read_bytes
+from paddlex.modules.image_anomaly_detection.dataset_checker import check, check_dataset
 
 HEIGHT, WIDTH = 24, 32
 
@@ -239,10 +239,21 @@ def test_a_path_that_leaves_the_folder_is_an_error_even_if_the_file_exists(root,
     assert problem["where"] == f"{root / 'train.txt'} line 13"
 
 
-def test_an_absolute_path_is_an_error_even_inside_the_folder(root):
+def test_an_absolute_path_may_lead_into_the_data_set(root):
     write_image(root / "train/good/more.png", 81)
     add_line(root, "train", os.fspath(root / "train/good/more.png"))
+    assert check_dataset(root, root.parent / "output")["attributes"]["train_samples"] == 13
+
+
+def test_an_absolute_path_may_not_lead_anywhere_else(root):
+    write_image(root.parent / "outside.png", 81)
+    add_line(root, "train", os.fspath(root.parent / "outside.png"))
     assert only_error(root)["what"].endswith("leaves the data set")
+
+
+def test_an_absolute_and_a_relative_path_to_one_image_are_the_same_line(root):
+    add_line(root, "train", os.fspath(root / "train/good/004.png"))
+    assert [warning["what"] for warning in warnings_of(root)] == ["the line repeats line 5"]
 
 
 def test_a_link_inside_the_folder_may_lead_out(root):
@@ -321,7 +332,7 @@ def test_no_normal_validation_images_are_a_warning(root):
 def test_masks_that_mark_the_whole_image_are_a_warning(root):
     full = np.full((HEIGHT, WIDTH), 255, np.uint8)
     (root / "masks/scratch/000.png").write_bytes(cv2.imencode(".png", full)[1].tobytes())
-    assert warnings_of(root)[0]["what"].startswith("1 masks mark the whole image")
+    assert warnings_of(root)[0]["what"].startswith("1 defective images have a mask of the whole image")
 
 
 def write_inverted_mask(path):
@@ -409,8 +420,7 @@ def test_the_mask_has_the_size_of_the_image_after_its_exif_orientation(root):
 
 def test_every_file_is_read_once(root, monkeypatch):
     reads = []
-    read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read_bytes(path))
+    monkeypatch.setattr(check, "read_bytes", lambda path: reads.append(path) or read_bytes(path))
     check_dataset(root, root.parent / "output")
     assert len(reads) == len(set(reads)) == 12 + 4 + 2
 

@@ -185,7 +185,7 @@ def test_another_tools_json_that_belongs_to_no_image_is_left_out_with_a_warning(
 
 def test_broken_json_is_an_error(root):
     (root / "bad.json").write_text('{"shapes": [')
-    assert "the annotation bad.json cannot be used: it cannot be read: Expecting value" in error_of(root)
+    assert "the annotation bad.json cannot be used: it is not valid JSON: Expecting value" in error_of(root)
 
 
 def test_another_tools_json_beside_an_image_is_an_error(root):
@@ -200,7 +200,9 @@ def test_an_annotation_without_its_image_is_an_error(root):
 
 def test_an_annotation_of_an_image_of_another_size_is_an_error(root):
     annotate(root / "bad.json", [TRIANGLE], imageHeight=WIDTH, imageWidth=HEIGHT)
-    assert "it was drawn on an image of 40 x 60 pixels, but the image has 60 x 40 (width x height)" in error_of(root)
+    assert "it was drawn on an image of 40 x 60 pixels, but the image bad.png has 60 x 40 (width x height)" in error_of(
+        root
+    )
 
 
 def test_two_annotations_of_one_image_are_an_error(root):

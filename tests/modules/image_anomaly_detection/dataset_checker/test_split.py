@@ -177,6 +177,6 @@ def test_a_failure_while_writing_leaves_the_lists_as_they_were(root, monkeypatch
         raise OSError("disk full")
 
     monkeypatch.setattr("paddlex.modules.image_anomaly_detection.dataset_checker.lists.back_up", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DatasetError, match=r"cannot be written: disk full.*Set CheckDataset.lists_dir"):
         split(root, 50, 50, seed=0)
     assert contents(root) == before

@@ -1,0 +1,230 @@
+"""What the converters of annotations (LabelMe, COCO, CVAT) have in common: finding images, drawing masks, sorting."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from paddlex.errors import DatasetError, ImageReadError
+from paddlex.inference.inputs import read_image
+from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
+    MASK_FOLDER,
+    Layout,
+    encode_mask,
+    without_suffix,
+)
+from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
+from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
+from paddlex.modules.image_anomaly_detection.dataset_checker.rules import Role
+from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, folder_of
+from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
+from paddlex.modules.image_anomaly_detection.folder_names import is_defective_folder
+from paddlex.utils.files import read_regular_file
+
+#: The largest annotation file; LabelMe's may hold its image, COCO's all polygons of a data set.
+MOST_BYTES = 256 * 2**20
+MOST_VALUES = 20_000_000
+
+_SNIFFED_FILES = 3
+
+
+@dataclass
+class Drawing:
+    """What is annotated on one image.
+
+    Attributes:
+        source: the annotation file, relative to the data set.
+        image: the image, likewise.
+        size: (width, height) of the image that was drawn on, if the annotation says it.
+        shapes: each a name for messages, and what draws it into a mask, see `shapes`; it raises a ValueError if it cannot.
+        is_defective: whether the image is said to be defective as a whole, wherever the defect is.
+    """
+
+    source: str
+    image: str
+    size: tuple[Any, Any] | None = None
+    shapes: list[tuple[str, Callable[[np.ndarray], None]]] = field(default_factory=list)
+    is_defective: bool = False
+
+
+class ImageNames:
+    """Finds the image that an annotation names, also after the folder was moved or the images were saved in another format."""
+
+    def __init__(self, images: Sequence[str]) -> None:
+        self._images = set(images)
+        self._by_path = {without_suffix(image): image for image in images}
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
+        for image in images:
+            self._by_name[posixpath.basename(image)].append(image)
+            self._by_stem[PurePosixPath(image).stem].append(image)
+
+    def find(self, annotation: str, named: str) -> str | None:
+        """By the path from the annotation's folder; else by the annotation's name, beside it or anywhere, if it is unique."""
+        path = self._from(posixpath.dirname(annotation), named)
+        namesakes = self._by_stem[PurePosixPath(annotation).stem]
+        return path or self.beside(annotation) or (namesakes[0] if len(namesakes) == 1 else None)
+
+    def find_named(self, annotation: str, named: str) -> str | None:
+        """By the path from the data set's folder or the annotation's; else by the end of the path, if only one image has it."""
+        path = self._from("", named) or self._from(posixpath.dirname(annotation), named)
+        if path is not None:
+            return path
+        end = "/" + named.replace("\\", "/").lstrip("./")
+        namesakes = [image for image in self._by_name[posixpath.basename(end)] if f"/{image}".endswith(end)]
+        return namesakes[0] if len(namesakes) == 1 else None
+
+    def beside(self, annotation: str) -> str | None:
+        """The image of the same name in the same folder."""
+        return self._by_path.get(without_suffix(annotation))
+
+    def _from(self, folder: str, named: str) -> str | None:
+        path = posixpath.normpath(posixpath.join(folder, named.replace("\\", "/")))
+        return path if named and path in self._images else None
+
+
+def lay_out(
+    found: Survey,
+    drawings: Iterable[Drawing],
+    mask_name: Callable[[Drawing], str],
+    problems: ProblemCollector,
+    remedy: str,
+) -> Layout:
+    """Draw all masks; images with nothing drawn on them are good parts.
+
+    Args:
+        found: the pictures.
+        drawings: at most one for an image.
+        mask_name: what a new mask is called below ``masks/``, without its suffix.
+        problems: takes drawings that cannot be used, and images without annotation in a folder of defects.
+        remedy: what to do about the former; ``{image}`` and ``{source}`` stand for their names.
+
+    Raises:
+        DatasetCheckError: there were problems.
+    """
+    by_image = {drawing.image: drawing for drawing in drawings}
+    chosen = list(by_image.values())
+    layout = Layout()
+    unlocated, unannotated = [], defaultdict(list)
+    masks: dict[str, bytes] = {}
+    for drawing, mask in zip(chosen, map_in_threads(partial(_draw, found.root), chosen, "Drawing masks"), strict=True):
+        if isinstance(mask, str):
+            advice = remedy.format(image=drawing.image, source=drawing.source)
+            problems.add(unusable(found.root, drawing.source, mask, advice))
+        elif mask is not None:
+            masks[drawing.image] = mask
+        elif drawing.is_defective:
+            unlocated.append(drawing.image)
+    for image in found.images:
+        if image in masks:
+            name = f"{MASK_FOLDER}/{mask_name(by_image[image])}.png"
+            if name in layout.new_masks:  # of an image that differs in its suffix alone
+                name = f"{MASK_FOLDER}/{image}.png"
+            layout.anomalous.append(Entry(image, name))
+            layout.new_masks[name] = masks[image]
+        elif image in by_image and by_image[image].is_defective:
+            continue
+        elif _is_called_defective(found, image):
+            unannotated[folder_of(image)].append(image)
+        else:
+            layout.normal.append(image)
+    problems.extend(_unannotated(found.root, folder, images) for folder, images in unannotated.items())
+    layout.add_unlocated(found.root, unlocated, problems)
+    problems.raise_if_errors()
+    if not layout.anomalous:
+        layout.notes.append(_nothing_annotated(found.root, len(layout.normal)))
+    return layout
+
+
+def unusable(root: Path, source: str, reason: str, remedy: str) -> Problem:
+    """An annotation that cannot be used."""
+    return Problem(f"the annotation {source} cannot be used: {reason}", os.fspath(root / source), remedy)
+
+
+def recognise(found: Survey) -> str | None:
+    """Whose annotations a data set has: LabelMe's, COCO's or CVAT's; None if it has none of them."""
+    for path in found.annotations[:_SNIFFED_FILES]:
+        try:
+            text = read_regular_file(found.root / path, MOST_BYTES)
+        except OSError:
+            continue
+        if path.lower().endswith(".xml") and b"<annotations" in text and b"<image" in text:
+            return "CVAT"
+        if b'"shapes"' in text:
+            return "LabelMe"
+        if b'"images"' in text and b'"annotations"' in text:
+            return "COCO"
+    return None
+
+
+def nothing_found(found: Survey, tool: str, layout: str) -> DatasetError:
+    """The error of a data set without annotations of a tool; it names the tool whose annotations there are."""
+    other = recognise(found)
+    remedy = f"Set CheckDataset.convert.src_dataset_type={other}" if other else f"{tool} has {layout}"
+    there = f", but annotations of {other}" if other else ""
+    return DatasetError(f"there is no annotation file of {tool}{there}", where=found.root, remedy=remedy)
+
+
+def _draw(root: Path, drawing: Drawing) -> bytes | str | None:
+    """The mask as a PNG file; None if nothing is drawn; or why it cannot be drawn."""
+    if not drawing.shapes:
+        return None
+    try:
+        height, width = read_image(root / drawing.image).shape[:2]
+    except ImageReadError as error:
+        return error.what
+    if drawing.size is not None and drawing.size != (width, height):
+        return (
+            f"it was drawn on an image of {drawing.size[0]!s:.20} x {drawing.size[1]!s:.20} pixels, "
+            f"but the image {drawing.image} has {width} x {height} (width x height)"
+        )
+    mask = np.zeros((height, width), np.uint8)
+    outside = []
+    for name, draw in drawing.shapes:
+        shape = np.zeros_like(mask)
+        try:
+            draw(shape)
+        except (ValueError, ImageReadError) as error:
+            return f"{name} cannot be drawn: {error}"
+        mask |= shape
+        if not shape.any():
+            outside.append(name)
+    if not mask.any():
+        return "all its shapes are outside the image"
+    if outside:
+        return f"{outside[0]} is outside the image {drawing.image}"
+    return encode_mask(mask.astype(bool))
+
+
+def _is_called_defective(found: Survey, image: str) -> bool:
+    folder = folder_of(image)
+    role = found.rules.role(folder)
+    if role is not None:
+        return role is Role.DEFECTS
+    return any(map(is_defective_folder, PurePosixPath(folder).parts))
+
+
+def _unannotated(root: Path, folder: str, images: list[str]) -> Problem:
+    return Problem(
+        f"{len(images)} images in {folder}/ have nothing annotated (first {posixpath.basename(images[0])}), so they would "
+        "count as good parts, but the name of their folder says that they are defective",
+        os.fspath(root / folder),
+        f"Annotate them, or name {folder} in CheckDataset.convert.ignore, or in CheckDataset.convert.normal if they are good",
+    )
+
+
+def _nothing_annotated(root: Path, count: int) -> Problem:
+    return Problem(
+        f"no image has an annotation: all {count} are taken for good parts",
+        os.fspath(root),
+        "Make sure that this is so",
+        "warning",
+    )

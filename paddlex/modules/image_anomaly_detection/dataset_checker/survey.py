@@ -1,0 +1,243 @@
+"""A look at a data set before it is converted: which pictures are photos of parts, which are masks, and which are neither."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+
+from paddlex.errors import DatasetError, ImageReadError
+from paddlex.inference.inputs import IMAGE_SUFFIXES, decode_image, list_images, read_bytes
+from paddlex.inference.walk import PassedOver
+from paddlex.modules.image_anomaly_detection.dataset import SOURCE_FILE, TRAIN_LIST, VAL_LIST, is_lossy
+from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
+    DEMO_FOLDER,
+    FULL_FRAME,
+    HISTOGRAM,
+    MASK_ENDINGS,
+    SUSPECTS,
+    first_folder,
+    without_suffix,
+)
+from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
+from paddlex.modules.image_anomaly_detection.dataset_checker.rules import TOP, FolderRules, Role
+from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
+from paddlex.modules.image_anomaly_detection.folder_names import doubtful_folder, is_mask_folder, system_folder
+
+ANNOTATION_SUFFIXES = frozenset({".json", ".xml"})
+
+_LOOKED_AT = 5  # pictures of a folder
+_MOST_LABELS = 8  # grey levels of a mask; a photo has more
+_LOSSY_MARGIN = 32  # how far from black or white lossy compression takes a pixel of a mask
+
+
+@dataclass
+class Survey:
+    """The pictures of a data set, as paths relative to it, with ``/`` between their parts.
+
+    Attributes:
+        root: the data set's folder.
+        rules: what the user says of its folders.
+        images: what may be photos of parts, folder by folder in sorted order.
+        masks: pictures in folders of masks, or beside their image and named after it.
+        left_out: why pictures are neither: (folder, reason) -> how many.
+        annotations: files that end in ``.json`` or ``.xml``.
+        passed: all other files.
+    """
+
+    root: Path
+    rules: FolderRules
+    images: list[str] = field(default_factory=list)
+    masks: list[str] = field(default_factory=list)
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    annotations: list[str] = field(default_factory=list)
+    passed: PassedOver = field(default_factory=PassedOver)
+
+    def leave_out(self, path: str, reason: str) -> None:
+        """Count a picture that is passed over."""
+        self.left_out[folder_of(path), reason] += 1
+
+
+def survey(root: Path, rules: FolderRules, parts: Iterable[str] = ()) -> Survey:
+    """Look at all pictures below a folder.
+
+    Left out are folders that systems make (trash, thumbnails), the results of this program, and what the user says. A
+    folder whose name or whose pictures look like something else than photos of parts is an error that names the keys which
+    decide, because its pictures would train a model, or count as defective.
+
+    Args:
+        root: the data set's folder.
+        rules: what the user says of its folders.
+        parts: the outermost folders that the layout has, in lower case; those of others are left out. None given: any.
+
+    Raises:
+        DatasetError: there are no pictures, or a rule names no folder.
+        DatasetCheckError: folders that have to be decided upon.
+    """
+    found = Survey(root, rules)
+    wanted = frozenset(parts)
+    by_folder = _pictures(root, found)
+    rules.check(by_folder)
+    problems = ProblemCollector()
+    for folder, paths in by_folder.items():
+        if wanted and first_folder(f"{folder}/") not in wanted:
+            reason: str | None = "no folder of this layout"
+        else:
+            reason = _reason_to_leave_out(folder, rules)
+        if reason is not None:
+            found.left_out[folder, reason] += len(paths)
+        elif _are_masks(folder, rules):
+            found.masks += [path for path in paths if not path.startswith(FULL_FRAME)]
+        else:
+            _sort_out(paths, found)
+            problems.extend(_doubts(folder, rules))
+    problems.raise_if_errors()
+    problems.extend(_look_like_masks(found, wanted))
+    problems.raise_if_errors()
+    gone = {folder for folder, _ in found.left_out}
+    found.annotations = [path for path in found.annotations if folder_of(path) not in gone]
+    if not found.images:
+        passed = f" (left out: {', '.join(words_of_left_out(found))})" if found.left_out else ""
+        raise DatasetError(
+            f"the data set folder holds no images{passed}",
+            where=root,
+            remedy=f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}",
+        )
+    return found
+
+
+def words_of_left_out(found: Survey) -> list[str]:
+    """What was left out, a phrase for each folder: ``@eaDir/ (12: thumbnails that a NAS makes)``."""
+    return [f"{folder}/ ({count}: {reason})" for (folder, reason), count in sorted(found.left_out.items())]
+
+
+def folder_of(path: str) -> str:
+    """The folder of a relative path; ``.`` for the data set folder itself."""
+    return os.path.dirname(path) or TOP
+
+
+def _pictures(root: Path, found: Survey) -> dict[str, list[str]]:
+    """The pictures of each folder; results of this program are left out, wherever they lie."""
+    by_folder: dict[str, list[str]] = defaultdict(list)
+
+    def is_known(path: str) -> bool:
+        relative = os.path.relpath(path, root)
+        if os.path.splitext(path)[1].lower() in ANNOTATION_SUFFIXES and not _is_result(relative):
+            found.annotations.append(Path(relative).as_posix())
+        return is_known_file(path)
+
+    for path in list_images(root, found.passed, is_known):
+        relative = Path(path).relative_to(root).as_posix()
+        by_folder[folder_of(relative)].append(relative)
+    for folder, paths in by_folder.items():
+        if found.rules.role(folder) is None:
+            is_output = (root / folder / "summary.csv").is_file() and any(map(_is_result, paths))
+            own = [path for path in paths if is_output or _is_result(path) or _is_from_a_check(path)]
+            for path in own:
+                found.leave_out(path, "results of this program")
+            by_folder[folder] = sorted(set(paths).difference(own))
+    return {folder: paths for folder, paths in by_folder.items() if paths}
+
+
+def is_known_file(path: str) -> bool:
+    """Whether a file that is no picture has its use: an annotation, a list or the copy of one."""
+    names = (TRAIN_LIST, VAL_LIST, SOURCE_FILE)
+    return os.path.splitext(path)[1].lower() in ANNOTATION_SUFFIXES or os.path.basename(path).startswith(names)
+
+
+def _is_result(path: str) -> bool:
+    return without_suffix(path).endswith(("_res", "_result"))
+
+
+def _is_from_a_check(path: str) -> bool:
+    folder = f"/{os.path.dirname(path)}"
+    return folder.endswith(f"/{DEMO_FOLDER}") or f"/{path}".endswith((f"/{HISTOGRAM}", f"/{SUSPECTS}"))
+
+
+def _reason_to_leave_out(folder: str, rules: FolderRules) -> str | None:
+    role = rules.role(folder)
+    if role is Role.LEFT_OUT:
+        return "CheckDataset.convert.ignore"
+    if role is not None:
+        return None
+    return next(filter(None, map(system_folder, PurePosixPath(folder).parts)), None)
+
+
+def _are_masks(folder: str, rules: FolderRules) -> bool:
+    role = rules.role(folder)
+    return role is Role.MASKS or (role is None and any(map(is_mask_folder, PurePosixPath(folder).parts)))
+
+
+def _sort_out(paths: list[str], found: Survey) -> None:
+    """Tell masks that lie beside their images from these."""
+    stems = {without_suffix(path) for path in paths}
+    for path in paths:
+        stem = without_suffix(path)
+        is_mask = any(stem.endswith(ending) and stem[: -len(ending)] in stems for ending in MASK_ENDINGS)
+        (found.masks if is_mask else found.images).append(path)
+
+
+def _doubts(folder: str, rules: FolderRules) -> list[Problem]:
+    if rules.role(folder) is not None:
+        return []
+    names = [(name, doubtful_folder(name)) for name in PurePosixPath(folder).parts]
+    return [undecided(folder, f"its name {name!r} looks like {what}") for name, what in names if what]
+
+
+def _look_like_masks(found: Survey, wanted: frozenset[str]) -> list[Problem]:
+    """Folders all of whose pictures have hardly any grey levels, as masks do and photos do not."""
+    by_folder: dict[str, list[str]] = defaultdict(list)
+    for path in found.images:
+        by_folder[folder_of(path)].append(path)
+    asked = [folder for folder in by_folder if found.rules.role(folder) is None]
+    chosen = [path for folder in asked for path in _some(by_folder[folder])]
+    answers = dict(
+        zip(chosen, map_in_threads(partial(_grey_levels, found.root), chosen, "Looking at folders"), strict=True)
+    )
+    problems = []
+    for folder in asked:
+        levels = [answers[path] for path in _some(by_folder[folder])]
+        if all(1 <= count <= _MOST_LABELS for count in levels) and max(levels) > 1:
+            what = f"its pictures have {max(levels)} grey levels at most, as masks do"
+            problems.append(undecided(folder, what))
+    return problems
+
+
+def _some(paths: Sequence[str]) -> list[str]:
+    return (
+        [paths[number * len(paths) // _LOOKED_AT] for number in range(_LOOKED_AT)]
+        if len(paths) > _LOOKED_AT
+        else list(paths)
+    )
+
+
+def _grey_levels(root: Path, path: str) -> int:
+    """How many grey levels a picture has, at most 9; 9 for one in colours, 0 for one that cannot be read."""
+    try:
+        data = read_bytes(root / path)
+        pixels = decode_image(data, flags=cv2.IMREAD_COLOR, name=path)
+    except ImageReadError:  # it is reported where it is read for its own sake
+        return 0
+    grey = pixels[..., 0]
+    if is_lossy(data):
+        is_extreme = (grey <= _LOSSY_MARGIN) | (grey >= 255 - _LOSSY_MARGIN)
+        grey = np.where(grey < 128, 0, 255).astype(np.uint8) if is_extreme.mean() > 0.98 else grey
+    elif not (pixels == grey[..., None]).all():
+        return _MOST_LABELS + 1
+    return min(int(np.count_nonzero(np.bincount(grey.ravel(), minlength=256))), _MOST_LABELS + 1)
+
+
+def undecided(folder: str, why: str) -> Problem:
+    """The error that asks the user what a folder holds."""
+    return Problem(
+        f"it is not clear what the folder {folder} holds: {why}",
+        f"CheckDataset.convert, {folder}",
+        "Say so with CheckDataset.convert.ignore, masks, normal or defects, as in "
+        f'-o CheckDataset.convert.ignore="[{folder}]"',
+    )

@@ -1,0 +1,121 @@
+"""What the name of a folder says about the pictures in it, in the words that people use."""
+
+from __future__ import annotations
+
+import re
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+#: Names of folders of good parts, to be told to a user; `is_normal_folder` takes others as well.
+ACCEPTED_NORMAL_NAMES = "good, normal, ok, pass, 正常, 良品, 合格"
+
+_NORMAL = _words("""good normal ok okay pass passed fine healthy intact qualified
+    正常 良品 良 良好 合格 合格品 好 好品 好件 正品 无缺陷 无异常 无瑕疵 정상 양품""") | {
+    "defect free",
+    "defectfree",
+    "no defect",
+    "no defects",
+    "non defective",
+    "not defective",
+    "anomaly free",
+}
+
+_DEFECTIVE = _words("""bad ng nok defect defects defective anomaly anomalies anomalous abnormal fail failed
+    faulty reject rejected 不良 不良品 缺陷 缺陷品 异常 不合格 不合格品 次品 坏 坏件 불량""") | {
+    "not good",
+    "no good",
+    "not ok",
+}
+
+_PARTITIONS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "训练", "验证", "测试"})
+
+#: Words that say nothing about the part.
+_NEUTRAL = (
+    _PARTITIONS
+    | _words("""data dataset dir folder image images img imgs jpegimages part parts photo photos pic pics
+    picture pictures png jpg product products raw sample samples set 图 图像 图片 照片 数据 数据集 文件夹 目录 样本 样品""")
+)
+
+_MASKS = _words("""mask masks ground_truth ground-truth groundtruth gt label labels annotation annotations annot
+    seg segmentation segmentationclass 掩码 掩膜 标注 标签 标记""")
+
+_SYSTEM = {
+    "@eadir": "thumbnails that a NAS makes",
+    "#recycle": "deleted files of a NAS",
+    "@recycle": "deleted files of a NAS",
+    "$recycle.bin": "deleted files",
+    "__macosx": "data that macOS puts into archives",
+    "system volume information": "files of the system",
+    "lost+found": "files of the system",
+}
+
+#: Names that may be a kind of defect, but more often are what the words on the right say.
+_DOUBTFUL = {
+    **dict.fromkeys(("thumbs", "thumb", "thumbnail", "thumbnails", "preview", "previews", "缩略图"), "thumbnails"),
+    **dict.fromkeys(("trash", "recycle", "recycled", "recycler", "deleted", "回收站", "废片"), "deleted files"),
+    **dict.fromkeys(("backup", "backups", "bak", "old", "archive", "备份", "旧"), "a backup"),
+    **dict.fromkeys(("tmp", "temp", "cache", "临时"), "temporary files"),
+    **dict.fromkeys(
+        (
+            "output",
+            "outputs",
+            "result",
+            "results",
+            "predict",
+            "prediction",
+            "predictions",
+            "heatmap",
+            "heatmaps",
+            "结果",
+        ),
+        "results of a program",
+    ),
+}
+
+_CHINESE_SUFFIX = re.compile("(?<=.)(图像|图片|照片|图|样本|样品|文件夹|目录|数据|产品|零件)$")
+
+
+def is_normal_folder(name: str) -> bool:
+    """Whether a folder of this name holds good parts: ``good``, ``OK``, ``normal_dir``, ``02_Good-images``, ``良品图片`` …"""
+    return _telling_words(name) in _NORMAL
+
+
+def is_defective_folder(name: str) -> bool:
+    """Whether its name says plainly that the parts are bad; other names may be kinds of defects as well."""
+    return _telling_words(name) in _DEFECTIVE
+
+
+def is_partition_folder(name: str) -> bool:
+    """Whether it is a part of a data set, such as ``train`` or ``test``."""
+    return name.lower() in _PARTITIONS
+
+
+def is_neutral_folder(name: str) -> bool:
+    """Whether its name says nothing about the parts, such as ``images``; so does no name. A bare number may be a kind."""
+    return not name or (not _telling_words(name) and not name.isdecimal())
+
+
+def is_mask_folder(name: str) -> bool:
+    """Whether it holds masks by its name."""
+    return name.lower() in _MASKS
+
+
+def system_folder(name: str) -> str | None:
+    """What a folder that a system has made holds; None for any other."""
+    lower = name.lower()
+    return _SYSTEM.get(lower) or ("files of the system" if lower.startswith(("@", "#", "$", "~", "__")) else None)
+
+
+def doubtful_folder(name: str) -> str | None:
+    """What a folder probably holds in place of photos of parts; None for any other."""
+    return _DOUBTFUL.get(name.lower())
+
+
+def _telling_words(name: str) -> str:
+    """The words of a name that are not neutral, in lower case, without digits and signs."""
+    words = re.split(r"[\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
+    words = [_CHINESE_SUFFIX.sub("", word.lower()) for word in words if word]
+    return " ".join(word for word in words if word not in _NEUTRAL)
