@@ -5,6 +5,7 @@ Nothing heavy is imported until it is used.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -32,12 +33,18 @@ def create_model(
     model_dir: str | os.PathLike[str] | None = None,
     device: str | None = None,
     *,
+    batch_size: int = 1,
+    use_hpip: bool | None = None,
+    hpi_config: Mapping[str, Any] | None = None,
+    engine: str | None = None,
+    engine_config: Mapping[str, Any] | None = None,
     backend: str = "auto",
     threads: int | None = None,
     threshold: float | None = None,
     target_fpr: float | None = None,
     min_area: float | None = None,
     tiling: Tiling | Mapping[str, Any] | int | None = None,
+    **others: Any,
 ) -> AnomalyPredictor:
     """Load a model that is ready to judge images.
 
@@ -46,6 +53,11 @@ def create_model(
         model_dir: an inference folder, an exported .tar, or the output folder of a training run; None fetches PaddleX's
             official model once and keeps it in the cache.
         device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
+        batch_size: images that the network takes at once, where ``predict`` is not told.
+        use_hpip: PaddleX's switch for the fastest backend, or the one that ``hpi_config`` names.
+        hpi_config: PaddleX's settings for that, such as ``{"backend": "openvino"}``, see ``engine_options.choose_run``.
+        engine: PaddleX's name of a backend: ``paddle``, ``onnxruntime`` or ``hpi``.
+        engine_config: its options.
         backend: what runs the network, one of the names of ``Predict.kernel_option.run_mode``: ``auto`` (the fastest that is
             installed), ``onnx``, ``openvino``, ``mkldnn``, ``paddle`` and others.
         threads: CPU threads to use; None for all cores.
@@ -54,25 +66,34 @@ def create_model(
         min_area: share of the image (of a tile, with tiling) below which an anomalous region is left out.
         tiling: scan large images in tiles, ``{"tile_size": 256, "overlap": 0.25}`` or the tile size alone; None as the model
             was made, 0 not at all. A model should be trained with it, see docs/large_images.md.
+        others: arguments of PaddleX that are refused, with the reason.
 
     Returns:
         A predictor; its ``predict(input, batch_size=1)`` yields results.
 
     Raises:
+        ConfigError: an engine or a backend that there is not.
         ModelError: the folder cannot be used, or holds another model.
         DownloadError: the official model cannot be fetched.
         DeviceError: the device is not there.
     """
+    from paddlex.inference.engine_options import RunChoice, choose_run, refuse_arguments
     from paddlex.inference.official_models import official_model_folder
     from paddlex.inference.predictor import AnomalyPredictor
 
+    refuse_arguments("create_model", others, inspect.signature(create_model).parameters)
+    choice = choose_run(
+        RunChoice(backend, threads),
+        use_hpip=use_hpip, hpi_config=hpi_config, engine=engine, engine_config=engine_config,
+    )  # fmt: skip
     folder = official_model_folder(model_name) if model_dir is None else model_dir
     return AnomalyPredictor(
         folder,
         model_name=model_name,
         device=device,
-        run_mode=backend,
-        threads=threads,
+        batch_size=batch_size,
+        run_mode=choice.run_mode,
+        threads=choice.threads,
         threshold=threshold,
         target_fpr=target_fpr,
         min_area=min_area,

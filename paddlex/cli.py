@@ -6,8 +6,10 @@ Each task is imported when it is asked for, because an installation that only us
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from paddlex import __version__
 from paddlex.config_arguments import add_config_arguments
@@ -34,8 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_pipeline_arguments(parser)
     add_serving_arguments(parser)
     _add_scale_out_arguments(parser)
+    _add_arguments_of_paddlex(parser)
     arguments = parser.parse_args(argv)
 
+    if arguments.install is not None or arguments.paddle2onnx:
+        return _say_what_to_do_instead(arguments.install)
+    if arguments.engine not in ("local", "ray"):
+        parser.error(
+            f"--engine says where the pipeline runs, local or ray, not {arguments.engine!r}; "
+            "how the network is run (PaddleX's engines) is said by --run_mode onnx, openvino, paddle or auto"
+        )
     if arguments.make_demo_dataset:
         return _make_demo_dataset(arguments.make_demo_dataset)
     if arguments.config:
@@ -68,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run_pipeline(arguments)
     parser.error(
-        "give --pipeline NAME --input IMAGES, -c CONFIG, --get_pipeline_config NAME or --make_demo_dataset FOLDER"
+        "give --pipeline NAME --input IMAGES, --serve --pipeline NAME, -c CONFIG, --get_pipeline_config NAME "
+        "or --make_demo_dataset FOLDER; --help explains them"
     )
 
 
@@ -84,7 +95,12 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--pipeline", action="append", metavar="NAME|FILE", help="anomaly_detection, or a YAML file of its shape")
     add("--input", nargs="+", metavar="IMAGES", help="files, folders, globs, URLs, videos or camera:0")
-    add("--save_path", metavar="FOLDER", help="write the files of each image, and summary.csv, there")
+    add(
+        "--save_path",
+        type=os.path.expanduser,
+        metavar="FOLDER",
+        help="write the files of each image, and summary.csv, there",
+    )
     add(
         "--save",
         nargs="+",
@@ -92,7 +108,12 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         help="which files these are (default: picture json)",
     )
     add("--save_anomalous_only", action="store_true", default=None, help="write them of anomalous images alone")
-    add("--model_dir", metavar="FOLDER", help="the model: an inference folder or a training's output folder")
+    add(
+        "--model_dir",
+        type=os.path.expanduser,
+        metavar="FOLDER",
+        help="the model: an inference folder or a training's output folder",
+    )
     add("--device", help="auto (default), cpu, gpu or gpu:0")
     add("--batch_size", type=int, metavar="N", help="images that the network takes at once")
     limit = group.add_mutually_exclusive_group()
@@ -102,6 +123,12 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     add("--tile_size", type=int, metavar="N", help="scan large images in tiles of N pixels; 0 for whole images")
     add("--run_mode", metavar="MODE", help="how the network is run: auto, onnx, openvino, mkldnn, paddle, ...")
     add("--use_hpip", action="store_true", default=None, help="run the network in the fastest way there is")
+    add(
+        "--hpi_config",
+        type=_mapping,
+        metavar="JSON",
+        help='with --use_hpip: PaddleX\'s settings, {"backend": "openvino"}',
+    )
     add("--json", action="store_true", help="one JSON object an image, each on a line of standard output")
     add("--fail_on_anomaly", action="store_true", help="exit with 3 if an image is anomalous")
     add("--get_pipeline_config", metavar="NAME", help="write a pipeline's YAML file (to --save_path, or here) and exit")
@@ -110,7 +137,7 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_scale_out_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("a pipeline on many machines")
     add = group.add_argument
-    add("--engine", choices=("local", "ray"), default="local", help="where the pipeline runs (default: local)")
+    add("--engine", metavar="local|ray", default="local", help="where the pipeline runs (default: local)")
     add("--ray_address", metavar="HOST:PORT", help="a running Ray cluster; without it one is started on this machine")
     add("--workers", type=_count, metavar="N", help="models that work at once (default: one a GPU, or one a core)")
     add(
@@ -119,6 +146,43 @@ def _add_scale_out_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images that are judged, and saved, as one piece (default: by the number of images)",
     )
+
+
+def _add_arguments_of_paddlex(parser: argparse.ArgumentParser) -> None:
+    """What PaddleX's command has and this one answers with what to do instead."""
+    for name in ("--install", "--paddle2onnx"):
+        how: dict[str, Any] = {"nargs": "*"} if name == "--install" else {"action": "store_true"}
+        parser.add_argument(name, help=argparse.SUPPRESS, **how)
+    for name in ("--paddle_model_dir", "--onnx_model_dir", "--opset_version"):
+        parser.add_argument(name, help=argparse.SUPPRESS)
+
+
+def _say_what_to_do_instead(plugins: Sequence[str] | None) -> int:
+    """PaddleX's plugins are extras of the package here."""
+    if plugins is None:
+        text = "Training and mode export write inference.onnx beside Paddle's graph: there is nothing to convert"
+    elif any(plugin == "serving" for plugin in plugins):
+        text = 'The service is an extra. In the checkout: pip install ".[serving]"'
+    elif any(plugin.startswith("hpi") or plugin == "paddle2onnx" for plugin in plugins):
+        text = 'The fast engines are extras. In the checkout: pip install ".[onnx]" or ".[openvino]"'
+    else:
+        text = 'Training is an extra. In the checkout: pip install ".[train]" paddlepaddle==3.2.2'
+    print(f"paddlex: there are no plugins to install. {text}.", file=sys.stderr)
+    return 1
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    """JSON, or what YAML takes for a mapping; argparse says of anything else that it is invalid."""
+    from paddlex.utils.strict import compose_yaml, construct_yaml
+
+    node = compose_yaml(text)
+    value = None if node is None else construct_yaml(node)
+    if not isinstance(value, dict):
+        raise ValueError(text)
+    return value
+
+
+_mapping.__name__ = "JSON"  # argparse's word for what it is not
 
 
 def _count(text: str) -> int:

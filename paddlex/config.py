@@ -11,15 +11,19 @@ import os
 import types
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import ValidationError
 
-from paddlex.config_messages import explain, suggestion
+from paddlex.config_messages import SHIPPED, explain, suggestion
 from paddlex.config_schema import Config, Section
 from paddlex.errors import ConfigError
+from paddlex.utils.logging import logger
 from paddlex.utils.strict import Malformed, compose_yaml, construct_yaml, read_text, yaml_value
+
+_CONFIGS = Path(__file__).parent / "configs"
 
 
 def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
@@ -29,7 +33,10 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
         ConfigError: the first thing that is wrong, and how many more there are.
     """
     origin: dict[str, str] = {}
-    values = _read_file(path, origin)
+    found = find_config(path)
+    if found != Path(path):
+        logger.info("Config: %s.", found)
+    values = _read_file(found, origin)
     for override in overrides:
         _apply_override(values, override, origin)
     try:
@@ -43,11 +50,25 @@ def read_loosely(path: str | os.PathLike[str], overrides: Sequence[str]) -> dict
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
     with contextlib.suppress(ConfigError):
-        values = _read_file(path, origin)
+        values = _read_file(find_config(path), origin)
     for override in overrides:
         with contextlib.suppress(ConfigError):
             _apply_override(values, override, origin)
     return values
+
+
+def find_config(path: str | os.PathLike[str]) -> Path:
+    """The file that is meant: the one at the path, or else the shipped one whose path ends in the same way.
+
+    The same from any folder, and under PaddleX's path: ``configs/modules/image_anomaly_detection/STFPM.yaml``.
+    """
+    given = Path(path).expanduser()
+    if "configs" in given.parts and not given.exists():
+        *_, below = "/".join(given.parts).rpartition("configs/")
+        shipped = _CONFIGS / below.removeprefix("modules/")
+        if shipped.is_file():
+            return shipped
+    return given
 
 
 def _read_file(path: str | os.PathLike[str], origin: dict[str, str]) -> dict[str, Any]:
@@ -62,7 +83,8 @@ def _read_file(path: str | os.PathLike[str], origin: dict[str, str]) -> dict[str
         lines: dict[str, int] = {}
         values: dict[str, Any] = construct_yaml(node, lines=lines, scalar=_value)
     except FileNotFoundError:
-        raise ConfigError("the config file does not exist", where=path, remedy="Check the path after -c") from None
+        remedy = f"Check the path after -c; the one that comes along is {SHIPPED}"
+        raise ConfigError("the config file does not exist", where=path, remedy=remedy) from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"the config file cannot be read: {reason}", where=path, remedy="Give a file") from None

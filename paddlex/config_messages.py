@@ -20,6 +20,7 @@ _PADDLEX_KEYS = {
     "Predict.engine": "Set Predict.kernel_option.run_mode",
     "Predict.engine_config": "Set Predict.kernel_option.run_mode and cpu_threads",
     "Predict.genai_config": "It is for models that write text: leave it out",
+    "pipeline_name": "It belongs to a pipeline's file: paddlex --pipeline FILE",
     "Pdparams2safetensors": "Weights stay .pdparams files, which load without running code: leave it out",
 }
 
@@ -28,7 +29,7 @@ _TYPES = ("str", "float", "int")
 
 #: Of a section with more keys than this they are not listed.
 _FEW = 8
-_SHIPPED = "paddlex/configs/image_anomaly_detection/STFPM.yaml"
+SHIPPED = "paddlex/configs/image_anomaly_detection/STFPM.yaml"
 
 
 def explain(error: ValidationError, origin: Mapping[str, str]) -> ConfigError:
@@ -84,7 +85,7 @@ def suggestion(key: str) -> str:
         return f"The sections are {', '.join(Config.model_fields)}"
     if len(siblings) <= _FEW:
         return f"The keys of {section} are {', '.join(siblings)}"
-    return f"The keys of {section} are those in {_SHIPPED}"
+    return f"The keys of {section} are those in {SHIPPED}"
 
 
 def _complaint(problem: ErrorDetails) -> tuple[str, str]:

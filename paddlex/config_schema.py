@@ -193,6 +193,8 @@ class PredictSection(Section):
     save_anomalous_only: bool = False
     save_coco: bool = False
     kernel_option: KernelOptionSection = KernelOptionSection()
+    use_hpip: bool = False
+    hpi_config: dict[str, Any] | None = None
 
 
 class Config(Section):

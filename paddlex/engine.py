@@ -228,6 +228,7 @@ def export(config: Config) -> Result:
 def predict(config: Config) -> Result:
     """Judge images: the files that are asked for of each, and a summary."""
     from paddlex.inference.batch_job import predict_to_folder
+    from paddlex.inference.engine_options import RunChoice, choose_run
     from paddlex.inference.predictor import AnomalyPredictor
     from paddlex.inference.video import VideoOptions
 
@@ -235,11 +236,15 @@ def predict(config: Config) -> Result:
     if not options.input:
         raise ConfigError("no images to predict", where="Predict.input", remedy="Set it to a file, folder, glob or URL")
     model_dir = options.model_dir or str(config.output)
+    kernel = options.kernel_option
+    choice = choose_run(
+        RunChoice(kernel.run_mode, kernel.cpu_threads), use_hpip=options.use_hpip, hpi_config=options.hpi_config
+    )
     predictor = AnomalyPredictor(
         model_dir,
         device=_device(config),
-        run_mode=options.kernel_option.run_mode,
-        threads=options.kernel_option.cpu_threads,
+        run_mode=choice.run_mode,
+        threads=choice.threads,
         threshold=options.threshold,
         target_fpr=options.target_fpr,
         min_area=options.min_area,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from paddlex.config import load_config, read_loosely
+from paddlex.config import find_config, load_config, read_loosely
 from paddlex.config_schema import Config
 from paddlex.errors import ConfigError
 
@@ -40,7 +40,29 @@ def message_of(path: Path, *overrides: str) -> str:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     message = message_of(tmp_path / "nothing.yaml")
-    assert message == "the config file does not exist (FILE). Check the path after -c."
+    assert "the config file does not exist (FILE)" in message
+    assert SHIPPED_NAME in message
+
+
+@pytest.mark.parametrize("below", ["modules/image_anomaly_detection", "image_anomaly_detection"])
+@pytest.mark.parametrize("root", ["paddlex/configs", "configs", "/opt/PaddleX/paddlex/configs"])
+def test_the_shipped_config_is_found_under_paddlexs_path_and_from_any_folder(
+    root: str, below: str, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_config(f"{root}/{below}/STFPM.yaml").samefile(SHIPPED)
+
+
+def test_a_config_that_is_there_is_never_passed_over_for_the_shipped_one(tmp_path: Path, monkeypatch) -> None:
+    own = tmp_path / "configs" / "modules" / "image_anomaly_detection" / "STFPM.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("Train: {seed: 7}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert load_config("configs/modules/image_anomaly_detection/STFPM.yaml").Train.seed == 7
+
+
+def test_the_file_of_a_pipeline_is_no_config_and_the_error_says_where_it_belongs(write) -> None:
+    assert "--pipeline" in message_of(write("pipeline_name: anomaly_detection\n"))
 
 
 def test_a_folder_is_not_a_config(tmp_path: Path) -> None:

@@ -68,9 +68,7 @@ def test_a_mode_that_could_not_be_a_file_name_still_gets_a_result(main_runner, t
 def test_a_missing_config_file_is_one_clear_line_and_a_result(main_runner, tmp_path: Path) -> None:
     done = main_runner("Global.mode=train", f"Global.output={tmp_path}", config=tmp_path / "nothing.yaml")
     result = assert_failed(done, tmp_path, "train", "ConfigError")
-    assert result["err_msg"] == (
-        f"the config file does not exist ({tmp_path / 'nothing.yaml'}). Check the path after -c."
-    )
+    assert f"the config file does not exist ({tmp_path / 'nothing.yaml'})" in result["err_msg"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["-c"], ["-c", "x.yaml", "--no-such-option"]])

@@ -42,6 +42,7 @@ class AnomalyPredictor:
         model_dir: an inference folder, or the output folder of a training run.
         model_name: what the model must be; None for any.
         device: ``auto``, ``cpu``, ``gpu`` or ``gpu:0``.
+        batch_size: images that the network takes at once, where ``predict`` is not told.
         run_mode: how the network is run: ``auto`` or one of ``backends.RUN_MODES``.
         threads: CPU threads to use; None for ``OMP_NUM_THREADS``, or all cores.
         threshold, target_fpr, min_area: other limits than the model's own, see ``ModelFolder.limits_at``.
@@ -59,6 +60,7 @@ class AnomalyPredictor:
         *,
         model_name: str | None = None,
         device: str | None = None,
+        batch_size: int = 1,
         run_mode: str = "auto",
         threads: int | None = None,
         threshold: float | None = None,
@@ -76,6 +78,7 @@ class AnomalyPredictor:
             )
         self.device = resolve_device(device)
         self.backend = open_backend(self.folder, run_mode, self.device, threads, quiet=quiet)
+        self.batch_size = batch_size
         self._threads = threads or default_threads()
         self._concurrent: Backend | None = None
         self.limits = self.folder.limits_at(threshold, target_fpr, min_area)
@@ -93,7 +96,7 @@ class AnomalyPredictor:
     def predict(
         self,
         input: Source | Iterable[Source],
-        batch_size: int = 1,
+        batch_size: int | None = None,
         on_error: Callable[[Source, PaddleXError], None] | None = None,
         read_ahead: bool | None = None,
     ) -> Iterator[AnomalyResult]:
@@ -102,7 +105,7 @@ class AnomalyPredictor:
         Args:
             input: a file, folder, glob, URL, video, camera (0 or ``camera:0``), encoded bytes, array (uint8 [H, W, 3], BGR) or
                 an iterable of these. Of a video or camera every frame has a result.
-            batch_size: images that the network takes at once; the results do not depend on it.
+            batch_size: images that the network takes at once, None for the model's; the results do not depend on it.
             on_error: called with the source and the error for an image that cannot be read or judged, which is then left
                 out; without it the error is raised.
             read_ahead: whether later images may be read, and worked on by other threads, before the results of earlier ones
@@ -114,6 +117,7 @@ class AnomalyPredictor:
             NotFiniteError: the network's answer to an image has a value that is not finite.
             ModelError: an image cannot be judged for another reason.
         """
+        batch_size = self.batch_size if batch_size is None else batch_size
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         if self.tiling is not None:  # its tiles are batch enough, and several large images at once would be too large

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 
 #: Settings that results do not depend on.
-_OF_NO_MATTER = ("model_dir", "batch_size", "use_hpip", "visualize", "save", "save_anomalous_only")
+_OF_NO_MATTER = ("model_dir", "batch_size", "use_hpip", "threads", "visualize", "save", "save_anomalous_only")
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,8 @@ def test_the_shipped_file_has_every_key_with_its_default() -> None:
     module = shipped.pop("SubModules")["AnomalyDetection"]
     shipped.update(shipped.pop("Serving"))
     shipped["save"] = tuple(shipped["save"])
-    assert set(shipped) | set(module) == {field.name for field in fields(PipelineConfig)}
+    of_hpi_config = {"threads"}
+    assert set(shipped) | set(module) == {field.name for field in fields(PipelineConfig)} - of_hpi_config
     assert PipelineConfig(**shipped, **module) == PipelineConfig() == load_pipeline_config("anomaly_detection")
 
 
@@ -123,6 +124,28 @@ def test_a_file_of_paddlex_is_read_as_it_is(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     assert load_pipeline_config(tmp_path / "upstream.yaml") == PipelineConfig()
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("device", "--device"), ("Batch_Size", "batch_size: small and capital letters differ")],
+)
+def test_a_key_that_is_not_taken_says_what_to_do_instead(write_yaml, key: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_pipeline_config(write_yaml({key: "gpu:0"}))
+    assert words in str(caught.value)
+
+
+def test_a_models_config_is_no_pipeline_and_the_error_says_where_it_belongs(tmp_path: Path) -> None:
+    (tmp_path / "model.yaml").write_text("Global:\n  model: STFPM\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"main\.py -c"):
+        load_pipeline_config(tmp_path / "model.yaml")
+
+
+def test_settings_of_the_module_outrank_those_for_all(write_yaml) -> None:
+    module = {"use_hpip": True, "hpi_config": {"backend": "openvino", "backend_config": {"cpu_num_threads": 1}}}
+    config = load_pipeline_config(write_yaml(module, use_hpip=False, hpi_config={"backend": "paddle"}))
+    assert (config.run_mode, config.threads) == ("openvino", 1)
 
 
 def test_a_number_in_scientific_notation_is_a_number(write_yaml, tmp_path: Path) -> None:

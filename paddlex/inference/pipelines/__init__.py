@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ def create_pipeline(
     device: str | None = None,
     use_hpip: bool | None = None,
     *,
+    hpi_config: Mapping[str, Any] | None = None,
+    engine: str | None = None,
+    engine_config: Mapping[str, Any] | None = None,
     model_dir: str | os.PathLike[str] | None = None,
     batch_size: int | None = None,
     run_mode: str | None = None,
@@ -23,6 +27,7 @@ def create_pipeline(
     target_fpr: float | None = None,
     min_area: float | None = None,
     tile_size: int | None = None,
+    **others: Any,
 ) -> AnomalyDetectionPipeline:
     """Load a pipeline that is ready to judge images.
 
@@ -31,6 +36,9 @@ def create_pipeline(
         config: what such a file holds, instead of one.
         device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
         use_hpip: True for the fastest way to run the network, whatever ``run_mode`` says.
+        hpi_config: PaddleX's settings for that, such as ``{"backend": "openvino"}``, see ``engine_options.choose_run``.
+        engine: PaddleX's name of a run mode: ``paddle``, ``onnxruntime`` or ``hpi``.
+        engine_config: its options.
         model_dir: with all that follow: in the place of what the file says, if given.
         batch_size: images that the network takes at once.
         run_mode: how the network is run.
@@ -38,6 +46,7 @@ def create_pipeline(
         target_fpr: instead of it, the share of good parts that may be called anomalous.
         min_area: share of the image (of a tile, with tiling) below which a region is left out.
         tile_size: scan large images in tiles of so many pixels; 0 for whole images.
+        others: arguments of PaddleX that are refused, with the reason.
 
     Returns:
         The pipeline; its ``predict(input, batch_size=None)`` yields results as a model's does.
@@ -48,11 +57,14 @@ def create_pipeline(
         DownloadError: the official model cannot be fetched.
         DeviceError: the device is not there.
     """
+    from paddlex.inference.engine_options import refuse_arguments
     from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
     from paddlex.inference.pipelines.pipeline_config import load_pipeline_config
 
+    refuse_arguments("create_pipeline", others, inspect.signature(create_pipeline).parameters)
     overrides = {
-        "use_hpip": use_hpip, "model_dir": model_dir, "batch_size": batch_size, "run_mode": run_mode,
+        "use_hpip": use_hpip, "hpi_config": hpi_config, "engine": engine, "engine_config": engine_config,
+        "model_dir": model_dir, "batch_size": batch_size, "run_mode": run_mode,
         "threshold": threshold, "target_fpr": target_fpr, "min_area": min_area, "tile_size": tile_size,
     }  # fmt: skip
     settings = load_pipeline_config(pipeline if config is None else config, overrides)

@@ -18,7 +18,7 @@ class AnomalyDetectionPipeline:
     Args:
         config: the settings.
         device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
-        threads: CPU threads to use; None for ``OMP_NUM_THREADS``, or all cores.
+        threads: CPU threads to use; None for the config's, ``OMP_NUM_THREADS``, or all cores.
         quiet: do not log which model runs where.
 
     Attributes:
@@ -39,8 +39,8 @@ class AnomalyDetectionPipeline:
             official_model_folder(config.model_name) if config.model_dir is None else config.model_dir,
             model_name=config.model_name,
             device=device,
-            run_mode="auto" if config.use_hpip else config.run_mode,
-            threads=threads,
+            run_mode=config.run_mode,
+            threads=threads or config.threads,
             threshold=config.threshold,
             target_fpr=config.target_fpr,
             min_area=config.min_area,

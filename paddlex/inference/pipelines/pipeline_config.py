@@ -10,7 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from paddlex.errors import ConfigError
-from paddlex.inference.checked import Check, Invalid, named, number, optional, rate, share, text, whole, within, word
+from paddlex.inference.checked import (
+    Check,
+    Invalid,
+    mapping,
+    named,
+    number,
+    optional,
+    rate,
+    share,
+    text,
+    whole,
+    within,
+    word,
+)
+from paddlex.inference.engine_options import RunChoice, choose_run
 from paddlex.inference.results import DEFAULT_FILES, FILES
 from paddlex.inference.tiling import LARGEST_OVERLAP, LEAST_TILE_SIZE
 from paddlex.utils.strict import Malformed, read_yaml
@@ -44,6 +58,7 @@ class PipelineConfig:
     tile_size: int | None = None
     tile_overlap: float = 0.25
     run_mode: str = "auto"
+    threads: int | None = None
 
     @property
     def tiling(self) -> dict[str, Any] | None:
@@ -69,9 +84,9 @@ def load_pipeline_config(
     else:
         found = _read_file(pipeline_file(pipeline))
     values: dict[str, Any] = {}
-    for key, value, where in found:
+    for key, value, where in sorted(found, key=lambda item: item[0].count(".")):  # what stands deeper outranks the rest
         if key not in _FIELDS:
-            raise ConfigError(f"unknown key {key}", where=where, remedy=_suggestion(key))
+            raise _unknown(key, where)
         values[_FIELDS[key]] = _checked(key, value, where)
     given = {field: value for field, value in (overrides or {}).items() if value is not None}
     for field, rival in (("threshold", "target_fpr"), ("target_fpr", "threshold")):
@@ -79,7 +94,10 @@ def load_pipeline_config(
             values[rival] = None
     for field, value in given.items():
         values[field] = _checked(field, value, "given with the call")
-    config = PipelineConfig(**values)
+    asked = {field: values.pop(field, None) for field in ("hpi_config", "engine", "engine_config")}
+    own = RunChoice(values.get("run_mode", PipelineConfig.run_mode))
+    choice = choose_run(own, use_hpip=values.get("use_hpip"), **asked)
+    config = PipelineConfig(**{**values, "run_mode": choice.run_mode, "threads": choice.threads})
     if config.threshold is not None and config.target_fpr is not None:
         file = None if isinstance(pipeline, Mapping) else pipeline
         raise ConfigError("both threshold and target_fpr are given", where=file, remedy="Give one of them")
@@ -142,7 +160,7 @@ def _flatten(content: Mapping[Any, Any], where: Callable[[str], str], prefix: st
 
 
 def _path(value: Any) -> str:
-    return os.fspath(value) if isinstance(value, os.PathLike) else text(value)
+    return os.path.expanduser(os.fspath(value) if isinstance(value, os.PathLike) else text(value))
 
 
 def _switch(value: Any) -> bool:
@@ -181,13 +199,15 @@ _CHECKS: dict[str, Check] = {
     "tile_size": optional(_tile_size),
     "tile_overlap": within(0, LARGEST_OVERLAP, f"from 0 to {LARGEST_OVERLAP}"),
     "run_mode": text,
+    "hpi_config": optional(mapping),
+    "engine": optional(text),
+    "engine_config": optional(mapping),
 }
 
 #: Dotted key -> field.
-_PREFIXES = {
-    "pipeline_name": "", "use_hpip": "", "save": "", "save_anomalous_only": "", "visualize": "Serving.",
-}  # fmt: skip
+_PREFIXES = {"pipeline_name": "", "save": "", "save_anomalous_only": "", "visualize": "Serving."}
 _FIELDS = {_PREFIXES.get(field, f"{_MODULE}.") + field: field for field in _CHECKS}
+_FIELDS |= {field: field for field in ("use_hpip", "hpi_config", "engine", "engine_config")}  # for all modules
 
 
 def _checked(key: str, value: Any, where: str) -> Any:
@@ -197,7 +217,19 @@ def _checked(key: str, value: Any, where: str) -> Any:
         raise ConfigError(str(error), where=where, remedy="Correct the value") from None
 
 
+def _unknown(key: str, where: str) -> ConfigError:
+    if key.rpartition(".")[2] == "device":
+        what, remedy = f"{key} is not taken from the file", "Give --device, or create_pipeline(device=...)"
+        return ConfigError(what, where=where, remedy=remedy)
+    if key in ("Global", "CheckDataset", "Train", "Evaluate", "Export", "Predict"):
+        what, remedy = "this is the config of a model, not of a pipeline", "Give it to main.py -c, or to paddlex -c"
+        return ConfigError(what, where=where, remedy=remedy)
+    return ConfigError(f"unknown key {key}", where=where, remedy=_suggestion(key))
+
+
 def _suggestion(key: str) -> str:
+    if folded := [known for known in _FIELDS if known.casefold() == key.casefold()]:
+        return f"It is written {folded[0]}: small and capital letters differ"
     same_name = [known for known in _FIELDS if known.rpartition(".")[2] == key.rpartition(".")[2]]
     near = same_name or difflib.get_close_matches(key, _FIELDS, n=1, cutoff=0.5)
     return f"Did you mean {near[0]}?" if near else f"The keys are {', '.join(_FIELDS)}"
