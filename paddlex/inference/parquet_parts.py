@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddlex.errors import ConfigError
 from paddlex.inference.buckets import is_bucket, open_bucket
-from paddlex.inference.rows import ROW_KEYS
+from paddlex.inference.rows import ROW_KEYS, in_utf_8
 from paddlex.utils.files import atomic_path
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def write_part(folder: str, name: str, rows: Sequence[Mapping[str, Any]], made_b
 
     digest = made_by["model_digest"]
     described = schema().with_metadata({MADE_BY: json.dumps(made_by).encode()})
-    table = pa.Table.from_pylist([{**row, "model_digest": digest} for row in rows], schema=described)
+    texts = ({key: in_utf_8(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows)
+    table = pa.Table.from_pylist([{**row, "model_digest": digest} for row in texts], schema=described)
     file_name = f"{_PREFIX}{name}.parquet"
     if is_bucket(folder):
         filesystem, path = open_bucket(folder)

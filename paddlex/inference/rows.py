@@ -27,6 +27,11 @@ def result_row(result: Mapping[str, Any]) -> dict[str, Any]:
     return {key: result.get(key) for key in ROW_KEYS}
 
 
+def in_utf_8(text: str) -> str:
+    r"""A path as a column that holds UTF-8 can have it: a byte of it that is not UTF-8 becomes ``\udce9``, as in JSON."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def error_row(source: Source, error: PaddleXError) -> dict[str, Any]:
     """The record of an image that could not be judged: why, in ``error``."""
     return {**dict.fromkeys(ROW_KEYS), "input_path": describe(source), "error": str(error)}

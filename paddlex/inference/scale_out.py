@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import tempfile
@@ -10,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,7 +187,7 @@ class _Judge:
         """Judge the one shard of a batch; returns its counts, or what makes it useless to go on, in one row."""
         import ray
 
-        shard = Shard(*(batch[field.name][0] for field in fields(Shard)))
+        shard = Shard(**json.loads(str(batch["shard"][0])))
         try:
             if ray.get(self._attempts.begin.remote(shard.name)) > _ATTEMPTS:
                 death = ScaleOutError(f"the worker died {_ATTEMPTS} times while it judged this image's shard")
@@ -234,7 +235,10 @@ def _run(
     import ray
 
     counted = {"images": 0, "anomalous": 0, "failed": 0}
-    tasks = ray.data.from_items([asdict(shard) for shard in shards], override_num_blocks=min(len(shards), 10_000))
+    described = [
+        {"shard": json.dumps(asdict(shard))} for shard in shards
+    ]  # Arrow holds no name that is not UTF-8; this does
+    tasks = ray.data.from_items(described, override_num_blocks=min(len(shards), 10_000))
     judged = tasks.map_batches(
         _Judge,
         batch_size=1,

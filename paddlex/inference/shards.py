@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from paddlex.errors import ImageReadError
 from paddlex.inference.buckets import is_bucket, list_bucket, open_bucket
 from paddlex.inference.inputs import Source, expand
+from paddlex.inference.rows import in_utf_8
 from paddlex.inference.video import VideoFrame
 from paddlex.inference.walk import PassedOver
 
@@ -48,11 +49,11 @@ class Shard(Images):
 
 
 def list_pending(inputs: Iterable[str], done: set[str], passed: PassedOver | None = None) -> list[Images]:
-    """The images of files, folders, globs, URLs and buckets, each once, without those whose ``input_path`` is in ``done``.
+    """The images of files, folders, globs, URLs and buckets, each once, without those that are in ``done``.
 
     Args:
         inputs: what the user has.
-        done: what earlier runs have judged.
+        done: the ``input_path`` of what earlier runs have judged, as ``rows.in_utf_8`` has it.
         passed: counts what is passed over.
 
     Raises:
@@ -64,12 +65,12 @@ def list_pending(inputs: Iterable[str], done: set[str], passed: PassedOver | Non
         if is_bucket(source):
             filesystem, root = open_bucket(source)
             prefix = unquote(source.partition("?")[0]).rstrip("/").removesuffix(root)
-            paths = [path for path in list_bucket(filesystem, root, source) if f"{prefix}{path}" not in done]
+            paths = [path for path in list_bucket(filesystem, root, source) if in_utf_8(f"{prefix}{path}") not in done]
             places.append(Images(source, prefix, paths))
         else:
             for path in map(str, _stills(source, passed)):
                 here.append(path if "://" in path else os.path.abspath(path))
-    places.append(Images("", "", [path for path in dict.fromkeys(here) if path not in done]))
+    places.append(Images("", "", [path for path in dict.fromkeys(here) if in_utf_8(path) not in done]))
     return places
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -28,7 +29,7 @@ from paddlex.inference.parquet_parts import schema, write_part
 from paddlex.inference.pipelines.pipeline_config import PipelineConfig
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.scale_out import Outcome, ScaleOut, _Attempts, _Judge, judge_on_ray
-from paddlex.inference.shards import Images, cut, list_pending
+from paddlex.inference.shards import Images, Shard, cut, list_pending
 
 ROOT = Path(paddlex.__file__).parent.parent
 
@@ -184,6 +185,20 @@ def test_a_killed_run_is_gone_on_with_even_if_a_worker_dies(
     assert {path: path.stat().st_mtime_ns for path in done} == done
 
 
+def test_names_that_are_not_utf_8_are_judged_once_and_have_their_rows(
+    cluster: str, job: ScaleOut, photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / os.fsdecode(b"\xe9")
+    folder.mkdir()
+    shutil.copy(photos / "0 ü.jpg", folder / os.fsdecode(b"good \xff.jpg"))
+    (folder / os.fsdecode(b"bad \xff.jpg")).write_bytes(b"no image")
+    first = judge_on_ray(job, [str(folder)], str(tmp_path / "out"))
+    assert (first.images, first.failed, first.before) == (1, 1, 0)
+    rows = rows_of(tmp_path / "out")
+    assert set(rows) == {f"{tmp_path}/\\udce9/good \\udcff.jpg", f"{tmp_path}/\\udce9/bad \\udcff.jpg"}
+    assert judge_on_ray(job, [str(folder)], str(tmp_path / "out")).before == 2
+
+
 def test_a_shard_whose_worker_died_again_and_again_is_given_up(cluster: str, tmp_path: Path) -> None:
     import ray
 
@@ -191,8 +206,13 @@ def test_a_shard_whose_worker_died_again_and_again_is_given_up(cluster: str, tmp
     for attempt in (1, 2, 3):
         assert ray.get(attempts.begin.remote("deadly")) == attempt
     worker = _Judge(PipelineConfig(), None, None, str(tmp_path), {"model_digest": "0"}, attempts)
-    shard = {"bucket": [""], "prefix": [""], "paths": [["a.jpg", "b.jpg"]], "name": ["deadly"]}
-    assert worker(shard) == {"images": [2], "anomalous": [0], "failed": [2], "stopped": [""]}
+    shard = Shard(bucket="", prefix="", paths=["a.jpg", "b.jpg"], name="deadly")
+    assert worker({"shard": [json.dumps(asdict(shard))]}) == {
+        "images": [2],
+        "anomalous": [0],
+        "failed": [2],
+        "stopped": [""],
+    }
     rows = rows_of(tmp_path)
     assert set(rows) == {"a.jpg", "b.jpg"}
     assert rows["a.jpg"]["error"] == "the worker died 3 times while it judged this image's shard"
