@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Union
 
 import cv2
 import numpy as np
@@ -23,21 +24,49 @@ _JPEG_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]
 #: For each byte of eight mask pixels the text of their numbers.
 _EIGHT = [b"".join(b"255," if byte & (128 >> bit) else b"0," for bit in range(8)) for byte in range(256)]
 
-
 #: Bytes of a packed mask at a time: in between, other threads get their turn, the event loop's above all.
 _PIECE = 2**13
 
 
-def label_map_json(mask: np.ndarray) -> bytes:
-    """A mask, uint8 [H, W] of 0 and 255, as a flat JSON array, row by row."""
-    flat = mask.ravel() > 0
-    whole = flat.size - flat.size % 8
-    packed = np.packbits(flat[:whole]).tobytes()
-    pieces = [
-        b"".join(map(_EIGHT.__getitem__, packed[start : start + _PIECE])) for start in range(0, len(packed), _PIECE)
-    ]
-    pieces += [b"255," if pixel else b"0," for pixel in flat[whole:].tolist()]
-    return b"[%b]" % b"".join(pieces)[:-1]
+class LabelMap:
+    """A mask as a flat JSON array, row by row. The text is up to 32 times as large as the mask is here, one bit a pixel; so it
+    is made piece by piece, as the client reads it.
+
+    Args:
+        mask: uint8 [H, W] of 0 and 255, not empty.
+
+    Attributes:
+        size: bytes that it holds in memory.
+        length: bytes of the text.
+    """
+
+    def __init__(self, mask: np.ndarray) -> None:
+        self._packed = np.packbits(mask.ravel() > 0).tobytes()
+        self._padding = -mask.size % 8
+        self.size = len(self._packed)
+        self.length = len("[]") + len("0,") * mask.size - 1 + (len("255") - len("0")) * int(np.count_nonzero(mask))
+
+    def pieces(self) -> Iterator[bytes]:
+        """The text."""
+        for start in range(0, self.size, _PIECE):
+            text = b"".join(map(_EIGHT.__getitem__, self._packed[start : start + _PIECE]))
+            if start + _PIECE >= self.size:
+                text = text[: -len("0,") * self._padding - 1] + b"]"
+            yield b"[" + text if start == 0 else text
+
+
+#: Text, and label maps that are yet to become text.
+Parts = Sequence[Union[bytes, LabelMap]]
+
+
+def held(parts: Parts) -> int:
+    """Bytes that an answer holds in memory."""
+    return sum(part.size if isinstance(part, LabelMap) else len(part) for part in parts)
+
+
+def length(parts: Parts) -> int:
+    """Bytes of an answer's text."""
+    return sum(part.length if isinstance(part, LabelMap) else len(part) for part in parts)
 
 
 def decision(judgement: Judgement, threshold: float | None = None) -> dict[str, Any]:
@@ -59,26 +88,26 @@ def decision(judgement: Judgement, threshold: float | None = None) -> dict[str, 
     }
 
 
-def detection_json(judgement: Judgement, *, threshold: float | None, picture: bool, label_map: bool = True) -> bytes:
+def detection_json(judgement: Judgement, *, threshold: float | None, picture: bool, label_map: bool = True) -> Parts:
     """``result`` of PaddleX's endpoint, with what is ours."""
     values = decision(judgement, threshold)
     values["pixelThreshold"] = judgement.result["pixel_threshold"]
     values["image"] = _picture(judgement, values) if picture else None
     text = _dumps(values)
     if not label_map:
-        return text
-    return b'{"labelMap":' + label_map_json(judgement.result["pred"][0]) + b"," + text[1:]
+        return [text]
+    return [b'{"labelMap":', LabelMap(judgement.result["pred"][0]), b"," + text[1:]]
 
 
-def judged_file_json(judgement: Judgement, name: str) -> bytes:
+def judged_file_json(judgement: Judgement, name: str) -> Parts:
     """One entry of the answer to uploaded files."""
     heat = heat_map_png(judgement.result["anomaly_map"], judgement.limits.pixel)
-    return _dumps({"name": name, **_OK, **decision(judgement), "heatMap": _base64(heat)})
+    return [_dumps({"name": name, **_OK, **decision(judgement), "heatMap": _base64(heat)})]
 
 
-def batch_item_json(result: bytes) -> bytes:
+def batch_item_json(result: Parts) -> Parts:
     """One entry of the answer to a batch."""
-    return _dumps(_OK)[:-1] + b',"result":' + result + b"}"
+    return [_dumps(_OK)[:-1] + b',"result":', *result, b"}"]
 
 
 def error_item_json(status: int, message: str, name: str | None = None) -> bytes:

@@ -70,7 +70,13 @@ def create_app(
     add_routes(app.router, service)
     add_docs(app)
     add_page(app, page)
-    return Gate(app, settings=service.settings, metrics=service.metrics)
+    return Gate(
+        app,
+        settings=service.settings,
+        metrics=service.metrics,
+        bodies=service.budgets.bodies,
+        is_draining=lambda: service.is_draining,
+    )
 
 
 async def _on_request_error(request: Request, error: Exception) -> Response:

@@ -92,8 +92,12 @@ class ImageFetcher:
         self._backend = backend or PublicOnly(httpcore.AnyIOBackend())
         self._slots = asyncio.Semaphore(_CONNECTIONS)
 
-    async def fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str, take: Callable[[int], None] = lambda size: None) -> bytes:
         """The bytes at a URL.
+
+        Args:
+            url: of http or https.
+            take: called for each piece with its bytes; raises where there are too many.
 
         Raises:
             RequestError: 403, URLs are off, or this one leads to an address that is not public; 400, it cannot be fetched;
@@ -105,7 +109,7 @@ class ImageFetcher:
             )
         try:
             async with self._slots:
-                return await asyncio.wait_for(self._follow(url), self._settings.url_timeout)
+                return await asyncio.wait_for(self._follow(url, take), self._settings.url_timeout)
         except ForbiddenAddress as error:
             raise RequestError(403, "the URL leads to an address that is not public") from error
         except (TimeoutError, asyncio.TimeoutError) as error:
@@ -114,19 +118,21 @@ class ImageFetcher:
             # no more detail than this: which ports answer how is nobody's business
             raise _failed("the server cannot be reached or does not speak HTTP") from error
 
-    async def _follow(self, url: str) -> bytes:
+    async def _follow(self, url: str, take: Callable[[int], None]) -> bytes:
         for _ in range(self._settings.max_redirects + 1):
             # a pool for each hop: a kept connection could belong to a name whose addresses were never checked
             async with httpcore.AsyncConnectionPool(
                 ssl_context=ssl.create_default_context(), network_backend=self._backend, retries=0
             ) as pool:
-                content, location = await self._get(pool, _checked(url))
+                content, location = await self._get(pool, _checked(url), take)
             if location is None:
                 return content
             url = urljoin(url, location)
         raise _failed("it redirects too often")
 
-    async def _get(self, pool: httpcore.AsyncConnectionPool, parts: SplitResult) -> tuple[bytes, str | None]:
+    async def _get(
+        self, pool: httpcore.AsyncConnectionPool, parts: SplitResult, take: Callable[[int], None]
+    ) -> tuple[bytes, str | None]:
         headers = [
             ("Host", parts.netloc),
             ("User-Agent", "paddlex"),
@@ -142,6 +148,7 @@ class ImageFetcher:
             limit = self._settings.max_body_bytes
             content = bytearray()
             async for chunk in response.aiter_stream():
+                take(len(chunk))
                 content += chunk
                 if len(content) > limit:
                     raise RequestError(413, f"the file at the URL is larger than {limit} bytes")

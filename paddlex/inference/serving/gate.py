@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paddlex.inference.serving.body import BodyReader
-from paddlex.inference.serving.budget import Budget
+from paddlex.inference.serving.budget import Budget, Hold
 from paddlex.inference.serving.errors import Busy, RequestError, error_body, new_log_id
 from paddlex.inference.serving.metrics import Metrics
 from paddlex.inference.serving.settings import ServerSettings, is_loopback
@@ -29,6 +29,9 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 #: Health checks get through when nothing else does.
 _ALWAYS = frozenset({"/healthz", "/readyz", "/health", "/metrics"})
+
+#: Bytes of an answer that are handed to the server at a time.
+_PIECE = 2**16
 
 #: On every answer; a page brings its own Content-Security-Policy.
 _HEADERS = {
@@ -45,12 +48,21 @@ _HEADERS = {
 class Gate:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, *, settings: ServerSettings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: ServerSettings,
+        metrics: Metrics,
+        bodies: Budget,
+        is_draining: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._app = app
         self._settings = settings
         self._metrics = metrics
         self._requests = 0
-        self._bytes = Budget(settings.max_bytes_in_flight, "bytes")
+        self._bodies = bodies
+        self._is_draining = is_draining
         self._key_digest = None if settings.api_key is None else _digest(settings.api_key.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,8 +72,9 @@ class Gate:
         start = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         scope["log_id"] = new_log_id()
-        body = BodyReader(receive, headers, self._settings, self._bytes)
-        answer = _Answer(send, body)
+        scope["hold"] = hold = Hold()
+        body = BodyReader(receive, headers, self._settings, self._bodies, hold)
+        answer = _Answer(send, lambda: self._connection(headers, body))
         self._requests += 1
         self._metrics.requests_in_flight.inc()
         try:
@@ -73,16 +86,27 @@ class Gate:
             await self._fail(error, scope, answer)
         finally:
             self._requests -= 1
-            body.close()
+            hold.close()
             self._metrics.requests_in_flight.dec()
             endpoint = endpoint_of(scope)
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.requests.labels(method, endpoint, str(answer.status)).inc()
             self._metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - start)
 
+    def _connection(self, headers: Mapping[bytes, bytes], body: BodyReader) -> list[tuple[bytes, bytes]]:
+        """What the client is told of its connection: it ends if the rest of the body is not wanted, or the service stops."""
+        if not body.is_complete or self._is_draining():
+            return [(b"connection", b"close")]
+        if b"close" in headers.get(b"connection", b"").lower():
+            return []
+        # a little less than it is: who sends in the moment in which the connection is closed would lose the request
+        return [(b"keep-alive", b"timeout=%d" % max(1, int(0.9 * self._settings.idle_timeout)))]
+
     def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         self._check_host(headers)
         path = scope["path"]
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise RequestError(415, "the body is compressed", remedy="Send it as it is, without Content-Encoding")
         if scope["method"] not in _SAFE_METHODS:
             _check_origin(headers)
         is_open = path in _OPEN or path.startswith(_OPEN_BELOW)
@@ -133,11 +157,16 @@ class Gate:
 
 
 class _Answer:
-    """Wraps an ASGI ``send``: adds headers, and notes the status."""
+    """Wraps an ASGI ``send``: adds headers, notes the status, and hands on no more at once than the client takes.
 
-    def __init__(self, send: Send, body: BodyReader) -> None:
+    Args:
+        send: the server's.
+        connection: headers that are known only when the answer begins.
+    """
+
+    def __init__(self, send: Send, connection: Callable[[], list[tuple[bytes, bytes]]]) -> None:
         self._send = send
-        self._body = body
+        self._connection = connection
         self.status = 0
         self.has_started = self.is_complete = False
 
@@ -148,11 +177,14 @@ class _Answer:
             headers = list(message.get("headers", []))
             present = {name for name, _ in headers}
             headers += [(name, value) for name, value in _HEADERS.items() if name not in present]
-            if not self._body.is_complete:
-                headers.append((b"connection", b"close"))  # nobody is going to read the rest
-            message = {**message, "headers": headers}
-        elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            self.is_complete = True
+            message = {**message, "headers": headers + self._connection()}
+        elif message["type"] == "http.response.body":
+            content = message.get("body", b"")
+            last = max(0, len(content) - 1) // _PIECE * _PIECE
+            for start in range(0, last, _PIECE):  # the server buffers all it is given, however little the client reads
+                await self._send({**message, "body": content[start : start + _PIECE], "more_body": True})
+            message = {**message, "body": content[last:]}
+            self.is_complete = not message.get("more_body", False)
         await self._send(message)
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
 from paddlex.errors import PaddleXError
+from paddlex.inference.serving.answers import Parts, held
 from paddlex.inference.serving.batching import Judgement
-from paddlex.inference.serving.budget import Budget
+from paddlex.inference.serving.budget import Budgets, Hold, Turn
 from paddlex.inference.serving.errors import Busy, QueueFull, RequestError, as_request_error
 from paddlex.inference.serving.fetching import ImageFetcher, is_url
 from paddlex.inference.serving.image_guard import ImageSize, decode, decode_base64, read_size
@@ -28,6 +30,14 @@ T = TypeVar("T")
 
 #: Seconds between two looks at a full queue.
 _QUEUE_POLL = 0.02
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is told of one image, and what it holds until the client has read it."""
+
+    parts: Parts
+    hold: Hold
 
 
 class Service:
@@ -45,7 +55,7 @@ class Service:
         self.metrics = metrics
         self.is_draining = False
         self._fetcher = fetcher or ImageFetcher(settings)
-        self._pixels = Budget(settings.max_pixels_in_flight, "pixels")
+        self.budgets = Budgets(settings)
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="decode")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")  # beside it: loading takes seconds
 
@@ -67,33 +77,36 @@ class Service:
         """Run what takes time (parsing, decoding, encoding) beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    @asynccontextmanager
-    async def judged(
-        self, source: bytes | str, model: ServedModel, *, is_patient: bool = False
-    ) -> AsyncIterator[Judgement]:
-        """The judgement of an image, given as a file's bytes or as a request's string; held as long as the block runs.
+    async def answered(
+        self,
+        source: bytes | str,
+        model: ServedModel,
+        build: Callable[[Judgement], Parts],
+        hold: Hold,
+        *,
+        turn: Turn | None = None,
+        is_patient: bool = False,
+    ) -> Answer:
+        """The answer to an image, given as a file's bytes or as a request's string.
 
         Args:
-            source: the image.
+            source: the image; its bytes are given back to ``hold``.
             model: judges it.
+            build: makes the answer.
+            hold: of the request.
+            turn: of an image among several of a request.
             is_patient: wait for a place in a full queue, as one of many images of a request does.
 
         Raises:
             RequestError: the image cannot be read (4xx), the service is busy (503), or the model failed (500).
         """
-        pixels = 0
+        part = hold.part()
         try:
-            deadline = asyncio.get_running_loop().time() + self.settings.request_timeout
-            data, size = await self._within(deadline, self._read(source))
-            await self._within(deadline, self._pixels.take(size.pixels))
-            pixels = size.pixels
-            image = await self.in_thread(partial(decode, data, size))
-            judgement = await self._within(deadline, self._queued(image, model, is_patient))
-            del data, image, source
-            result = judgement.result
-            self.metrics.judged(model.name, result["score"], result["is_anomalous"])
-            yield judgement
-        except Exception as error:
+            parts = await self._judged(source, model, build, part, turn, is_patient)
+        except BaseException as error:
+            part.close()
+            if not isinstance(error, Exception):
+                raise
             known = as_request_error(error)
             if known.status == 500:
                 is_known = isinstance(error, PaddleXError)
@@ -101,12 +114,38 @@ class Service:
             self.metrics.rejected.labels(str(known.status)).inc()
             raise known from error
         finally:
-            if pixels:
-                self._pixels.give_back(pixels)
+            hold.give_back(self.budgets.bodies, len(source))
+        with contextlib.suppress(Busy):  # while too many answers are unread, this one goes on counting as an image
+            part.take_now(self.budgets.answers, held(parts))
+            part.give_back(self.budgets.pixels)
+        return Answer(parts, part)
 
-    async def _read(self, source: bytes | str) -> tuple[bytes, ImageSize]:
+    async def _judged(
+        self,
+        source: bytes | str,
+        model: ServedModel,
+        build: Callable[[Judgement], Parts],
+        hold: Hold,
+        turn: Turn | None,
+        is_patient: bool,
+    ) -> Parts:
+        deadline = asyncio.get_running_loop().time() + self.settings.request_timeout
+        data, size = await self._within(deadline, self._read(source, hold))
+        if turn is not None:
+            await self._within(deadline, turn.wait())
+        await self._within(deadline, hold.take(self.budgets.pixels, size.pixels))
+        if turn is not None:
+            turn.end()
+        image = await self.in_thread(partial(decode, data, size))
+        del data, source
+        hold.give_back(self.budgets.bodies)
+        judgement = await self._within(deadline, self._queued(image, model, is_patient))
+        self.metrics.judged(model.name, judgement.result["score"], judgement.result["is_anomalous"])
+        return await self.in_thread(partial(build, judgement))
+
+    async def _read(self, source: bytes | str, hold: Hold) -> tuple[bytes, ImageSize]:
         if isinstance(source, str) and is_url(source):
-            source = await self._fetcher.fetch(source)
+            source = await self._fetcher.fetch(source, partial(hold.take_now, self.budgets.bodies))
         return await self.in_thread(partial(self._bytes_and_size, source))
 
     def _bytes_and_size(self, source: bytes | str) -> tuple[bytes, ImageSize]:
@@ -121,6 +160,16 @@ class Service:
                 if not is_patient:
                     raise
             await asyncio.sleep(_QUEUE_POLL)
+
+    async def text(self, parts: Parts) -> AsyncIterator[bytes]:
+        """An answer's text, piece by piece."""
+        for part in parts:
+            if isinstance(part, bytes):
+                yield part
+            else:
+                pieces = part.pieces()
+                while piece := await self.in_thread(partial(next, pieces, b"")):
+                    yield piece
 
     async def _within(self, deadline: float, work: Awaitable[T]) -> T:
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,16 +15,18 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from paddlex.errors import PaddleXError
 from paddlex.inference.serving import answers, metrics, schemas
+from paddlex.inference.serving.batching import Judgement
+from paddlex.inference.serving.budget import Hold, Turn, Turns
 from paddlex.inference.serving.errors import RequestError, error_body
 from paddlex.inference.serving.gate import check_reload
-from paddlex.inference.serving.judging import Service, check_count
+from paddlex.inference.serving.judging import Answer, Service, check_count
 from paddlex.inference.serving.openapi import PROBLEMS, json_body, multipart_body
 from paddlex.utils.logging import logger
 
 R = TypeVar("R", bound=pydantic.BaseModel)
 
-#: Makes the entry of one image: its JSON, and None or the error that it tells of.
-Entry = Callable[[], Awaitable[tuple[bytes, RequestError | None]]]
+#: The answer to one of several images, and None or the error that it tells of.
+Entry = tuple[Answer, RequestError | None]
 
 _MAX_FIELDS = 16
 _MAX_FIELD_BYTES = 64 * 2**10
@@ -47,15 +50,14 @@ def _add_detection(router: APIRouter, service: Service) -> None:
         """Judge one image: PaddleX's endpoint, with its request and its answer."""
         body = await _parsed(request, service, schemas.ImageRequest)
         model = service.registry.get(body.model)
-        async with service.judged(body.image, model) as judgement:
-            build = partial(
-                answers.detection_json,
-                judgement,
-                threshold=body.threshold,
-                picture=model.visualize if body.visualize is None else body.visualize,
-            )
-            result = await service.in_thread(build)
-        return _json(answers.success_start(body.logId or _log_id(request), "result") + result + b"}")
+        build = partial(
+            answers.detection_json,
+            threshold=body.threshold,
+            picture=model.visualize if body.visualize is None else body.visualize,
+        )
+        answer = await service.answered(body.image, model, build, request.scope["hold"])
+        start = answers.success_start(body.logId or _log_id(request), "result")
+        return _streamed([start, *answer.parts, b"}"], service)
 
     @router.post(
         "/image-anomaly-detection/batch", operation_id="inferBatch", summary="Judge several images, as JSON", tags=["judge"],
@@ -67,16 +69,15 @@ def _add_detection(router: APIRouter, service: Service) -> None:
         check_count(len(body.images), service.settings)
         model = service.registry.get(body.model)
 
-        async def entry(image: str) -> tuple[bytes, RequestError | None]:
-            try:
-                async with service.judged(image, model, is_patient=True) as judgement:
-                    build = partial(
-                        answers.detection_json, judgement, threshold=body.threshold,
-                        picture=body.visualize is True, label_map=body.labelMap is not False,
-                    )  # fmt: skip
-                    return answers.batch_item_json(await service.in_thread(build)), None
-            except RequestError as error:
-                return answers.error_item_json(error.status, str(error)), error
+        def build(judgement: Judgement) -> answers.Parts:
+            picture, label_map = body.visualize is True, body.labelMap is not False
+            result = answers.detection_json(judgement, threshold=body.threshold, picture=picture, label_map=label_map)
+            return answers.batch_item_json(result)
+
+        async def entry(image: str, turn: Turn) -> Entry:
+            return await _entry(
+                service.answered(image, model, build, request.scope["hold"], turn=turn, is_patient=True), turn
+            )
 
         return await _many([partial(entry, image) for image in body.images], service, body.logId or _log_id(request))
 
@@ -91,12 +92,15 @@ def _add_judge(router: APIRouter, service: Service) -> None:
         served = service.registry.get(model)
         files = await _uploads(request, service)
 
-        async def entry(name: str, data: bytes) -> tuple[bytes, RequestError | None]:
-            try:
-                async with service.judged(data, served, is_patient=len(files) > 1) as judgement:
-                    return await service.in_thread(partial(answers.judged_file_json, judgement, name)), None
-            except RequestError as error:
-                return answers.error_item_json(error.status, str(error), name), error
+        is_patient = len(files) > 1
+
+        async def entry(name: str, data: bytes, turn: Turn) -> Entry:
+            build = partial(answers.judged_file_json, name=name)
+            return await _entry(
+                service.answered(data, served, build, request.scope["hold"], turn=turn, is_patient=is_patient),
+                turn,
+                name,
+            )
 
         return await _many([partial(entry, name, data) for name, data in files], service, _log_id(request))
 
@@ -173,7 +177,17 @@ def _add_health(router: APIRouter, service: Service) -> None:
         return Response(service.metrics.text(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
-async def _many(entries: Sequence[Entry], service: Service, log_id: str) -> Response:
+async def _entry(work: Awaitable[Answer], turn: Turn, name: str | None = None) -> Entry:
+    """The answer to one of several images, or what was wrong with it."""
+    try:
+        return await work, None
+    except RequestError as error:
+        return Answer([answers.error_item_json(error.status, str(error), name)], Hold()), error
+    finally:
+        turn.end()
+
+
+async def _many(entries: Sequence[Callable[[Turn], Awaitable[Entry]]], service: Service, log_id: str) -> Response:
     """The answer to several images, in their order, sent while the later ones are still at work.
 
     What is ahead is bounded, so that a large request fills the network's batches but not the memory. As long as every entry is
@@ -182,36 +196,54 @@ async def _many(entries: Sequence[Entry], service: Service, log_id: str) -> Resp
     made = _in_order(entries, 2 * service.settings.max_batch)
     errors: list[bytes] = []
     first_error: RequestError | None = None
-    async for text, error in made:
+    async for answer, error in made:
         if error is None:
-            start = answers.success_start(log_id, "results") + b"["
-            return StreamingResponse(_stream(start + b",".join([*errors, text]), made), media_type="application/json")
+            start = b"".join([answers.success_start(log_id, "results"), b"[", *(text + b"," for text in errors)])
+            return StreamingResponse(_stream(start, answer, made, service), media_type="application/json")
         first_error = first_error or error
-        errors.append(text)
+        errors += [part for part in answer.parts if isinstance(part, bytes)]
     assert first_error is not None  # there is at least one entry
     message = str(first_error) if len(errors) == 1 else f"none of {len(errors)} images can be judged: {first_error}"
     content = error_body(first_error.status, message, log_id)[:-1] + b',"results":[' + b",".join(errors) + b"]}"
     return Response(content, first_error.status, first_error.headers, "application/json")
 
 
-async def _stream(start: bytes, rest: AsyncIterator[tuple[bytes, RequestError | None]]) -> AsyncIterator[bytes]:
+async def _stream(start: bytes, first: Answer, rest: AsyncGenerator[Entry], service: Service) -> AsyncIterator[bytes]:
     yield start
-    async for text, _ in rest:
-        yield b"," + text
+    async with contextlib.aclosing(rest):
+        async for text in _read(first, service):
+            yield text
+        async for answer, _ in rest:
+            yield b","
+            async for text in _read(answer, service):
+                yield text
     yield b"]}"
 
 
-async def _in_order(entries: Sequence[Entry], ahead: int) -> AsyncIterator[tuple[bytes, RequestError | None]]:
+async def _read(answer: Answer, service: Service) -> AsyncIterator[bytes]:
+    """An answer's text; what it holds is given back at the end."""
+    async for text in service.text(answer.parts):
+        yield text
+    answer.hold.close()
+
+
+async def _in_order(entries: Sequence[Callable[[Turn], Awaitable[Entry]]], ahead: int) -> AsyncGenerator[Entry]:
     waiting = list(reversed(entries))
-    running: list[asyncio.Future[tuple[bytes, RequestError | None]]] = []
+    running: list[asyncio.Future[Entry]] = []
+    turns = Turns()
     try:
         while waiting or running:
             while waiting and len(running) < ahead:
-                running.append(asyncio.ensure_future(waiting.pop()()))
+                running.append(asyncio.ensure_future(waiting.pop()(turns.start())))
             yield await running.pop(0)
     finally:
         for task in running:
             task.cancel()
+
+
+def _streamed(parts: answers.Parts, service: Service) -> Response:
+    headers = {"Content-Length": str(answers.length(parts))}
+    return StreamingResponse(service.text(parts), headers=headers, media_type="application/json")
 
 
 async def _parsed(request: Request, service: Service, model: type[R]) -> R:
@@ -259,10 +291,6 @@ async def _uploads(request: Request, service: Service) -> list[tuple[str, bytes]
         return [((item.filename or "")[:_MAX_NAME], await item.read()) for item in uploads]
     finally:
         await form.close()
-
-
-def _json(content: bytes) -> Response:
-    return Response(content, media_type="application/json")
 
 
 def _log_id(request: Request) -> str:

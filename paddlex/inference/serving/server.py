@@ -76,7 +76,6 @@ class Server(uvicorn.Server):
             proxy_headers=False,  # whom a proxy speaks for is not for the client to say
             server_header=False,
             h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
-            timeout_keep_alive=int(settings.idle_timeout),
             timeout_graceful_shutdown=int(settings.drain_timeout),
         )
         super().__init__(config)

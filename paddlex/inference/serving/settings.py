@@ -23,11 +23,12 @@ class ServerSettings:
         max_batch: images that the network takes at once.
         batch_wait: how long an image waits for others to share its batch.
         queue_size: images that wait for one model.
-        max_requests, max_connections: at once; what comes on top gets 503, or no connection.
+        max_requests: at work at once; what comes on top gets 503.
+        max_connections: at once; who comes on top takes the place of one without a request.
         header_timeout: for the head of a request to arrive.
         body_grace, body_rate: a body may take ``body_grace`` seconds, and a second more for each ``body_rate`` bytes.
-        write_timeout: for a client that stopped reading its answer.
-        idle_timeout: for a kept-alive connection without a request.
+        write_timeout, write_rate: who reads less than ``write_rate`` bytes a second of an answer for so long is cut off.
+        idle_timeout: for a connection without a request.
         request_timeout: for an image from its arrival to its result.
         drain_delay: how long the service goes on accepting after SIGTERM, with ``/readyz`` at 503 already.
         drain_timeout: how long it then waits for the requests in flight.
@@ -51,6 +52,7 @@ class ServerSettings:
     body_grace: float = 10.0
     body_rate: float = 64 * 2**10
     write_timeout: float = 30.0
+    write_rate: float = 2 * 2**10
     idle_timeout: float = 65.0
     request_timeout: float = 60.0
     drain_delay: float = 1.0
@@ -65,12 +67,12 @@ class ServerSettings:
 
     @property
     def max_bytes_in_flight(self) -> int:
-        """Bodies of all requests together."""
+        """Bodies of all requests together; as much again of answers that are not read yet."""
         return 4 * self.max_body_bytes
 
     @property
     def max_pixels_in_flight(self) -> int:
-        """Decoded images of all requests together; one costs about 20 bytes a pixel until its answer is written."""
+        """Decoded images of all requests together; one costs about 20 bytes a pixel until its answer is made."""
         return 2 * self.max_pixels
 
 

@@ -132,7 +132,7 @@ def test_a_client_that_still_sends_gets_to_read_that_it_is_too_much(serve_here: 
     assert httpx.post(f"{url}/image-anomaly-detection", content=body).status_code == 413
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: local"])
+@pytest.mark.parametrize("sent", [b"G", b"GET /healthz HTTP/1.1\r\nHost: local"])
 def test_a_head_that_does_not_arrive_is_not_waited_for(serve_here: Callable[..., str], sent: bytes) -> None:
     with connect(serve_here(header_timeout=0.3)) as connection:
         connection.sendall(sent)
@@ -186,19 +186,6 @@ def in_flight(url: str) -> float:
     return float(
         next(line for line in text.splitlines() if line.startswith("paddlex_http_requests_in_flight ")).split()[1]
     )
-
-
-def test_too_many_connections_are_closed_and_a_request_on_an_old_one_still_works(
-    serve_here: Callable[..., str],
-) -> None:
-    url = serve_here(max_connections=10, header_timeout=30.0)
-    with httpx.Client(base_url=url) as client:
-        assert client.get("/healthz").status_code == 200
-        connections = [connect(url) for _ in range(15)]
-        assert read_all(connections[-1]) == b""
-        assert client.get("/healthz").status_code == 200
-        for connection in connections:
-            connection.close()
 
 
 # Load

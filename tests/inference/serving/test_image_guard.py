@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from paddlex.errors import ImageReadError
-from paddlex.inference.serving.answers import label_map_json
+from paddlex.inference.serving.answers import LabelMap
+from paddlex.inference.serving.answers import length as text_length
 from paddlex.inference.serving.errors import RequestError
 from paddlex.inference.serving.image_guard import ImageSize, decode, decode_base64, read_size
 
@@ -148,7 +149,10 @@ def test_base64_of_any_length_is_decoded_whole() -> None:
         assert decode_base64(base64.b64encode(data).decode()) == data
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 8), (301, 433)])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 8), (301, 433), (256, 512)])
 def test_a_label_map_is_the_mask_row_by_row(shape: tuple[int, int]) -> None:
     mask = np.where(np.random.default_rng(0).random(shape) < 0.3, 255, 0).astype(np.uint8)
-    assert json.loads(label_map_json(mask)) == mask.ravel().tolist()
+    label_map = LabelMap(mask)
+    text = b"".join(label_map.pieces())
+    assert json.loads(text) == mask.ravel().tolist()
+    assert text_length([b"{", label_map, b"}"]) == len(text) + 2
