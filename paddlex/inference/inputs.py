@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ImageReadError
+from paddlex.inference.list_files import masks_of_lists
 from paddlex.inference.video import (
     ALL_FRAMES,
     VideoFrame,
@@ -24,11 +25,9 @@ from paddlex.inference.video import (
     is_video,
     video_frames,
 )
-from paddlex.inference.walk import PassedOver, walk
+from paddlex.inference.walk import IMAGE_SUFFIXES, PassedOver, is_image_name, walk
 from paddlex.utils.files import read_regular_file
 from paddlex.utils.logging import logger
-
-IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
 
 #: The largest file that is read.
 _MAX_BYTES = 2**31
@@ -60,13 +59,11 @@ def origin(source: Source | None) -> dict[str, Any]:
     return {"input_path": os.fspath(source) if isinstance(source, (str, os.PathLike)) else None}
 
 
-def is_image_name(path: str) -> bool:
-    """Whether a path ends as those of images do."""
-    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
-
-
 def list_images(
-    folder: str | os.PathLike[str], passed: PassedOver | None = None, is_known: Callable[[str], bool] | None = None
+    folder: str | os.PathLike[str],
+    passed: PassedOver | None = None,
+    is_known: Callable[[str], bool] | None = None,
+    skip_masks: bool = False,
 ) -> Iterator[str]:
     """Yield the image files below ``folder`` as ``walk`` finds them; at the end, one line of the log says what is left out.
 
@@ -76,11 +73,20 @@ def list_images(
         folder: where to look.
         passed: also counts what is left out.
         is_known: whether a file has a use although it is no image, so that nothing need be said of it.
+        skip_masks: pass over what the lists of a data set (``train.txt``, ``val.txt``) name as masks.
     """
     here = PassedOver()
+    masks: set[str] = set()
+    last = None
     for path in walk(folder, here):
+        if skip_masks and os.path.dirname(path) != last:
+            last = os.path.dirname(path)
+            masks |= masks_of_lists(last)
         if is_image_name(path):
-            yield path
+            if masks and os.path.normpath(path) in masks:
+                here.counts["masks"] += 1
+            else:
+                yield path
         elif is_video(path):
             here.counts["videos"] += 1
         elif is_known is None or not is_known(path):
@@ -160,7 +166,7 @@ def _expand_entry(source: Source, video: VideoOptions, passed: PassedOver | None
 def _expand_path(path: str, passed: PassedOver | None) -> Iterator[str | Unreadable]:
     if os.path.isdir(path):
         here, kind = PassedOver(), "folder"
-        found = list_images(path, here)
+        found = list_images(path, here, skip_masks=True)
     elif os.path.lexists(path):
         yield path  # whatever it is, reading it tells
         return

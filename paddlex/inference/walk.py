@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
+
 #: What is passed over, beside files that are no images -> how it is said of one and of several.
 _KINDS = {
+    "masks": ("mask that the lists of a data set name", "masks that the lists of a data set name"),
     "videos": ("video of a folder (give it by its own name)", "videos of a folder (give them by their own names)"),
     "hidden": ("hidden entry", "hidden entries"),
     "special_files": ("FIFO, socket or device", "FIFOs, sockets or devices"),
@@ -120,3 +123,8 @@ def _is(question: Callable[[], bool]) -> bool:
         return question()
     except OSError:
         return False
+
+
+def is_image_name(path: str) -> bool:
+    """Whether a path ends as those of images do."""
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES

@@ -149,3 +149,23 @@ def test_a_fifo_given_by_name_is_refused_at_once(tmp_path: Path) -> None:
 def test_a_device_is_refused(path: str) -> None:
     with pytest.raises(ImageReadError, match="it is not a regular file, but a device"):
         read_image(path)
+
+
+def test_masks_that_the_lists_of_a_data_set_name_are_passed_over_wherever_it_lies(parts: Path, tmp_path: Path) -> None:
+    for name in ("parts/masks/a 1.png", "parts/good/a_mask.png", "parts/masks/unlisted.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"never opened")
+    (parts / "train.txt").write_text("good/b.png\tgood/b.png\n")
+    (parts / "val.txt").write_text("good/a.png masks/a 1.png\nline 2/bad/c.png\tgood/a_mask.png\n")
+    passed = PassedOver()
+    assert names(expand(str(tmp_path / "parts"), passed=passed), parts) == [
+        "good/a.png", "good/b.png", "line 2/bad/c.png", "masks/unlisted.png",
+    ]  # fmt: skip
+    assert passed.counts["masks"] == 2
+    assert "2 masks that the lists of a data set name" in str(passed)
+    assert names(expand(str(tmp_path)), tmp_path).count("parts/masks/a 1.png") == 0
+
+
+def test_a_mask_that_is_given_by_its_own_name_is_judged(parts: Path) -> None:
+    (parts / "val.txt").write_text("good/a.png good/b.png\n")
+    assert names(expand(str(parts / "good/b.png")), parts) == ["good/b.png"]

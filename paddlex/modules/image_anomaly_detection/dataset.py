@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +10,11 @@ import cv2
 import numpy as np
 
 from paddlex.errors import DatasetError
-from paddlex.inference.inputs import IMAGE_SUFFIXES, decode_image, read_bytes, read_image
+from paddlex.inference.inputs import decode_image, read_bytes, read_image
+from paddlex.inference.list_files import TRAIN_LIST as TRAIN_LIST
+from paddlex.inference.list_files import VAL_LIST, split_line
 from paddlex.modules.image_anomaly_detection.folder_names import is_neutral_folder, is_normal_folder
 from paddlex.utils.files import read_regular_file
-
-TRAIN_LIST = "train.txt"
-VAL_LIST = "val.txt"
 
 #: Beside lists that stand in a folder of their own: the absolute path of the folder with the images.
 SOURCE_FILE = "images_from.txt"
@@ -126,30 +124,6 @@ def source_folder(root: Path) -> Path | None:
     return Path(text) if os.path.isabs(text) and "\0" not in text else None
 
 
-def split_line(root: Path, line: str) -> tuple[str, str | None]:
-    """Split ``image`` or ``image mask`` where both exist below ``root``, else where both look like image files."""
-    line = line.replace("\\", "/")
-    if "\t" in line:
-        image, mask = (part.strip() for part in line.split("\t", 1))
-        return image, mask or None
-    if " " not in line:
-        return line, None
-    splits = list(_splits(line))
-    if len(splits) == 1:
-        image, mask = splits[0]
-        whole_is_image = not _is_image_name(image) and _is_image_name(line) and os.path.isfile(root / line)
-        return (line, None) if whole_is_image else (image, mask)
-    for image, mask in splits:
-        if os.path.isfile(root / image) and os.path.isfile(root / mask):  # Path.is_file() raises on too long a name
-            return image, mask
-    if os.path.isfile(root / line):
-        return line, None
-    for image, mask in splits:
-        if _is_image_name(image) and _is_image_name(mask):
-            return image, mask
-    return line, None
-
-
 def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
     """Read a mask as bool [H, W]; see `decode_mask`.
 
@@ -176,15 +150,3 @@ def is_lossy(data: bytes) -> bool:
     """Whether an image file's compression changes pixels: JPEG, and WebP unless it says that it is lossless."""
     is_webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
     return data[:3] == b"\xff\xd8\xff" or (is_webp and b"VP8L" not in data[12:4096])
-
-
-def _splits(line: str) -> Iterator[tuple[str, str]]:
-    for position, character in enumerate(line):
-        if character == " ":
-            image, mask = line[:position].strip(), line[position + 1 :].strip()
-            if image and mask:
-                yield image, mask
-
-
-def _is_image_name(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
