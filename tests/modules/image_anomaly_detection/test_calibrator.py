@@ -6,9 +6,15 @@ import pytest
 from scipy import ndimage
 
 from paddlex.config_schema import CalibrationSection
+from paddlex.errors import TrainingError
 from paddlex.inference.tiling import Tiling
 from paddlex.inference.transforms import Transform
-from paddlex.modules.image_anomaly_detection.calibrator import calibrate, calibrate_tiles
+from paddlex.modules.image_anomaly_detection.calibrator import (
+    calibrate,
+    calibrate_distances,
+    calibrate_tiles,
+    layer_distances,
+)
 from paddlex.modules.image_anomaly_detection.dataset import Sample
 from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
 from paddlex.modules.image_anomaly_detection.tiles import draw_tiles
@@ -191,3 +197,24 @@ def test_every_tile_counts_for_the_scores_even_if_few_were_drawn(network, tiles)
     drawn = [tile for tile in tiles if tile.number == tile.sample.line % 2]
     calibration = calibrated_on(network, drawn, fusion="product")
     assert calibration.scores == pytest.approx(calibrated_on(network, tiles, fusion="product").scores)
+
+
+# What no threshold can rest on
+
+
+@pytest.mark.parametrize("fusion", ["calibrated", "product"])
+@pytest.mark.parametrize("count", [2, 5, 20])
+def test_copies_of_one_image_are_refused(network, images, fusion, count):
+    """In batches of other sizes, for sums of float32 are then rounded otherwise."""
+    copies = np.repeat(images[:1], count, axis=0)
+    batches = [copies[: count // 2], copies[count // 2 :]]
+    with pytest.raises(TrainingError, match=rf"the held-out images are all alike: each of the {count} has the score"):
+        calibrate(network, batches, CalibrationSection(fusion=fusion), SIZE)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_answer_that_is_not_finite_is_refused(network, images, value):
+    layers = layer_distances(network, [images])
+    layers[0][3, 0, 0] = value
+    with pytest.raises(TrainingError, match="the network's answer to a held-out image is not finite"):
+        calibrate_distances(network, layers, CalibrationSection(fusion="product"), SIZE)
