@@ -41,6 +41,7 @@ def create_model(
     backend: str = "auto",
     threads: int | None = None,
     threshold: float | None = None,
+    score_threshold: float | None = None,
     target_fpr: float | None = None,
     min_area: float | None = None,
     tiling: Tiling | Mapping[str, Any] | int | None = None,
@@ -62,7 +63,9 @@ def create_model(
             installed), ``onnx``, ``openvino``, ``mkldnn``, ``paddle`` and others.
         threads: CPU threads to use; None for all cores.
         threshold: another limit for the raw image score than the model's own.
-        target_fpr: instead of a threshold, the share of good parts that may be called anomalous.
+        score_threshold: instead of it, one on the scale of the model's own scores, above 0 and below 1, where 0.5 is its own
+            threshold: 0.6 calls fewer parts anomalous. Scores are then counted from there: the new threshold's is 0.5.
+        target_fpr: or the share of good parts that may be called anomalous.
         min_area: share of the image (of a tile, with tiling) below which an anomalous region is left out.
         tiling: scan large images in tiles, ``{"tile_size": 256, "overlap": 0.25}`` or the tile size alone; None as the model
             was made, 0 not at all. A model should be trained with it, see docs/large_images.md.
@@ -95,6 +98,7 @@ def create_model(
         run_mode=choice.run_mode,
         threads=choice.threads,
         threshold=threshold,
+        score_threshold=score_threshold,
         target_fpr=target_fpr,
         min_area=min_area,
         tiling=tiling,

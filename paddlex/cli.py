@@ -118,6 +118,7 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch_size", type=int, metavar="N", help="images that the network takes at once")
     limit = group.add_mutually_exclusive_group()
     limit.add_argument("--threshold", type=float, metavar="X", help="the raw score above which a part is anomalous")
+    limit.add_argument("--score_threshold", type=float, metavar="X", help="or a score of the model's own scale, 0 to 1")
     limit.add_argument("--target_fpr", type=float, metavar="X", help="or the share of good parts that may be, 0 to 1")
     add("--min_area", type=float, metavar="X", help="share of the image below which a region is left out")
     add("--tile_size", type=int, metavar="N", help="scan large images in tiles of N pixels; 0 for whole images")

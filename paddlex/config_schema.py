@@ -185,6 +185,7 @@ class PredictSection(Section):
     model_dir: UserPath | None = None
     input: UserPath | list[UserPath] | None = None
     threshold: float | None = None
+    score_threshold: Rate | None = None
     target_fpr: Rate | None = None
     min_area: Annotated[float, Field(ge=0, lt=1)] | None = None
     tiling: TilingSection = TilingSection()

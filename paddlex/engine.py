@@ -246,6 +246,7 @@ def predict(config: Config) -> Result:
         run_mode=choice.run_mode,
         threads=choice.threads,
         threshold=options.threshold,
+        score_threshold=options.score_threshold,
         target_fpr=options.target_fpr,
         min_area=options.min_area,
         tiling=options.tiling.given(),

@@ -18,10 +18,20 @@ if TYPE_CHECKING:
 API_KEY_VARIABLE = "PADDLEX_API_KEY"
 
 #: Settings of the command that outrank the pipelines' files.
-_SETTINGS = ("use_hpip", "hpi_config", "model_dir", "run_mode", "threshold", "target_fpr", "min_area", "tile_size")
+_SETTINGS = (
+    "use_hpip",
+    "hpi_config",
+    "model_dir",
+    "run_mode",
+    "threshold",
+    "score_threshold",
+    "target_fpr",
+    "min_area",
+    "tile_size",
+)
 
 #: Those that can only be meant for one model.
-_OF_ONE_MODEL = ("model_dir", "threshold", "target_fpr")
+_OF_ONE_MODEL = ("model_dir", "threshold", "score_threshold", "target_fpr")
 
 _SHORT_KEY = 16
 

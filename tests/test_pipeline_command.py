@@ -222,6 +222,27 @@ def test_status_3_tells_of_an_anomaly_if_asked_to(run, val: Path) -> None:
     assert run("--input", image, *never, "--fail_on_anomaly")[0] == 0
 
 
+def test_a_raw_threshold_that_was_meant_as_a_score_is_warned_of_with_what_it_rejects(run, val: Path) -> None:
+    _, _, err = run("--input", val / "good", "--threshold", 0.6)
+    assert "would reject 5 of the 5 normal calibration images (100%)" in err
+    assert "score_threshold takes one on the scale of the scores, 0 to 1" in err
+    assert "would reject" not in run("--input", val / "good")[2]
+
+
+def test_a_threshold_on_the_scores_scale_decides_as_the_scores_do(run, val: Path) -> None:
+    def verdicts(*options: str | float) -> dict[str, dict]:
+        lines = run("--input", val, "--json", *options)[1].splitlines()
+        return {row["input_path"]: row for row in map(json.loads, lines)}
+
+    own = verdicts()
+    scores = sorted(row["score"] for row in own.values())
+    middle = (scores[6] + scores[7]) / 2
+    moved = verdicts("--score_threshold", middle)
+    assert len(moved) == 14
+    for path, row in moved.items():
+        assert row["is_anomalous"] == (own[path]["score"] > middle) == (row["score"] > 0.5)
+
+
 @pytest.mark.parametrize("saving", [False, True])
 def test_status_1_tells_of_an_image_that_nobody_judged(run, val: Path, tmp_path: Path, saving: bool) -> None:
     shutil.copy(val / "bent" / "000.jpg", tmp_path / "a.jpg")

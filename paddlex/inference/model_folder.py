@@ -17,7 +17,7 @@ from paddlex.inference.calibration import Calibration
 from paddlex.inference.checked import Check, Invalid, named, number, rate, share, text
 from paddlex.inference.model_facts import OwnBlock
 from paddlex.inference.postprocess import PADDLEX_LIMITS, Limits
-from paddlex.inference.thresholds import image_threshold
+from paddlex.inference.thresholds import doubt, image_threshold
 from paddlex.inference.transforms import Transform
 from paddlex.utils.files import write_text
 from paddlex.utils.strict import Malformed, read_yaml
@@ -70,34 +70,58 @@ class ModelFolder:
         return int(self.calibration is not None and self.calibration.fusion == "calibrated")
 
     def limits_at(
-        self, threshold: float | None = None, target_fpr: float | None = None, min_area: float | None = None
+        self,
+        *,
+        threshold: float | None = None,
+        score_threshold: float | None = None,
+        target_fpr: float | None = None,
+        min_area: float | None = None,
     ) -> Limits:
         """The limits, with another image threshold or smallest region if one is given.
 
         Args:
             threshold: a raw image score.
+            score_threshold: the same on the scale of the model's own scores, above 0 and below 1, where 0.5 is the model's
+                own threshold. The scale then moves along: the score of an image at the new threshold is 0.5.
             target_fpr: the share of normal images that may be called anomalous; the threshold is found anew from the
                 scores of the calibration images, which travel with the model.
             min_area: share of the image below which a region is left out of the mask.
 
         Raises:
-            ModelError: both a threshold and a rate, a value out of range, or a model without calibration scores.
+            ModelError: two image thresholds, a value out of range, or a rate for a model without calibration scores.
         """
+        ways = {"threshold": threshold, "score_threshold": score_threshold, "target_fpr": target_fpr}
+        given = [name for name, value in ways.items() if value is not None]
+        if len(given) > 1:
+            raise ModelError(f"both {given[0]} and {given[1]} are given", remedy="Give one of them")
         limits = self.limits
-        if threshold is not None and target_fpr is not None:
-            raise ModelError("both threshold and target_fpr are given", remedy="Give one of them")
         if min_area is not None:
             limits = replace(limits, min_area=_given("min_area", share, min_area))
         if threshold is not None:
-            return replace(
-                limits, image=limits.image.moved_to(_given("threshold", number, threshold)), source="given by the user"
-            )
-        if target_fpr is not None:
-            threshold, source = self._threshold_at(_given("target_fpr", rate, target_fpr))
-            return replace(
-                limits, image=limits.image.moved_to(threshold), source=f"target_fpr {target_fpr:g}, {source}"
-            )
-        return limits
+            raw, source = _given("threshold", number, threshold), "given by the user"
+        elif score_threshold is not None:
+            score = _given("score_threshold", rate, score_threshold)
+            raw, source = limits.image.raw(score), f"a score of {score:g} on the model's own scale, given by the user"
+        elif target_fpr is not None:
+            raw, method = self._threshold_at(_given("target_fpr", rate, target_fpr))
+            source = f"target_fpr {target_fpr:g}, {method}"
+        else:
+            return limits
+        return replace(limits, image=limits.image.moved_to(raw), source=source)
+
+    def doubt(self, limits: Limits, target_fpr: float | None = None) -> str | None:
+        """What speaks against an image threshold: that it is far out of the range of the calibration scores.
+
+        Args:
+            limits: as ``limits_at`` gave them.
+            target_fpr: the share of normal images that was asked for, if one was.
+
+        Returns:
+            A sentence for a warning; None if nothing speaks against it, or the model has no calibration scores.
+        """
+        if self.calibration is None:
+            return None
+        return doubt(self.calibration.scores, limits.image.threshold, target_fpr or 0.0)
 
     def _threshold_at(self, target_fpr: float) -> tuple[float, str]:
         where = self.path / CONFIG_NAME

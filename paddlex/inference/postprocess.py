@@ -37,6 +37,11 @@ class Limit:
             return Limit(threshold, self.typical)
         return Limit(threshold, threshold - (self.threshold - self.typical))
 
+    def raw(self, score: float) -> float:
+        """The raw value whose score is ``score``, above 0 and below 1: ``normalise`` undone."""
+        side = 2 * score - 1
+        return self.threshold + side / (1 - abs(side)) * max(self.threshold - self.typical, 1e-12)
+
     def normalise(self, raw: np.ndarray | float) -> np.ndarray:
         """Map raw values to 0..1, strictly monotone: typical is at 0.25, the threshold at 0.5, as far above it at 0.75.
 

@@ -45,7 +45,7 @@ class AnomalyPredictor:
         batch_size: images that the network takes at once, where ``predict`` is not told.
         run_mode: how the network is run: ``auto`` or one of ``backends.RUN_MODES``.
         threads: CPU threads to use; None for ``OMP_NUM_THREADS``, or all cores.
-        threshold, target_fpr, min_area: other limits than the model's own, see ``ModelFolder.limits_at``.
+        threshold, score_threshold, target_fpr, min_area: other limits than the model's own, see ``ModelFolder.limits_at``.
         tiling: how large images are cut, see ``Tiling.of``; None as the model was made, 0 not at all.
         quiet: do not log which model runs where.
 
@@ -64,6 +64,7 @@ class AnomalyPredictor:
         run_mode: str = "auto",
         threads: int | None = None,
         threshold: float | None = None,
+        score_threshold: float | None = None,
         target_fpr: float | None = None,
         min_area: float | None = None,
         tiling: Tiling | Mapping[str, Any] | int | None = None,
@@ -81,7 +82,9 @@ class AnomalyPredictor:
         self.batch_size = batch_size
         self._threads = threads or default_threads()
         self._concurrent: Backend | None = None
-        self.limits = self.folder.limits_at(threshold, target_fpr, min_area)
+        self.limits = self.folder.limits_at(
+            threshold=threshold, score_threshold=score_threshold, target_fpr=target_fpr, min_area=min_area
+        )
         self.tiling = self.folder.own.tiling if tiling is None else Tiling.of(tiling)
         if quiet:
             return
@@ -91,6 +94,8 @@ class AnomalyPredictor:
         )  # fmt: skip
         if not self.folder.is_calibrated:
             logger.warning("The model in %s is not calibrated: decisions use %s.", self.folder.path, self.limits.source)
+        if doubt := self.folder.doubt(self.limits, target_fpr):
+            logger.warning("In %s %s.", self.folder.path, doubt)
         self._log_tiling()
 
     def predict(

@@ -28,6 +28,7 @@ from paddlex.inference.official_models import official_model_folder
 from paddlex.inference.parquet_parts import read_done, write_part
 from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
 from paddlex.inference.pipelines.pipeline_config import PipelineConfig
+from paddlex.inference.postprocess import Limits
 from paddlex.inference.rows import error_row, result_row
 from paddlex.inference.shards import Shard, chunks, cut, list_pending
 from paddlex.inference.walk import PassedOver
@@ -41,7 +42,16 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 
 #: Settings that results do not depend on.
-_OF_NO_MATTER = ("model_dir", "batch_size", "use_hpip", "threads", "visualize", "save", "save_anomalous_only")
+_OF_NO_MATTER = (
+    "model_dir",
+    "score_threshold",
+    "batch_size",
+    "use_hpip",
+    "threads",
+    "visualize",
+    "save",
+    "save_anomalous_only",
+)
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,8 @@ def judge_on_ray(job: ScaleOut, inputs: Sequence[str], save_path: str) -> Outcom
     )
     files = _files_of(folder)
     made_by = _made_by(config, folder, files)
+    if doubt := folder.doubt(_limits_of(config, folder), config.target_fpr):
+        logger.warning("In %s %s.", folder.path, doubt)
     save_path = save_path if is_bucket(save_path) else os.path.abspath(save_path)
     done = read_done(save_path, made_by)
     before = len(done.paths)
@@ -304,13 +316,22 @@ def _files_of(folder: ModelFolder) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
+def _limits_of(config: PipelineConfig, folder: ModelFolder) -> Limits:
+    return folder.limits_at(
+        threshold=config.threshold,
+        score_threshold=config.score_threshold,
+        target_fpr=config.target_fpr,
+        min_area=config.min_area,
+    )
+
+
 def _made_by(config: PipelineConfig, folder: ModelFolder, files: Mapping[str, bytes]) -> dict[str, Any]:
     """Which model and limits results come from; results of which this differs do not belong together."""
     digest = hashlib.sha256()
     for name, content in files.items():
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
-    limits = folder.limits_at(config.threshold, config.target_fpr, config.min_area)
+    limits = _limits_of(config, folder)
     settings = {key: value for key, value in asdict(config).items() if key not in _OF_NO_MATTER}
     return {
         **settings,

@@ -7,6 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+#: Whoever sets a threshold by hand may mean a stricter one, but hardly one that throws away every fifth good part.
+_MANY = 0.2
+
+#: So many times as far above the typical score as the highest calibration score: far beyond what normal images come near.
+_FAR = 10
+
 
 def image_threshold(scores: Sequence[float], target_fpr: float) -> tuple[float, str]:
     """The limit that a new normal image exceeds with a probability of at most ``target_fpr``, and how it was found.
@@ -47,3 +53,25 @@ def image_threshold(scores: Sequence[float], target_fpr: float) -> tuple[float, 
     distribution = "log-normal" if is_positive else "normal"
     method = f"extrapolated: {distribution} prediction bound, because {n} images are too few for the quantile"
     return max(limit, float(ordered[-1])), method
+
+
+def doubt(scores: Sequence[float], threshold: float, expected: float = 0.0) -> str | None:
+    """What speaks against a threshold in the light of the calibration scores, as a sentence; None if nothing does.
+
+    Args:
+        scores: raw scores of normal images, not all alike.
+        threshold: a raw score.
+        expected: the share of normal images that is meant to be above it.
+    """
+    count, lowest, typical, highest = len(scores), min(scores), float(np.median(scores)), max(scores)
+    rejected = sum(score > threshold for score in scores)
+    what = (
+        f"the image threshold, a raw score of {threshold:.6g}, would reject {rejected} of the {count} normal calibration "
+        f"images ({rejected / count:.0%}), whose raw scores are from {lowest:.4g} to {highest:.4g}"
+    )
+    if rejected / count > max(_MANY, expected + 1 / count):
+        is_like_score = 0 < threshold < 1
+        return what + (": score_threshold takes one on the scale of the scores, 0 to 1" if is_like_score else "")
+    if threshold - typical > _FAR * (highest - typical):
+        return f"{what}: it is so far above them that defects may be called normal too"
+    return None

@@ -280,6 +280,55 @@ def test_a_threshold_of_the_users_replaces_that_of_the_image_only(open_with) -> 
     assert limits.source == "given by the user"
 
 
+@pytest.mark.parametrize(("score", "raw"), [(0.5, 6), (0.75, 10), (0.25, 2), (0.6, 7)])
+def test_a_threshold_on_the_scores_scale_is_the_raw_value_of_that_score(open_with, score: float, raw: float) -> None:
+    """The model's own limit is 6, its typical value 2: u = 0.25 gives 0.5 (1 + 0.25 / 1.25) = 0.6."""
+    folder = open_with(content(calibration=CALIBRATION))
+    limits = folder.limits_at(score_threshold=score)
+    assert limits.image.threshold == pytest.approx(raw)
+    assert folder.limits.image.normalise(raw) == pytest.approx(score)
+    assert limits.image.normalise(raw) == pytest.approx(0.5), "scores are counted from the new threshold"
+    assert limits.source == f"a score of {score:g} on the model's own scale, given by the user"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"threshold": 0.6}, "would reject 19 of the 19 normal calibration images (100%), whose raw scores are from 1 to 19: "
+                             "score_threshold takes one on the scale of the scores, 0 to 1"),
+        ({"threshold": 15}, "would reject 4 of the 19 normal calibration images (21%), whose raw scores are from 1 to 19"),
+        ({"threshold": 101}, "would reject 0 of the 19 normal calibration images (0%), whose raw scores are from 1 to 19: it is "
+                             "so far above them that defects may be called normal too"),
+        ({"score_threshold": 0.99}, "so far above them"),
+        ({"score_threshold": 0.01}, "would reject 19 of the 19"),
+    ],
+)  # fmt: skip
+def test_a_threshold_far_out_of_the_range_of_the_calibration_scores_is_doubted(
+    open_with, options: dict[str, float], words: str
+) -> None:
+    folder = open_with(content(calibration={**CALIBRATION, "image_threshold": 20, "image_typical": 10}))
+    assert words in (folder.doubt(folder.limits_at(**options)) or "")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"threshold": 16}, {"threshold": 60}, {"target_fpr": 0.05}, {"target_fpr": 0.5}, {"score_threshold": 0.6}],
+)
+def test_a_threshold_within_reason_is_not_doubted(open_with, options: dict[str, float]) -> None:
+    folder = open_with(content(calibration={**CALIBRATION, "image_threshold": 20, "image_typical": 10}))
+    assert folder.doubt(folder.limits_at(**options), options.get("target_fpr")) is None
+
+
+def test_a_threshold_that_stands_in_the_file_is_doubted_too(open_with) -> None:
+    folder = open_with(content(calibration={**CALIBRATION, "image_threshold": 0.6}))
+    assert "would reject 19 of the 19" in (folder.doubt(folder.limits) or "")
+
+
+def test_a_model_without_calibration_scores_raises_no_doubt(open_with) -> None:
+    folder = open_with(content())
+    assert folder.doubt(folder.limits_at(threshold=1e9)) is None
+
+
 @pytest.mark.parametrize(("target_fpr", "threshold"), [(0.05, 19), (0.1, 18), (0.5, 10)])
 def test_another_rate_is_found_in_the_calibration_scores(open_with, target_fpr: float, threshold: float) -> None:
     """Of 19 scores 1 to 19, the one in place ceil(20 (1 - rate))."""
@@ -298,6 +347,12 @@ def test_another_smallest_region_changes_nothing_else(open_with) -> None:
     ("options", "problem"),
     [
         ({"threshold": 1, "target_fpr": 0.1}, "both threshold and target_fpr are given"),
+        ({"threshold": 1, "score_threshold": 0.6}, "both threshold and score_threshold are given"),
+        ({"target_fpr": 0.1, "score_threshold": 0.6}, "both score_threshold and target_fpr are given"),
+        ({"score_threshold": 0}, "score_threshold must be between 0 and 1, not 0"),
+        ({"score_threshold": 1}, "score_threshold must be between 0 and 1, not 1"),
+        ({"score_threshold": 30}, "score_threshold must be between 0 and 1, not 30"),
+        ({"score_threshold": math.nan}, "score_threshold must be a finite number, not nan"),
         ({"min_area": 1}, "min_area must be 0 or more, and below 1, not 1"),
         ({"min_area": -0.1}, "min_area must be 0 or more, and below 1, not -0.1"),
         ({"min_area": math.nan}, "min_area must be a finite number, not nan"),

@@ -195,6 +195,7 @@ def test_a_key_in_the_wrong_section_is_sent_to_the_right_one(tmp_path: Path) -> 
         ("target_fpr: .nan", "must be a finite number, not nan"),
         ("min_area: .nan", "must be a finite number, not nan"),
         ("tile_overlap: .nan", "must be a finite number, not nan"),
+        ("score_threshold: 30", "must be between 0 and 1, not 30"),
         ("threshold: [1]", "must be a finite number, not a list"),
         ("model_dir: 2024", "must be text (quote it if YAML takes it for a number), not 2024"),
         ("module_name: segmentation", "must be anomaly_detection, not 'segmentation'"),
@@ -224,6 +225,15 @@ def test_a_value_that_cannot_be_is_named(tmp_path: Path, line: str, what: str) -
 )
 def test_a_file_that_cannot_be_is_refused(tmp_path: Path, text: str, what: str) -> None:
     assert wrong(tmp_path, text).startswith(what)
+
+
+def test_a_threshold_on_the_scores_scale_is_read_and_outranked_by_any_other_way_to_set_one(write_yaml) -> None:
+    path = write_yaml({"score_threshold": 0.6})
+    assert load_pipeline_config(path).score_threshold == 0.6
+    config = load_pipeline_config(path, {"target_fpr": 0.01})
+    assert (config.score_threshold, config.target_fpr) == (None, 0.01)
+    config = load_pipeline_config(write_yaml({"threshold": 3.0}), {"score_threshold": 0.7})
+    assert (config.threshold, config.score_threshold) == (None, 0.7)
 
 
 def test_a_threshold_and_a_rate_are_one_too_many(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def create_pipeline(
     batch_size: int | None = None,
     run_mode: str | None = None,
     threshold: float | None = None,
+    score_threshold: float | None = None,
     target_fpr: float | None = None,
     min_area: float | None = None,
     tile_size: int | None = None,
@@ -43,7 +44,8 @@ def create_pipeline(
         batch_size: images that the network takes at once.
         run_mode: how the network is run.
         threshold: a raw image score.
-        target_fpr: instead of it, the share of good parts that may be called anomalous.
+        score_threshold: instead of it, one on the scale of the model's own scores, 0 to 1; the new threshold's score is 0.5.
+        target_fpr: or the share of good parts that may be called anomalous.
         min_area: share of the image (of a tile, with tiling) below which a region is left out.
         tile_size: scan large images in tiles of so many pixels; 0 for whole images.
         others: arguments of PaddleX that are refused, with the reason.
@@ -65,7 +67,7 @@ def create_pipeline(
     overrides = {
         "use_hpip": use_hpip, "hpi_config": hpi_config, "engine": engine, "engine_config": engine_config,
         "model_dir": model_dir, "batch_size": batch_size, "run_mode": run_mode,
-        "threshold": threshold, "target_fpr": target_fpr, "min_area": min_area, "tile_size": tile_size,
+        "threshold": threshold, "score_threshold": score_threshold, "target_fpr": target_fpr, "min_area": min_area, "tile_size": tile_size,
     }  # fmt: skip
     settings = load_pipeline_config(pipeline if config is None else config, overrides)
     return AnomalyDetectionPipeline(settings, device)

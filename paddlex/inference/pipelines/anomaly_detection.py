@@ -42,6 +42,7 @@ class AnomalyDetectionPipeline:
             run_mode=config.run_mode,
             threads=threads or config.threads,
             threshold=config.threshold,
+            score_threshold=config.score_threshold,
             target_fpr=config.target_fpr,
             min_area=config.min_area,
             tiling=config.tiling,

@@ -35,6 +35,9 @@ SHIPPED = {"anomaly_detection": Path(__file__).parents[2] / "configs" / "pipelin
 _MODULE = "SubModules.AnomalyDetection"
 _SECTIONS = ("Serving", "SubModules", _MODULE)
 
+#: The ways to set the image threshold, of which one can be used.
+_LIMITS = ("threshold", "score_threshold", "target_fpr")
+
 #: A key that was found: its dotted name, its value and where it stands.
 Found = tuple[str, Any, str]
 
@@ -53,6 +56,7 @@ class PipelineConfig:
     model_dir: str | None = None
     batch_size: int = 1
     threshold: float | None = None
+    score_threshold: float | None = None
     target_fpr: float | None = None
     min_area: float | None = None
     tile_size: int | None = None
@@ -89,18 +93,18 @@ def load_pipeline_config(
             raise _unknown(key, where)
         values[_FIELDS[key]] = _checked(key, value, where)
     given = {field: value for field, value in (overrides or {}).items() if value is not None}
-    for field, rival in (("threshold", "target_fpr"), ("target_fpr", "threshold")):
-        if field in given and rival not in given:  # what is asked for now outranks the file's other way to say it
-            values[rival] = None
+    if not given.keys().isdisjoint(_LIMITS):  # what is asked for now outranks the file's other ways to say it
+        values = {field: value for field, value in values.items() if field not in _LIMITS}
     for field, value in given.items():
         values[field] = _checked(field, value, "given with the call")
     asked = {field: values.pop(field, None) for field in ("hpi_config", "engine", "engine_config")}
     own = RunChoice(values.get("run_mode", PipelineConfig.run_mode))
     choice = choose_run(own, use_hpip=values.get("use_hpip"), **asked)
     config = PipelineConfig(**{**values, "run_mode": choice.run_mode, "threads": choice.threads})
-    if config.threshold is not None and config.target_fpr is not None:
+    limits = [field for field in _LIMITS if getattr(config, field) is not None]
+    if len(limits) > 1:
         file = None if isinstance(pipeline, Mapping) else pipeline
-        raise ConfigError("both threshold and target_fpr are given", where=file, remedy="Give one of them")
+        raise ConfigError(f"both {limits[0]} and {limits[1]} are given", where=file, remedy="Give one of them")
     return config
 
 
@@ -194,6 +198,7 @@ _CHECKS: dict[str, Check] = {
     "model_dir": optional(_path),
     "batch_size": whole(1),
     "threshold": optional(number),
+    "score_threshold": optional(rate),
     "target_fpr": optional(rate),
     "min_area": optional(share),
     "tile_size": optional(_tile_size),
