@@ -55,7 +55,7 @@ def fill_ellipse(mask: np.ndarray, centre: np.ndarray, radius_x: float, radius_y
     x, y = x - centre[0], y - centre[1]
     along = (x * math.cos(turn) + y * math.sin(turn)) / max(radius_x, 0.5)
     across = (y * math.cos(turn) - x * math.sin(turn)) / max(radius_y, 0.5)
-    mask[top:bottom, left:right][along**2 + across**2 <= 1] = 1
+    mask[top:bottom, left:right][along**2 + across**2 <= 1 + 1e-9] = 1
 
 
 def draw_line(mask: np.ndarray, points: np.ndarray, width: int) -> None:

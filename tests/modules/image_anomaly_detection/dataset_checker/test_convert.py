@@ -1,10 +1,14 @@
 """MVTec AD and plain folders, and what holds for every conversion."""
 
+import os
+import shutil
+
 import cv2
 import numpy as np
 import pytest
 
 from paddlex.errors import DatasetCheckError, DatasetError
+from paddlex.modules.image_anomaly_detection.dataset import read_samples
 from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
 from paddlex.modules.image_anomaly_detection.dataset_checker.convert import convert
 
@@ -125,6 +129,47 @@ def test_all_defective_images_without_a_mask_are_listed_and_nothing_is_written(b
     assert tree(bottle) == before
 
 
+def test_a_category_without_any_mask_is_used_at_image_level(bottle, caplog):
+    shutil.rmtree(bottle / "ground_truth")
+    result = check_dataset(bottle, bottle.parent / "output", convert_from="MVTec_AD")
+    assert result["attributes"]["val_defect_types"] == {"broken_large": 2, "contamination": 2}
+    assert "test/contamination/000.png masks/full_frame_24x16.png" in read_list(bottle, "val.txt")
+    assert [warning["what"] for warning in result["warnings"]] == [
+        "4 defective images have a mask of the whole image, which does not say where the defect is: they count in the "
+        "image-level metrics, and are left out of the pixel-level ones"
+    ]
+
+
+def test_several_masks_of_an_image_are_joined_as_mvtec_loco_means_them(bottle):
+    write_image(bottle / "test/logical_anomalies/000.png", 400)
+    write_image(bottle / "test/logical_anomalies/001.png", 401)
+    write_image(bottle / "validation/good/000.png", 402)
+    for number, (row, value) in enumerate(((1, 255), (9, 254))):
+        mask = np.zeros((16, 24), np.uint8)
+        mask[row : row + 3, 4:8] = value
+        path = bottle / f"ground_truth/logical_anomalies/000/{number:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), mask)
+    write_mask(bottle / "ground_truth/logical_anomalies/001/000.png")
+    uses = convert(bottle, "MVTec_AD", seed=0).uses
+    lines = read_list(bottle, "val.txt")
+    assert "test/logical_anomalies/000.png masks/logical_anomalies/000.png" in lines
+    assert "test/logical_anomalies/001.png ground_truth/logical_anomalies/001/000.png" in lines
+    joined = cv2.imread(str(bottle / "masks/logical_anomalies/000.png"), cv2.IMREAD_UNCHANGED)
+    assert np.argwhere(joined.any(axis=1)).ravel().tolist() == [1, 2, 3, 9, 10, 11]
+    assert [str(use) for use in uses if use.why == "no folder of this layout"] == [
+        "validation/good/ (1: no folder of this layout)"
+    ]
+
+
+def test_masks_of_one_image_that_differ_in_size_are_an_error(bottle):
+    write_image(bottle / "test/hole/000.png", 400)
+    write_mask(bottle / "ground_truth/hole/000/000.png")
+    write_mask(bottle / "ground_truth/hole/000/001.png", size=(9, 9))
+    with pytest.raises(DatasetCheckError, match="the masks ground_truth/hole/000 cannot be used: its size differs"):
+        convert(bottle, "MVTec_AD", seed=0)
+
+
 def test_the_folder_above_the_categories_is_an_error_that_lists_them(bottle):
     write_image(bottle.parent / "cable/train/good/000.png")
     write_image(bottle.parent / "cable/test/good/000.png")
@@ -167,6 +212,61 @@ def test_a_category_without_images_to_train_on_is_an_error(bottle):
         path.unlink()
     with pytest.raises(DatasetError, match="there are no normal images to train on"):
         convert(bottle, "MVTec_AD", seed=0)
+
+
+# Lists in a folder of their own
+
+
+@pytest.mark.parametrize("split", [{}, {"train_percent": 50, "val_percent": 50}])
+def test_lists_and_masks_may_be_written_elsewhere_and_nothing_into_the_data_set(bottle, tmp_path, split, caplog):
+    shutil.rmtree(bottle / "ground_truth")
+    before = tree(bottle)
+    lists = tmp_path / "my lists"
+    with caplog.at_level("INFO", logger="paddlex"):
+        first = check_dataset(bottle, tmp_path / "output", convert_from="MVTec_AD", lists_dir=lists, **split)
+    assert tree(bottle) == before
+    assert first["dataset_path"] == str(lists)
+    assert f"The lists are in {lists}: set Global.dataset_dir to it for the modes that follow." in caplog.messages
+    again = check_dataset(lists, tmp_path / "output")
+    assert again["attributes"] == first["attributes"]
+    for sample in read_samples(lists, "train.txt") + read_samples(lists, "val.txt"):
+        assert sample.image_path.is_file()
+        assert sample.mask_path is None or sample.mask_path.parent == lists / "masks"
+
+
+def test_a_split_alone_may_be_written_elsewhere(bottle, tmp_path):
+    convert(bottle, "MVTec_AD", seed=0)
+    before = tree(bottle)
+    attributes = check_dataset(bottle, tmp_path / "o", lists_dir=tmp_path / "l", train_percent=77, val_percent=23)[
+        "attributes"
+    ]
+    assert (attributes["train_samples"], attributes["val_normal_samples"]) == (10, 3)
+    assert tree(bottle) == before
+
+
+def test_paths_of_such_lists_lead_to_the_data_set_they_were_made_from_and_nowhere_else(bottle, tmp_path):
+    lists = tmp_path / "lists"
+    convert(bottle, "MVTec_AD", seed=0, lists_dir=lists)
+    write_image(tmp_path / "outside.png", 77)
+    with (lists / "train.txt").open("a") as file:
+        file.write(f"{tmp_path / 'outside.png'}\n")
+    with pytest.raises(DatasetCheckError, match=r"outside.png leaves the data set"):
+        check_dataset(lists, tmp_path / "output")
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_that_names_the_key(bottle):
+    blocked = bottle.parent / "a file"
+    blocked.write_text("")
+    with pytest.raises(DatasetError, match=r"cannot be written: .*a file.*Set CheckDataset.lists_dir to a folder"):
+        convert(bottle, "MVTec_AD", seed=0, lists_dir=blocked / "lists")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_data_set_that_is_read_only_is_an_error_that_names_the_key(bottle):
+    bottle.chmod(0o555)
+    with pytest.raises(DatasetError, match=r"cannot be written: Permission denied.*Set CheckDataset.lists_dir"):
+        convert(bottle, "MVTec_AD", seed=0)
+    bottle.chmod(0o755)
 
 
 @pytest.fixture
