@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from paddlex import __version__
-from paddlex.config_arguments import add_config_arguments
+from paddlex.config_arguments import Parser, add_config_arguments
 from paddlex.serve_command import add_serving_arguments
+from paddlex.utils.console import say, visible
 
 _EPILOG = """\
 exit status: 0 done, every image judged; 1 failed, or an image could not be judged; 2 wrong command line;
@@ -23,7 +24,7 @@ exit status: 0 done, every image judged; 1 failed, or an image could not be judg
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status, see ``--help``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="paddlex",
         description="Image anomaly detection: find the bad parts.",
         epilog=_EPILOG,
@@ -207,11 +208,11 @@ def _make_demo_dataset(folder: str) -> int:
     try:
         from paddlex.modules.image_anomaly_detection.demo import make_demo_dataset
 
-        print(make_demo_dataset(folder))
+        say(visible(make_demo_dataset(folder)))
     except ModuleNotFoundError as error:
         return _missing(error)
     except (PaddleXError, OSError) as error:
-        print(f"paddlex: {in_one_line(error)}", file=sys.stderr)
+        say(visible(f"paddlex: {in_one_line(error)}"), sys.stderr)
         return 1
     return 0
 

@@ -1,8 +1,18 @@
-"""``-c`` and ``-o``: the arguments that main.py and the ``paddlex`` command share."""
+"""The command lines of main.py and ``paddlex``: how they are read, and ``-c`` and ``-o``, which they share."""
 
 from __future__ import annotations
 
 import argparse
+from typing import NoReturn
+
+from paddlex.utils.console import visible
+
+
+class Parser(argparse.ArgumentParser):
+    """What is wrong with a command line is one line, whatever the file names in it hold."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, required: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddlex.config import load_config, read_loosely
-from paddlex.config_arguments import add_config_arguments
+from paddlex.config_arguments import Parser, add_config_arguments
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
 from paddlex.errors import ConfigError, DatasetError, PaddleXError, ProcessLost, TrainingInterrupted, in_one_line
 from paddlex.utils.files import write_json, write_text
@@ -27,7 +26,7 @@ Result = dict[str, Any]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line of main.py; returns the exit status: 0, 1 for a failed mode, 128 + n after signal n."""
-    parser = argparse.ArgumentParser(description="Image anomaly detection: one mode of one config.")
+    parser = Parser(description="Image anomaly detection: one mode of one config.")
     add_config_arguments(parser, required=True)
     arguments = parser.parse_args(argv)
     return run_config(arguments.config, arguments.override)

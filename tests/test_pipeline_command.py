@@ -24,6 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 import paddlex
 from paddlex import create_model
@@ -191,6 +192,80 @@ def test_save_path_gets_a_picture_and_a_json_for_each_image_and_a_summary(run, v
         assert [row["input_path"] for row in csv.DictReader(file)] == [row["input_path"] for row in rows]
 
 
+def files_below(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("by", ["command", "file"])
+def test_the_files_that_are_asked_for_are_saved_of_anomalous_images_alone_if_asked_to(
+    run, trained: Path, val: Path, tmp_path: Path, by: str, capsys
+) -> None:
+    good, bad = val / "good" / "000.jpg", val / "bent" / "000.jpg"
+    scores = {
+        path: next(create_model(model_dir=trained, device="cpu").predict(str(path)))["raw_score"]
+        for path in (good, bad)
+    }
+    assert scores[good] < scores[bad]
+    middle = (scores[good] + scores[bad]) / 2
+    arguments = ["--input", good, bad, "--save_path", tmp_path / "out", "--json", "--threshold", middle]
+    if by == "command":
+        status, out, _ = run(*arguments, "--save", "mask", "heatmap", "--save_anomalous_only")
+    else:
+        config = {"pipeline_name": "anomaly_detection", "save": ["mask", "heatmap"], "save_anomalous_only": True}
+        (tmp_path / "my.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        options = ["--pipeline", str(tmp_path / "my.yaml"), "--model_dir", str(trained), "--device", "cpu"]
+        capsys.readouterr()
+        status = main([*options, *map(str, arguments)])
+        out = capsys.readouterr().out
+    assert status == 0
+    rows = {row["input_path"]: row for row in map(json.loads, out.splitlines())}
+    assert not {"mask", "heatmap", "image", "json"} & set(rows[str(good)])
+    assert Path(rows[str(bad)]["mask"]) == tmp_path / "out" / "000_2_mask.png"
+    assert files_below(tmp_path / "out") == {"000_2_mask.png", "000_2_heatmap.png", "summary.csv"}
+    with (tmp_path / "out" / "summary.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row["is_anomalous"] for row in csv.DictReader(file)] == ["False", "True"]
+
+
+@pytest.mark.parametrize("encoding", [{"PYTHONIOENCODING": "ascii:strict"}, {"PYTHONIOENCODING": "cp1252:strict"}, {
+    "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0",
+}])  # fmt: skip
+@pytest.mark.parametrize("as_json", [True, False])
+def test_any_name_is_told_in_any_encoding_and_commands_no_terminal(
+    trained: Path, val: Path, tmp_path: Path, encoding: dict[str, str], as_json: bool
+) -> None:
+    names = ["部件 é\u202e.jpg".encode(), b"caf\xe9\x1b[31m.jpg", b"two\nlines.jpg", b"broken\x1b[2J\xff.jpg"]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in names:
+        path = os.fsencode(folder) + b"/" + name
+        Path(os.fsdecode(path)).write_bytes(b"no" if b"broken" in name else (val / "bent" / "000.jpg").read_bytes())
+    command = [sys.executable, "-m", "paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(trained)]
+    command += ["--device", "cpu", "--input", str(folder), *(["--json"] if as_json else [])]
+    done = subprocess.run(command, capture_output=True, timeout=120, cwd=ROOT, env={**os.environ, **encoding})
+    assert done.returncode == 1
+    assert not set(done.stdout + done.stderr) & (set(range(32)) - {ord("\n")})
+    assert b"Traceback" not in done.stderr
+    assert b"\xe2\x80\xae" not in done.stdout
+    lines = done.stdout.decode("ascii" if as_json else "cp1252").splitlines()
+    if as_json:
+        assert len(lines) == len(names)
+        told = {row["input_path"]: row["error"] for row in map(json.loads, lines)}
+        assert sum(error is None for error in told.values()) == 3
+    else:
+        assert sum(line.startswith(("ANOMALOUS ", "normal ")) for line in lines) == 3
+        assert sum(line.startswith("UNREAD ") for line in lines) == 1
+
+
+def test_an_image_whose_files_cannot_be_written_is_told_and_the_status_is_1(run, val: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "000_res.png").mkdir(parents=True)
+    status, out, err = run(
+        "--input", val / "bent" / "000.jpg", val / "bent" / "001.jpg", "--save_path", tmp_path / "out"
+    )
+    assert status == 1
+    assert f"UNSAVED    -----  {val / 'bent' / '000.jpg'}" in out
+    assert "cannot be written: Is a directory" in err
+
+
 def test_get_pipeline_config_writes_a_file_that_is_a_pipeline(tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["--get_pipeline_config", "anomaly_detection"]) == 0
@@ -313,6 +388,9 @@ def test_status_1_and_one_line_for_what_cannot_be_done(run, options: list[str], 
     [
         ([], "give --pipeline"),
         (["--pipeline", "anomaly_detection"], "--pipeline needs --input"),
+        (["--pipeline", "x", "--input", "a", "--save", "mask"], "--save and --save_anomalous_only need --save_path"),
+        (["--pipeline", "x", "--input", "a", "--save", "picure"], "invalid choice: 'picure'"),
+        (["-c", "a", "b\n\x1b[31m"], "unrecognized arguments: b\\n\\u001b[31m"),
         (["--pipeline", "anomaly_detection", "--input", "a", "--engine", "ray"], "--engine ray needs --save_path"),
         (
             ["--pipeline", "x", "--input", "a", "--engine", "ray", "--save_path", "b", "--json"],

@@ -177,6 +177,33 @@ def test_a_folder_with_a_suffix_in_its_name_is_a_folder_if_it_exists(result, tmp
     assert result.save_to_json(tmp_path / "all.json") == tmp_path / "all.json" / "000_res.json"
 
 
+def test_six_parts_of_the_same_names_have_six_files(model, image_path: Path, tmp_path: Path) -> None:
+    """A folder with good/ and bad/, each with 001.png to 003.png, saved into a folder and to one file."""
+    for name in ("good", "bad"):
+        (tmp_path / "parts" / name).mkdir(parents=True)
+        for number in (1, 2, 3):
+            (tmp_path / "parts" / name / f"{number:03d}.png").write_bytes(image_path.read_bytes())
+    for result in model.predict(str(tmp_path / "parts"), batch_size=4):
+        result.save_to_img(f"{tmp_path}/out/")
+        result.save_to_json(f"{tmp_path}/out/res.json")
+    pictures = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")}
+    assert pictures == {f"{name}/{number:03d}_res.png" for name in ("good", "bad") for number in (1, 2, 3)}
+    told = {json.loads(path.read_text(encoding="utf-8"))["input_path"] for path in (tmp_path / "out").glob("res*.json")}
+    assert len(told) == 6
+
+
+def test_images_that_are_judged_call_by_call_have_files_of_their_own(model, image_path: Path, tmp_path: Path) -> None:
+    frame = cv2.imread(str(image_path))
+    for source in (frame, frame, image_path.read_bytes(), frame):
+        for result in model.predict(source):
+            result.save_to_img(tmp_path)
+            result.save_map(tmp_path / "map.npy")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "image_res.png", "image_2_res.png", "image_3_res.png", "image_4_res.png",
+        "map.npy", "map_2.npy", "map_3.npy", "map_4.npy",
+    }  # fmt: skip
+
+
 def test_the_result_of_an_array_is_saved_under_a_name_of_its_own(model, image_path: Path, tmp_path: Path) -> None:
     result = next(model.predict(cv2.imread(str(image_path))))
     assert result["input_path"] is None

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from paddlex.utils.console import say
+
 EXAMPLES = ("thread/000", "bent/000", "good/000")
 
 
@@ -44,4 +46,4 @@ def _result(output: Path, mode: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(summarise(Path(sys.argv[1])))
+    say(summarise(Path(sys.argv[1])))

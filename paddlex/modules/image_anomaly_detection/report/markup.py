@@ -1,9 +1,11 @@
-"""HTML and SVG elements as Python calls. Text is escaped unless it was made here, so that no file name can break the page."""
+"""HTML and SVG elements as Python calls. Text is escaped unless it was made here: no file name can break the page, or hide."""
 
 from __future__ import annotations
 
 from html import escape
 from itertools import chain
+
+from paddlex.utils.console import visible_lines
 
 _EMPTY_ELEMENTS = frozenset({"br", "circle", "img", "input", "line", "path", "rect"})
 
@@ -53,11 +55,11 @@ def describe(pairs: list[tuple[Node, Node]], **attributes: object) -> Html:
 
 
 def _text(child: str) -> str:
-    return child if isinstance(child, Html) else escape(child)
+    return child if isinstance(child, Html) else escape(visible_lines(child))
 
 
 def _attribute(key: str, value: object) -> str:
     if value is None or value is False:
         return ""
     name = key.removesuffix("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+    return f" {name}" if value is True else f' {name}="{escape(visible_lines(str(value)))}"'
