@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddlex.errors import ConfigError, PaddleXError, in_one_line
+from paddlex.utils.files import read_regular_file
 from paddlex.utils.logging import log_to_console, logger
 
 if TYPE_CHECKING:
@@ -33,7 +34,18 @@ _SETTINGS = (
 #: Those that can only be meant for one model.
 _OF_ONE_MODEL = ("model_dir", "threshold", "score_threshold", "target_fpr")
 
+#: The least and the most that numbers may be.
+_RANGES = {
+    "port": (0, 65535),
+    "max_batch": (1, 1024),
+    "queue_size": (1, 100_000),
+    "batch_wait_ms": (0, 60_000),
+    "drain_delay": (0, 3600),
+}
+_MAX_MILLIONS = 100_000  # megabytes, megapixels
+
 _SHORT_KEY = 16
+_MAX_KEY_BYTES = 2**20
 
 
 def add_serving_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,12 +120,18 @@ def read_settings(arguments: argparse.Namespace) -> ServerSettings:
     """
     from paddlex.inference.serving.settings import MEGABYTE, ServerSettings
 
-    for name, least in (("port", 0), ("max_batch", 1), ("queue_size", 1), ("batch_wait_ms", 0), ("drain_delay", 0)):
-        if getattr(arguments, name) < least:
-            raise ConfigError(f"--{name} must be at least {least}, not {getattr(arguments, name)}")
+    for name, (least, most) in _RANGES.items():
+        value = getattr(arguments, name)
+        if not value >= least:  # neither is NaN
+            raise ConfigError(f"--{name} must be at least {least}, not {value}")
+        if value > most:
+            raise ConfigError(f"--{name} must be at most {most}, not {value}")
     for name in ("max_body_mb", "max_megapixels"):
-        if not 0 < getattr(arguments, name) < 1e5:
-            raise ConfigError(f"--{name} must be above 0, not {getattr(arguments, name)}")
+        value = getattr(arguments, name)
+        if not value > 0:
+            raise ConfigError(f"--{name} must be above 0, not {value}")
+        if value >= _MAX_MILLIONS:
+            raise ConfigError(f"--{name} must be below {_MAX_MILLIONS}, not {value}")
     return ServerSettings(
         host=arguments.host,
         port=arguments.port,
@@ -137,8 +155,8 @@ def _read_api_key(path: str | None) -> str | None:
     else:
         where = path
         try:
-            key = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            key = read_regular_file(path, _MAX_KEY_BYTES).decode("utf-8")
+        except (OSError, ValueError) as error:
             raise ConfigError(
                 f"the API key cannot be read: {error}", where=path, remedy="Check --api_key_file"
             ) from error

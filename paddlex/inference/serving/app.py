@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 import paddlex
-from paddlex.inference.serving.errors import RequestError, error_body
+from paddlex.inference.serving.errors import RequestError, error_body, explain
 from paddlex.inference.serving.gate import Gate
 from paddlex.inference.serving.judging import Service
 from paddlex.inference.serving.routes import add_routes
@@ -91,8 +91,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return _problem(request, 422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", {})
+    return _problem(request, 422, explain(error.errors()), {})
 
 
 def _problem(request: Request, status: int, message: str, headers: dict[str, str]) -> Response:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paddlex.errors import DownloadError, ImageReadError, PaddleXError
+
+#: Of many problems of a request, so many are told.
+_TOLD = 5
 
 
 class RequestError(PaddleXError):
@@ -52,6 +55,20 @@ def as_request_error(error: Exception) -> RequestError:
     if isinstance(error, DownloadError):
         return RequestError(400, error.what, remedy=error.remedy)
     return RequestError(500, "the image could not be judged", remedy="The server's log says why")
+
+
+def explain(problems: Sequence[Mapping[str, Any]]) -> str:
+    """What is wrong with a request, key by key; never the values, which may be megabytes of base64.
+
+    Args:
+        problems: pydantic's, each with ``loc`` and ``msg``.
+    """
+    told = []
+    for problem in problems[:_TOLD]:
+        key = ".".join(str(part)[:40] for part in problem["loc"][:4])
+        told.append(f"{key}: {problem['msg'][:200]}" if key else problem["msg"][:200])
+    more = f" (and {len(problems) - _TOLD} more)" if len(problems) > _TOLD else ""
+    return "; ".join(told) + more
 
 
 def new_log_id() -> str:

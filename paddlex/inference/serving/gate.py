@@ -71,7 +71,10 @@ class Gate:
             return
         start = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        scope["log_id"] = new_log_id()
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        scope = {**scope, **_without_host(scope["path"], headers), "log_id": new_log_id()}
+        if method == "HEAD":
+            scope["method"] = "GET"  # the server leaves the body out
         scope["hold"] = hold = Hold()
         body = BodyReader(receive, headers, self._settings, self._bodies, hold)
         answer = _Answer(send, lambda: self._connection(headers, body))
@@ -89,7 +92,6 @@ class Gate:
             hold.close()
             self._metrics.requests_in_flight.dec()
             endpoint = endpoint_of(scope)
-            method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.requests.labels(method, endpoint, str(answer.status)).inc()
             self._metrics.request_seconds.labels(endpoint).observe(time.perf_counter() - start)
 
@@ -207,6 +209,16 @@ def endpoint_of(scope: Mapping[str, Any]) -> str:
     """The route's template: a client can make up any number of paths, and metrics would keep each for ever."""
     route = scope.get("route")
     return str(getattr(route, "path", "other"))
+
+
+def _without_host(path: str, headers: dict[bytes, bytes]) -> dict[str, str]:
+    """The path of a request that names scheme and host as well, as one to a proxy does; then this host counts."""
+    scheme, found, rest = path.partition("://")
+    if not found or scheme.lower() not in ("http", "https"):
+        return {}
+    host, _, path = rest.partition("/")
+    headers[b"host"] = host.encode()
+    return {"path": f"/{path}"}
 
 
 def _check_origin(headers: Mapping[bytes, bytes]) -> None:

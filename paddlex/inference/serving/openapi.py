@@ -23,7 +23,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: _problem("No such model."),
     408: _problem("The body came too slowly."),
     409: _problem("The model cannot be loaded; the old one stays."),
-    413: _problem("The body or an image is too large.", schemas.BatchProblem),
+    413: _problem("The body or an image is too large, or there are too many images.", schemas.BatchProblem),
     415: _problem("Not an image that can be read.", schemas.BatchProblem),
     421: _problem("The server does not go by the name in the Host header."),
     422: _problem("Not what the schema asks for."),
@@ -31,15 +31,17 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def json_body(model: type[pydantic.BaseModel]) -> dict[str, Any]:
-    """The description of a JSON body."""
+def json_body(model: type[pydantic.BaseModel], max_images: int | None = None) -> dict[str, Any]:
+    """The description of a JSON body; its ``images`` are at most ``max_images``."""
     schema = model.model_json_schema()
+    if max_images is not None:
+        schema["properties"]["images"]["maxItems"] = max_images
     assert "$defs" not in schema  # nothing to resolve where this is put
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def multipart_body(field: str) -> dict[str, Any]:
+def multipart_body(field: str, max_images: int) -> dict[str, Any]:
     """The description of a form with files."""
-    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1, "maxItems": max_images}
     schema = {"type": "object", "properties": {field: files}, "required": [field]}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+import logging
 from functools import partial
 from typing import Any, TypeVar
 
 import pydantic
 from fastapi import APIRouter, Query, Request
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from paddlex.errors import PaddleXError
 from paddlex.inference.serving import answers, metrics, schemas
 from paddlex.inference.serving.batching import Judgement
-from paddlex.inference.serving.budget import Hold, Turn, Turns
-from paddlex.inference.serving.errors import RequestError, error_body
+from paddlex.inference.serving.budget import Turn
+from paddlex.inference.serving.errors import RequestError, explain
 from paddlex.inference.serving.gate import check_reload
-from paddlex.inference.serving.judging import Answer, Service, check_count
+from paddlex.inference.serving.judging import Service, check_count
 from paddlex.inference.serving.openapi import PROBLEMS, json_body, multipart_body
+from paddlex.inference.serving.streaming import Entry, entry_of, many, streamed
 from paddlex.utils.logging import logger
 
 R = TypeVar("R", bound=pydantic.BaseModel)
 
-#: The answer to one of several images, and None or the error that it tells of.
-Entry = tuple[Answer, RequestError | None]
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what a client does wrong fills no log
 
+_MAX_BRACKETS = 2**18
 _MAX_FIELDS = 16
 _MAX_FIELD_BYTES = 64 * 2**10
 _MAX_NAME = 255
@@ -57,11 +56,12 @@ def _add_detection(router: APIRouter, service: Service) -> None:
         )
         answer = await service.answered(body.image, model, build, request.scope["hold"])
         start = answers.success_start(body.logId or _log_id(request), "result")
-        return _streamed([start, *answer.parts, b"}"], service)
+        return streamed([start, *answer.parts, b"}"], service)
 
     @router.post(
         "/image-anomaly-detection/batch", operation_id="inferBatch", summary="Judge several images, as JSON", tags=["judge"],
-        responses={200: {"model": schemas.BatchDetection}, **PROBLEMS}, openapi_extra=json_body(schemas.BatchRequest),
+        responses={200: {"model": schemas.BatchDetection}, **PROBLEMS},
+        openapi_extra=json_body(schemas.BatchRequest, service.settings.max_images),
     )  # fmt: skip
     async def infer_batch(request: Request) -> Response:
         """Judge several images; a broken one does not spoil the others. An error status only if not one can be judged."""
@@ -75,17 +75,18 @@ def _add_detection(router: APIRouter, service: Service) -> None:
             return answers.batch_item_json(result)
 
         async def entry(image: str, turn: Turn) -> Entry:
-            return await _entry(
+            return await entry_of(
                 service.answered(image, model, build, request.scope["hold"], turn=turn, is_patient=True), turn
             )
 
-        return await _many([partial(entry, image) for image in body.images], service, body.logId or _log_id(request))
+        return await many([partial(entry, image) for image in body.images], service, body.logId or _log_id(request))
 
 
 def _add_judge(router: APIRouter, service: Service) -> None:
     @router.post(
         "/judge", operation_id="judge", summary="Judge uploaded files", tags=["judge"],
-        responses={200: {"model": schemas.Judged}, **PROBLEMS}, openapi_extra=multipart_body("files"),
+        responses={200: {"model": schemas.Judged}, **PROBLEMS},
+        openapi_extra=multipart_body("files", service.settings.max_images),
     )  # fmt: skip
     async def judge(request: Request, model: str | None = Query(None, description="One of GET /models.")) -> Response:
         """Judge uploaded files; a broken one does not spoil the others. An error status only if not one can be judged."""
@@ -96,13 +97,13 @@ def _add_judge(router: APIRouter, service: Service) -> None:
 
         async def entry(name: str, data: bytes, turn: Turn) -> Entry:
             build = partial(answers.judged_file_json, name=name)
-            return await _entry(
+            return await entry_of(
                 service.answered(data, served, build, request.scope["hold"], turn=turn, is_patient=is_patient),
                 turn,
                 name,
             )
 
-        return await _many([partial(entry, name, data) for name, data in files], service, _log_id(request))
+        return await many([partial(entry, name, data) for name, data in files], service, _log_id(request))
 
 
 def _add_models(router: APIRouter, service: Service) -> None:
@@ -177,94 +178,25 @@ def _add_health(router: APIRouter, service: Service) -> None:
         return Response(service.metrics.text(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
-async def _entry(work: Awaitable[Answer], turn: Turn, name: str | None = None) -> Entry:
-    """The answer to one of several images, or what was wrong with it."""
-    try:
-        return await work, None
-    except RequestError as error:
-        return Answer([answers.error_item_json(error.status, str(error), name)], Hold()), error
-    finally:
-        turn.end()
-
-
-async def _many(entries: Sequence[Callable[[Turn], Awaitable[Entry]]], service: Service, log_id: str) -> Response:
-    """The answer to several images, in their order, sent while the later ones are still at work.
-
-    What is ahead is bounded, so that a large request fills the network's batches but not the memory. As long as every entry is
-    an error, nothing is sent: if all of them are, the status is the first one's.
-    """
-    made = _in_order(entries, 2 * service.settings.max_batch)
-    errors: list[bytes] = []
-    first_error: RequestError | None = None
-    async for answer, error in made:
-        if error is None:
-            start = b"".join([answers.success_start(log_id, "results"), b"[", *(text + b"," for text in errors)])
-            return StreamingResponse(_stream(start, answer, made, service), media_type="application/json")
-        first_error = first_error or error
-        errors += [part for part in answer.parts if isinstance(part, bytes)]
-    assert first_error is not None  # there is at least one entry
-    message = str(first_error) if len(errors) == 1 else f"none of {len(errors)} images can be judged: {first_error}"
-    content = error_body(first_error.status, message, log_id)[:-1] + b',"results":[' + b",".join(errors) + b"]}"
-    return Response(content, first_error.status, first_error.headers, "application/json")
-
-
-async def _stream(start: bytes, first: Answer, rest: AsyncGenerator[Entry], service: Service) -> AsyncIterator[bytes]:
-    yield start
-    async with contextlib.aclosing(rest):
-        async for text in _read(first, service):
-            yield text
-        async for answer, _ in rest:
-            yield b","
-            async for text in _read(answer, service):
-                yield text
-    yield b"]}"
-
-
-async def _read(answer: Answer, service: Service) -> AsyncIterator[bytes]:
-    """An answer's text; what it holds is given back at the end."""
-    async for text in service.text(answer.parts):
-        yield text
-    answer.hold.close()
-
-
-async def _in_order(entries: Sequence[Callable[[Turn], Awaitable[Entry]]], ahead: int) -> AsyncGenerator[Entry]:
-    waiting = list(reversed(entries))
-    running: list[asyncio.Future[Entry]] = []
-    turns = Turns()
-    try:
-        while waiting or running:
-            while waiting and len(running) < ahead:
-                running.append(asyncio.ensure_future(waiting.pop()(turns.start())))
-            yield await running.pop(0)
-    finally:
-        for task in running:
-            task.cancel()
-
-
-def _streamed(parts: answers.Parts, service: Service) -> Response:
-    headers = {"Content-Length": str(answers.length(parts))}
-    return StreamingResponse(service.text(parts), headers=headers, media_type="application/json")
-
-
 async def _parsed(request: Request, service: Service, model: type[R]) -> R:
     """A JSON body, whatever its Content-Type says: two of PaddleX's example clients send none, or a form's.
 
     Raises:
-        RequestError: 422, it is not what the schema asks for.
+        RequestError: 422, it is not what the schema asks for; 413, it holds too much.
     """
     content = b"".join([chunk async for chunk in request.stream()])
     try:
-        return await service.in_thread(partial(model.model_validate_json, content))
+        return await service.in_thread(partial(_validated, content, model, service.settings.max_json_values))
     except pydantic.ValidationError as error:
-        raise RequestError(422, _explain(error), remedy="See /docs") from error
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestError(422, explain(problems), remedy="See /docs") from error
 
 
-def _explain(error: pydantic.ValidationError) -> str:
-    """The first problem as ``key: what is wrong``; never the value, which may be megabytes of base64."""
-    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    key = ".".join(str(part)[:40] for part in problem["loc"])
-    more = "" if error.error_count() == 1 else f" (and {error.error_count() - 1} more)"
-    return f"{key}: {problem['msg'][:200]}{more}" if key else f"{problem['msg'][:200]}{more}"
+def _validated(content: bytes, model: type[R], max_values: int) -> R:
+    """What is wrong with a million values would take gigabytes to tell: they are counted before they are looked at."""
+    if content.count(b",") > max_values or content.count(b"[") + content.count(b"{") > _MAX_BRACKETS:
+        raise RequestError(413, "the JSON holds too many values", remedy="Send fewer images")
+    return model.model_validate_json(content)
 
 
 async def _uploads(request: Request, service: Service) -> list[tuple[str, bytes]]:

@@ -66,6 +66,11 @@ class ServerSettings:
         return is_loopback(self.host)
 
     @property
+    def max_json_values(self) -> int:
+        """Values in a JSON body, counted by its commas, of which an image's URL may hold some."""
+        return 16 * (self.max_images + 16)
+
+    @property
     def max_bytes_in_flight(self) -> int:
         """Bodies of all requests together; as much again of answers that are not read yet."""
         return 4 * self.max_body_bytes
