@@ -314,7 +314,7 @@ def _device(config: Config) -> str:
     if len(device.indices) > 1:
         logger.warning("Only gpu:%d of %s is used: it is training alone that is divided.", device.index, device)
     _use(device)
-    return str(device)
+    return f"gpu:{device.index}" if device.is_gpu else str(device)
 
 
 def _use(device: Device) -> None:

@@ -88,6 +88,8 @@ class AnomalyPredictor:
         self.tiling = self.folder.own.tiling if tiling is None else Tiling.of(tiling)
         if quiet:
             return
+        if len(self.device.indices) > 1:
+            logger.warning("Only gpu:%d of %s is used; one model a GPU: --engine ray.", self.device.index, self.device)
         logger.info(
             "Model %s from %s on %s, run mode %s.",
             self.folder.model_name, self.folder.path, self.device, self.backend.run_mode,

@@ -11,6 +11,9 @@ from paddlex.errors import DeviceError
 
 _SYNTAX = re.compile(r"cpu|gpu(:\d+(,\d+)*)?")
 
+#: Devices of PaddleX that this program cannot use.
+_ELSEWHERE = ("npu", "xpu", "mlu", "dcu", "gcu", "iluvatar_gpu", "metax_gpu")
+
 
 @dataclass(frozen=True)
 class Device:
@@ -47,7 +50,7 @@ def resolve_device(name: str | None) -> Device:
     if name == "auto":
         return Device("gpu", (0,)) if gpu_count() else Device("cpu")
     if not _SYNTAX.fullmatch(name):
-        raise DeviceError(f"unknown device {name!r}", remedy="It is auto, cpu, gpu, gpu:0 or gpu:0,1")
+        raise DeviceError(f"unknown device {name!r}", remedy=_meant(name))
     if name == "cpu":
         return Device("cpu")
     indices = tuple(int(number) for number in name.partition(":")[2].split(",") if number) or (0,)
@@ -60,6 +63,15 @@ def resolve_device(name: str | None) -> Device:
     if max(indices) >= available:
         raise DeviceError(f"there is no {name}", remedy=f"This machine has {available} GPU(s), numbered from 0")
     return Device("gpu", indices)
+
+
+def _meant(name: str) -> str:
+    """What to say to who wrote a device in another program's way."""
+    if match := re.fullmatch(r"(?:cuda|gpu|nvidia)?[: ]?(\d+(?:,\d+)*)?", name):
+        return f"Did you mean gpu:{match[1] or 0}?"
+    if name.partition(":")[0] in _ELSEWHERE:
+        return "PaddleX runs on it, this program on CPUs and on NVIDIA's GPUs: use cpu or gpu:0"
+    return "It is auto, cpu, gpu, gpu:0 or gpu:0,1"
 
 
 def gpu_count() -> int:

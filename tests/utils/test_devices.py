@@ -43,12 +43,33 @@ def test_gpus_are_named_by_their_numbers(gpus, name: str, indices: tuple[int, ..
     assert resolve_device(str(device)) == device
 
 
-@pytest.mark.parametrize("name", ["tpu", "gpu:", "gpu:x", "gpu:0,", "gpu:-1", "gpu0", "cpu:0", "gpu:0;1"])
+@pytest.mark.parametrize("name", ["tpu", "gpu:x", "gpu:0,", "gpu:-1", "cpu:0", "gpu:0;1"])
 def test_another_name_is_refused_with_those_that_exist(gpus, name: str) -> None:
     gpus(2)
     with pytest.raises(DeviceError) as caught:
         resolve_device(name)
     assert str(caught.value) == f"unknown device {name!r}. It is auto, cpu, gpu, gpu:0 or gpu:0,1."
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("cuda", "gpu:0"), ("cuda:0", "gpu:0"), ("CUDA:1", "gpu:1"), ("0", "gpu:0"), ("0,1", "gpu:0,1"), ("gpu0", "gpu:0"),
+        ("gpu:", "gpu:0"), ("gpu 1", "gpu:1"),
+    ],
+)  # fmt: skip
+def test_another_programs_name_of_a_gpu_is_refused_with_ours(gpus, name: str, meant: str) -> None:
+    gpus(2)
+    with pytest.raises(DeviceError) as caught:
+        resolve_device(name)
+    assert str(caught.value).endswith(f"Did you mean {meant}?")
+
+
+@pytest.mark.parametrize("name", ["npu:0", "xpu", "mlu:0", "dcu"])
+def test_a_device_that_paddlex_alone_can_use_is_refused_with_those_that_work(gpus, name: str) -> None:
+    gpus(0)
+    with pytest.raises(DeviceError, match=r"use cpu or gpu:0"):
+        resolve_device(name)
 
 
 @pytest.mark.parametrize("name", ["gpu", "gpu:0"])
