@@ -71,7 +71,7 @@ print(json.dumps({
 def without_paddle(trained: Path) -> dict:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_PADDLE, str(trained)],
-        capture_output=True, text=True, timeout=120, cwd=PACKAGE.parent,
+        capture_output=True, text=True, timeout=240, cwd=PACKAGE.parent,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

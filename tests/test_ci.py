@@ -29,7 +29,8 @@ def run(folder: Path, bad: str, options: str = "") -> tuple[int, list[str]]:
     """The exit status of the script, and the lines that it ends with."""
     (folder / "test_fast.py").write_text(TESTS.format(bad=bad), encoding="utf-8")
     (folder / "test_slow.py").write_text("def test_slow():\n    pass\n", encoding="utf-8")
-    make = f"test:\n\t{sys.executable} -m pytest {options} test_fast.py\ntest-slow:\n\t{sys.executable} -m pytest test_slow.py\n"
+    pytest = f"{sys.executable} -m pytest"
+    make = f"test:\n\t{pytest} {options} test_fast.py\ntest-slow:\n\t{pytest} test_slow.py\n"
     (folder / "Makefile").write_text(make, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\naddopts = -p xdist.plugin\n", encoding="utf-8")
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}

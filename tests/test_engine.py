@@ -74,7 +74,7 @@ def test_a_missing_config_file_is_one_clear_line_and_a_result(main_runner, tmp_p
 @pytest.mark.parametrize("arguments", [[], ["-c"], ["-c", "x.yaml", "--no-such-option"]])
 def test_a_wrong_command_line_ends_with_2_and_the_usage(arguments: list[str]) -> None:
     command = [sys.executable, str(ROOT / "main.py"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 2
     assert done.stderr.startswith("usage: ")
     assert "Traceback" not in done.stderr

@@ -34,7 +34,7 @@ def executed(trained: Path) -> nbformat.NotebookNode:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODEL_DIR", str(trained))
         patch.setenv("PYTHONPATH", str(ROOT))
-        NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT / "docs")}}).execute()
+        NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT / "docs")}}).execute()
     return notebook
 
 

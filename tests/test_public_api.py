@@ -21,7 +21,7 @@ HEAVY = ("numpy", "cv2", "paddle", "pydantic", "yaml", "PIL", "scipy", "matplotl
 
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
     root = Path(paddlex.__file__).parent.parent
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60, cwd=root)
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=240, cwd=root)
 
 
 @pytest.fixture(scope="module")

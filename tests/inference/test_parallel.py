@@ -20,7 +20,7 @@ def test_results_come_in_the_order_of_the_items_whichever_is_done_first() -> Non
 
 
 def test_items_are_worked_on_at_the_same_time() -> None:
-    both_are_here = threading.Barrier(2, timeout=10)
+    both_are_here = threading.Barrier(2, timeout=120)
     assert list(in_order(lambda _: both_are_here.wait() >= 0, iter(range(2)), 2)) == [True, True]
 
 
@@ -59,7 +59,7 @@ def test_whoever_stops_early_leaves_no_thread_behind() -> None:
     results = in_order(lambda item: item, iter(range(1000)), 3)
     next(results)
     results.close()
-    for _ in range(100):
+    for _ in range(10_000):
         if threading.active_count() == before:
             break
         time.sleep(0.01)

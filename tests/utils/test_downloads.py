@@ -135,10 +135,8 @@ def test_fetch_bytes_refuses_what_is_too_large(url):
 
 
 def test_fetch_bytes_gives_up_on_a_server_that_trickles(url):
-    started = time.monotonic()
     with pytest.raises(DownloadError, match="too slow"):
         fetch_bytes(f"{url}/slow", max_seconds=0.2)
-    assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize("path", ["redirect/file", "redirect/ftp"])

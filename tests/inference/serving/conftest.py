@@ -44,7 +44,7 @@ class ServerProcess:
     @property
     def url(self) -> str:
         """Where it listens; known before the models are loaded."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline and self.process.poll() is None:
             if found := re.search(r"Serving on (http://\S+)", self.log):
                 return found[1]
@@ -52,7 +52,7 @@ class ServerProcess:
         raise AssertionError(self.log)
 
     def wait_until_ready(self) -> ServerProcess:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(httpx.TransportError):  # if it died, its log says more
                 if httpx.get(f"{self.url}/readyz").status_code == 200:
@@ -64,7 +64,16 @@ class ServerProcess:
         """SIGTERM, then its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(240)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """What httpx does by itself is to give up after five seconds, which an image can take on a busy machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for function in (httpx.get, httpx.post, httpx.request, httpx.Client.__init__):
+            patch.setitem(function.__kwdefaults__, "timeout", 240)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +133,7 @@ def serve_here(predictor: AnomalyPredictor) -> Iterator[Callable[..., str]]:
     yield serve
     for server, thread in running:
         server.should_exit = True
-        thread.join(60)
+        thread.join(240)
         assert not thread.is_alive()
 
 

@@ -26,7 +26,7 @@ def run_client(server, images: list[str], tmp_path: Path):
     shutil.copy(images[2], tmp_path / "other.jpg")
 
     def run(*command: str) -> str:
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -23,7 +23,7 @@ KEY = "correct-horse-battery-staple"
 
 def connect(url: str) -> socket.socket:
     parts = urlsplit(url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=20)
+    return socket.create_connection((parts.hostname, parts.port), timeout=120)
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -202,7 +202,7 @@ class Slow:
         self.go.set()
 
     def judge(self, images: list[np.ndarray]) -> list:
-        assert self.go.wait(60)
+        assert self.go.wait(240)
         return self._predictor.judge(images)
 
 
@@ -213,7 +213,7 @@ def test_a_full_queue_answers_503_with_retry_after_and_loses_nothing(
     at_work = 2 if predictor.backend.is_concurrent else 1
     url = serve_here(slow, queue_size=2, max_batch=1)
     slow.go.clear()
-    with ThreadPoolExecutor(8) as pool, httpx.Client(base_url=url, timeout=60) as client:
+    with ThreadPoolExecutor(8) as pool, httpx.Client(base_url=url) as client:
         futures = [pool.submit(client.post, "/judge", files={"files": ("a.jpg", photo)}) for _ in range(8)]
         while sum(future.done() for future in futures) < 6 - at_work:
             time.sleep(0.02)
@@ -232,7 +232,7 @@ def test_many_images_of_one_request_wait_for_places_instead(
 ) -> None:
     url = serve_here(queue_size=1, max_batch=2, max_pixels=40_000)
     files = [("files", (str(index), data)) for index, data in enumerate(photos * 4)]
-    results = httpx.post(f"{url}/judge", files=files, timeout=60).json()["results"]
+    results = httpx.post(f"{url}/judge", files=files).json()["results"]
     assert [(entry["name"], entry["errorCode"]) for entry in results] == [(str(index), 0) for index in range(20)]
 
 
@@ -242,7 +242,7 @@ def test_too_many_requests_at_once_are_refused_but_health_is_not(
     slow = Slow(predictor)
     url = serve_here(slow, max_requests=3)
     slow.go.clear()
-    with ThreadPoolExecutor(6) as pool, httpx.Client(base_url=url, timeout=60) as client:
+    with ThreadPoolExecutor(6) as pool, httpx.Client(base_url=url) as client:
         futures = [pool.submit(client.post, "/judge", files={"files": ("a.jpg", photo)}) for _ in range(6)]
         while sum(future.done() for future in futures) < 3:
             time.sleep(0.02)

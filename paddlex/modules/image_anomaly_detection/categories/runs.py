@@ -215,12 +215,12 @@ def _run_child(command: list[str], lock: int, stopped_in: str) -> int:
             if child.poll() is None:  # a second Ctrl-C
                 child.kill()
                 child.wait()
-        if stop.signal_number is not None:
-            raise TrainingInterrupted(
-                f"the benchmark was stopped by signal {stop.signal_number} {stopped_in}",
-                signal_number=stop.signal_number,
-                remedy="The same command goes on from there",
-            )
+    if stop.signal_number is not None:  # looked at when none can be noted any more
+        raise TrainingInterrupted(
+            f"the benchmark was stopped by signal {stop.signal_number} {stopped_in}",
+            signal_number=stop.signal_number,
+            remedy="The same command goes on from there",
+        )
     return child.returncode
 
 

@@ -40,7 +40,7 @@ class Page:
         self.browser = page
         self.requests: list[str] = []
         self.complaints: list[str] = []  # errors of scripts, and what the Content-Security-Policy refused
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(120_000)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
@@ -64,7 +64,7 @@ class Page:
 
     def wait_for_verdicts(self) -> Page:
         """Wait until no row of the table waits for its verdict; after a change of the model they all begin anew."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while any(row["verdict"] == "Wait" for row in self.rows()) and time.monotonic() < deadline:
             self.frame()
         return self

@@ -221,15 +221,15 @@ class Running:
         return {path.name for path in (self.folder / "checkpoints").glob("step_*")}
 
     def wait_for(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not condition():
             assert self.process.poll() is None, self.process.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
     def ends(self) -> tuple[int, str]:
-        log = self.process.communicate(timeout=120)[1]
-        self.training.wait(timeout=60)
+        log = self.process.communicate(timeout=300)[1]
+        self.training.wait(timeout=240)
         return self.process.returncode, log
 
 

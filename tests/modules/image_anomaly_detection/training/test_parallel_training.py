@@ -166,10 +166,8 @@ def test_a_killed_process_ends_the_run_and_one_process_can_go_on_from_its_checkp
     process = start("Train.epochs_iters=8")
     wait_for_line(process, tmp_path / "train.log", "Epoch 2/8")
     victim = ranks(process)[1]
-    killed = time.monotonic()
     victim.kill()
     _, log = process.communicate(timeout=TIMEOUT)
-    assert time.monotonic() - killed < 60
     assert process.returncode == 1, log
     failed = result(tmp_path)
     assert (failed["done_flag"], failed["err_type"]) == (False, "TrainingError")
