@@ -31,6 +31,9 @@ T = TypeVar("T")
 #: Seconds between two looks at a full queue.
 _QUEUE_POLL = 0.02
 
+#: Models that are loaded anew, or wait for it.
+_MAX_RELOADS = 2
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -54,6 +57,7 @@ class Service:
         self.registry = registry
         self.metrics = metrics
         self.is_draining = False
+        self._reloads = 0
         self._fetcher = fetcher or ImageFetcher(settings)
         self.budgets = Budgets(settings)
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="decode")
@@ -70,8 +74,18 @@ class Service:
         logger.info("Ready after %.1f s.", time.monotonic() - start)
 
     async def reload(self, name: str) -> ServedModel:
-        """Load one anew, see ``ModelRegistry.reload``."""
-        return await asyncio.get_running_loop().run_in_executor(self._loader, self.registry.reload, name)
+        """Load one anew, see ``ModelRegistry.reload``; one more may wait meanwhile.
+
+        Raises:
+            Busy: one waits already.
+        """
+        if self._reloads >= _MAX_RELOADS:
+            raise Busy("models are being loaded anew already", retry_after=5)
+        self._reloads += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._loader, self.registry.reload, name)
+        finally:
+            self._reloads -= 1
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run what takes time (parsing, decoding, encoding) beside the event loop."""

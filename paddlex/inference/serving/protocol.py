@@ -22,6 +22,12 @@ _DROPPED_BODIES = 16
 #: Bytes that wait in the kernel for a client to read; without this bound megabytes do, and a slow reader looks like none.
 _UNSENT_BYTES = 2**17
 
+#: Bytes of the head of a request.
+MAX_HEAD_BYTES = 32 * 2**10
+
+#: The chunks of a body may be small at first, and then hold so many bytes on average.
+_MIN_CHUNKS, _CHUNK_BYTES = 2**12, 64
+
 _MESSAGES = {431: "the head of the request is too large"}
 
 
@@ -59,6 +65,23 @@ class GuardedTransport:
         return getattr(self._transport, name)
 
 
+class GuardedConnection(h11.Connection):
+    """Each chunk of a body costs time of the event loop, however little it holds: bodies of crumbs are refused."""
+
+    _chunks = _bytes = 0
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._chunks = self._bytes = 0
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_start
+            self._bytes += len(event.data)
+            if self._chunks > _MIN_CHUNKS + self._bytes / _CHUNK_BYTES:
+                raise h11.RemoteProtocolError("the chunks are too small")
+        return event
+
+
 class GuardedProtocol(H11Protocol):
     """uvicorn's own protocol; a client that is too slow loses its connection, and an idle one makes room for a new one."""
 
@@ -66,6 +89,7 @@ class GuardedProtocol(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.conn = GuardedConnection(h11.SERVER, MAX_HEAD_BYTES)
         self.timeout_keep_alive = self.settings.idle_timeout  # type: ignore[assignment]
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None

@@ -23,8 +23,6 @@ from paddlex.inference.serving.settings import ServerSettings
 from paddlex.inference.serving.web_pages import PAGE
 from paddlex.utils.logging import logger
 
-_MAX_HEAD_BYTES = 32 * 2**10
-
 
 def run_server(pipelines: Mapping[str, str], load: PipelineLoader, settings: ServerSettings) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop, 1 if the models cannot be loaded.
@@ -75,7 +73,6 @@ class Server(uvicorn.Server):
             access_log=False,
             proxy_headers=False,  # whom a proxy speaks for is not for the client to say
             server_header=False,
-            h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
             timeout_graceful_shutdown=int(settings.drain_timeout),
         )
         super().__init__(config)

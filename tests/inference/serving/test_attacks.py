@@ -127,6 +127,16 @@ def test_odd_requests_get_an_ordinary_answer(server, sent: bytes, status: int) -
     assert len(server.log) == log
 
 
+def test_a_body_of_crumbs_is_refused_and_one_of_small_chunks_is_not(server) -> None:
+    head = b"POST /image-anomaly-detection HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    head += b"Transfer-Encoding: chunked\r\n\r\n"
+    assert exchange(server.url, head + b"1\r\n \r\n" * 100_000 + b"0\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert exchange(server.url, head + b"1\r\n \r\n" * 3_000 + b"0\r\n\r\n").startswith(b"HTTP/1.1 422 ")
+    assert exchange(server.url, head + (b"64\r\n" + b" " * 100 + b"\r\n") * 20_000 + b"0\r\n\r\n").startswith(
+        b"HTTP/1.1 422 "
+    )
+
+
 def test_a_body_is_asked_for_only_if_it_is_wanted(serve_here: Callable[..., str], photo_base64: str) -> None:
     parts = urlsplit(serve_here(max_body_bytes=1_000_000))
     body = json.dumps({"image": photo_base64, "visualize": False}).encode()

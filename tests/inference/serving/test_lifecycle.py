@@ -97,6 +97,16 @@ def test_a_reload_under_load_drops_no_request_and_takes_effect(
     assert server.stop() == 0
 
 
+def test_reloads_do_not_pile_up(start_server: Callable[..., object], trained: Path) -> None:
+    server = start_server("--pipeline", f"parts={trained}").wait_until_ready()
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: httpx.post(f"{server.url}/models/parts/reload", timeout=120), range(12)))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses[0] == 200 and set(statuses) <= {200, 503}
+    assert metric(server.url, 'paddlex_model_reloads_total{model="parts"}') == statuses.count(200)
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers if answer.status_code == 503)
+
+
 def test_sigterm_finishes_every_request_in_flight_and_ends_with_0(
     start_server: Callable[..., object], trained: Path, photos: list[bytes]
 ) -> None:
