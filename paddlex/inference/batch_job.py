@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from paddlex.errors import ImageReadError, PaddleXError, ResultFileError, in_one_line
+from paddlex.errors import ConfigError, ImageReadError, PaddleXError, ResultFileError, in_one_line
 from paddlex.inference.coco import CocoCollector
-from paddlex.inference.inputs import Source, describe, expand, is_camera, origin
+from paddlex.inference.inputs import Source, describe, expand, is_camera, is_url, origin
 from paddlex.inference.parallel import in_order
 from paddlex.inference.pictures import draw_result
 from paddlex.inference.postprocess import Limit
@@ -83,9 +83,11 @@ def predict_to_folder(
         image), threshold, and where things are.
 
     Raises:
+        ConfigError: an input lies in ``folder``.
         ImageReadError: not one image could be read and saved.
     """
     start = time.monotonic()
+    _refuse_input_inside(folder, source)
     passed = PassedOver() if passed is None else passed
     coco = CocoCollector() if save_coco else None
     count = anomalous = 0
@@ -233,6 +235,17 @@ def _save(
     except Exception as error:  # whatever it is, it is this image's alone
         saved.error = error
     return saved
+
+
+def _refuse_input_inside(folder: Path, source: str | Sequence[str]) -> None:
+    """What is written might replace an image or a mask, and what an earlier run wrote would be taken for an image."""
+    for given in [source] if isinstance(source, str) else source:
+        path = os.path.join(os.path.abspath(given), "")
+        if not (is_url(given) or is_camera(given)) and path.startswith(os.path.join(os.path.abspath(folder), "")):
+            remedy = "Give another folder for the results"
+            raise ConfigError(
+                "the input lies in the folder that the results are written to", where=given, remedy=remedy
+            )
 
 
 def _outside(sources: Iterable[Source], folder: Path) -> Iterator[Source]:

@@ -17,17 +17,22 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 _DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
+def _make_visible(record: logging.LogRecord) -> bool:
+    """A message is one line, and nothing in a file's name commands a terminal, whoever writes the log."""
+    record.msg, record.args = visible(record.getMessage()), ()
+    return True
+
+
+logger.addFilter(_make_visible)
+
+
 class _Formatter(logging.Formatter):
-    """A message is one line, and nothing in a file's name commands a terminal; a traceback keeps its lines."""
+    """A traceback keeps its lines, and what is in them is as harmless."""
 
     def __init__(self) -> None:
         super().__init__(_FORMAT, _DATE_FORMAT)
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, logging's name
-        record.message = visible(record.message)
-        return super().formatMessage(record)
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802
+    def formatException(self, ei: Any) -> str:  # noqa: N802, logging's name
         return visible_lines(super().formatException(ei))
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from paddlex.errors import ImageReadError, ResultFileError
+from paddlex.errors import ConfigError, ImageReadError, ResultFileError
 from paddlex.inference.batch_job import predict_to_folder
 from paddlex.inference.predictor import AnomalyPredictor
 
@@ -160,10 +160,12 @@ def test_without_a_single_good_image_it_fails_and_the_summary_says_why(
 
 
 def test_an_earlier_summary_stays_if_there_is_nothing_to_judge(predictor: AnomalyPredictor, tmp_path: Path) -> None:
-    (tmp_path / "summary.csv").write_text("of an earlier run", encoding="utf-8")
+    summary = tmp_path / "output" / "summary.csv"
+    summary.parent.mkdir()
+    summary.write_text("of an earlier run", encoding="utf-8")
     with pytest.raises(ImageReadError, match="no such file or folder"):
-        predict_to_folder(predictor, str(tmp_path / "missing"), tmp_path, batch_size=1)
-    assert (tmp_path / "summary.csv").read_text(encoding="utf-8") == "of an earlier run"
+        predict_to_folder(predictor, str(tmp_path / "missing"), summary.parent, batch_size=1)
+    assert summary.read_text(encoding="utf-8") == "of an earlier run"
 
 
 def test_the_files_that_are_asked_for_are_written_and_no_others(
@@ -248,3 +250,14 @@ def test_an_output_folder_inside_the_input_is_not_judged_again(predictor, images
     first = predict_to_folder(predictor, str(tmp_path), tmp_path / "out", 1)
     second = predict_to_folder(predictor, str(tmp_path), tmp_path / "out", 1)
     assert first["images"] == second["images"] == 1
+
+
+@pytest.mark.parametrize("given", [".", "sub", "sub/a.jpg", "sub/*.jpg"])
+def test_results_are_not_written_where_the_images_lie(
+    predictor: AnomalyPredictor, photos, tmp_path: Path, given: str
+) -> None:
+    source = photos("sub/a.jpg")
+    for named in (f"{source}/{given}", [f"{source}/{given}"]):
+        with pytest.raises(ConfigError, match="the input lies in the folder that the results are written to"):
+            predict_to_folder(predictor, named, source, batch_size=1)
+    assert [path.name for path in source.iterdir()] == ["sub"]

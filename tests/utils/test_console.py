@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 
 import pytest
 
 from paddlex.errors import ImageReadError
 from paddlex.utils.console import say, to_json, visible
-from paddlex.utils.logging import log_to_file, logger
+from paddlex.utils.logging import log_to_console, log_to_file, logger
 
 #: A red terminal, a second line, C1's escape, Unicode's line ends, letters from right to left, a byte that is no UTF-8.
 NASTY = "a\x1b[31m\nb\r\x9b2J\x85\u2028\u2029\u202e\u2066\udce9 部件"
@@ -51,14 +50,21 @@ def test_a_message_in_the_log_is_one_line_and_a_traceback_keeps_its_own(tmp_path
     assert "".join(lines).isprintable()
 
 
-def test_a_message_reaches_a_console_of_any_encoding(monkeypatch) -> None:
-    from paddlex.utils.logging import _ConsoleHandler, _Formatter
+def test_a_message_is_harmless_in_a_log_that_others_set_up(caplog) -> None:
+    logger.error("broken: %s, 100 %%", NASTY)
+    assert caplog.messages == [visible(f"broken: {NASTY}, 100 %")]
 
+
+def test_a_message_reaches_a_console_of_any_encoding(monkeypatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
     monkeypatch.setattr("sys.stderr", stream)
-    handler = _ConsoleHandler()
-    handler.setFormatter(_Formatter())
-    handler.emit(logging.LogRecord("paddlex", logging.ERROR, "", 0, "%s", (NASTY,), None))
+    before = list(logger.handlers)
+    log_to_console()
+    try:
+        logger.error("%s", NASTY)
+    finally:
+        logger.propagate = True
+        logger.handlers = before
     stream.flush()
     (line,) = stream.buffer.getvalue().decode("ascii").splitlines()
     assert line.endswith(r"\udce9 \u90e8\u4ef6")
