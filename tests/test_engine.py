@@ -118,7 +118,9 @@ def test_exporting_without_a_model_says_what_to_do(main_runner, tmp_path: Path) 
     )
 
 
-def test_predicting_only_broken_images_fails_and_leaves_no_summary(main_runner, trained: Path, tmp_path: Path) -> None:
+def test_predicting_only_broken_images_fails_and_the_summary_says_why(
+    main_runner, trained: Path, tmp_path: Path
+) -> None:
     images, output = tmp_path / "images", tmp_path / "output"
     images.mkdir()
     for name in ("a.png", "b.jpg"):
@@ -132,7 +134,12 @@ def test_predicting_only_broken_images_fails_and_leaves_no_summary(main_runner, 
     assert result["done_flag"] is False
     assert result["err_type"] == "ImageReadError"
     assert result["err_msg"] == f"none of the 2 images could be read ({images}). See the log above."
-    assert [path for path in output.rglob("*") if path.is_file()] == [output / "predict_result.json"]
+    files = {path for path in output.rglob("*") if path.is_file()}
+    assert files == {output / "predict_result.json", output / "predict" / "summary.csv"}
+    with (output / "predict" / "summary.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["input_path"] for row in rows] == [str(images / "a.png"), str(images / "b.jpg")]
+    assert all("damaged" in row["error"] for row in rows)
 
 
 def test_a_result_that_cannot_be_written_is_said(main_runner, tmp_path: Path) -> None:
