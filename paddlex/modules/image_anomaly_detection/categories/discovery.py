@@ -109,8 +109,9 @@ def _fingerprint(samples: list[Sample], root: Path) -> str:
     """The same wherever the category lies."""
     digest = hashlib.sha256()
     for sample in samples:
-        for path in (sample.image_path, sample.mask_path):
-            digest.update(f"{path and os.path.relpath(path, root)}\n{_size(path)}\n".encode())
+        for given, path in ((sample.image, sample.image_path), (sample.mask, sample.mask_path)):
+            name = os.path.relpath(given, root) if given and os.path.isabs(given) else given
+            digest.update(f"{name}\n{_size(path)}\n".encode())
     return digest.hexdigest()
 
 

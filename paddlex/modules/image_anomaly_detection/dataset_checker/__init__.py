@@ -10,14 +10,7 @@ from paddlex.errors import DatasetError
 from paddlex.inference.walk import PassedOver
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample
 from paddlex.modules.image_anomaly_detection.dataset_checker.analyse import count_kinds, write_histogram
-from paddlex.modules.image_anomaly_detection.dataset_checker.check import (
-    check_contents,
-    check_lines,
-    check_whole,
-    count_different,
-    inspect_samples,
-    read_list,
-)
+from paddlex.modules.image_anomaly_detection.dataset_checker.check import check_lines, inspect_samples, read_list
 from paddlex.modules.image_anomaly_detection.dataset_checker.contents import (
     FolderUse,
     log_uses,
@@ -25,12 +18,18 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.contents import (
     uses_of_lists,
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.convert import convert
+from paddlex.modules.image_anomaly_detection.dataset_checker.copies import (
+    check_contents,
+    count_different,
+    recognise_pictures,
+)
 from paddlex.modules.image_anomaly_detection.dataset_checker.demo import choose_demos, demo_name
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import DEMO_FOLDER, HISTOGRAM
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.review import review
 from paddlex.modules.image_anomaly_detection.dataset_checker.rules import NO_RULES, FolderRules
 from paddlex.modules.image_anomaly_detection.dataset_checker.split import check_percentages, split
+from paddlex.modules.image_anomaly_detection.dataset_checker.whole import check_whole
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.logging import logger
 
@@ -100,7 +99,7 @@ def check_dataset(
     demo_names = _name_demos(samples, num_samples)
     with atomic_directory(output / DEMO_FOLDER) as demo_folder:
         demo_paths = {sample: demo_folder / name for sample, name in demo_names.items()}
-        inspections = inspect_samples(samples, demo_paths, problems)
+        inspections = recognise_pictures(inspect_samples(samples, demo_paths, problems))
         check_contents(inspections, problems)
         check_whole(root, inspections, problems)
         problems.raise_if_errors()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
@@ -15,7 +15,6 @@ import numpy as np
 from paddlex.errors import DatasetError, ImageReadError
 from paddlex.inference.inputs import read_bytes, read_image
 from paddlex.modules.image_anomaly_detection.dataset import (
-    FEWEST_TRAINING_IMAGES,
     TRAIN_LIST,
     VAL_LIST,
     Sample,
@@ -29,12 +28,6 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.descriptors import 
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
 
-#: With fewer training images a check warns: a model and its threshold would rest on chance.
-FEW_TRAINING_IMAGES = 10
-
-#: A mask that marks more of its image, but not all of it, is probably inverted.
-INVERTED_COVERAGE = 0.9
-
 
 @dataclass(frozen=True)
 class Inspection:
@@ -45,7 +38,7 @@ class Inspection:
         anomalous: whether the mask has anomalous pixels; where it cannot be read, whether there should be one.
         coverage: the share of anomalous pixels, 0 to 1; 0 without a mask.
         has_lossy_mask: whether the mask's file is a JPEG or the like.
-        digest: a hash of the image file's bytes; empty where it cannot be read.
+        digest: a hash of the image file's bytes, or of its pixels, see `recognise_pictures`; empty where it cannot be read.
         descriptor: what the image looks like; None where it cannot be read.
         problems: what is wrong with this line.
     """
@@ -131,89 +124,6 @@ def inspect_sample(sample: Sample, demo_path: Path | None = None) -> Inspection:
     coverage = 0.0 if mask is None else cv2.countNonZero(mask.view(np.uint8)) / mask.size
     descriptor = None if image is None else describe(image)
     return Inspection(sample, anomalous, coverage, has_lossy_mask, digest, descriptor, tuple(problems))
-
-
-def check_contents(inspections: Sequence[Inspection], problems: ProblemCollector) -> None:
-    """Report image files with the same bytes: between the lists it spoils every measurement, within one it is waste."""
-    first_of: dict[bytes, Sample] = {}
-    for inspection in inspections:
-        sample = inspection.sample
-        first = first_of.setdefault(inspection.digest, sample)
-        same_path = posixpath.normpath(first.image) == posixpath.normpath(sample.image)
-        if not inspection.digest or first is sample or same_path:  # the same path was reported from the lines already
-            continue
-        across = first.list_name != sample.list_name
-        other = f"{first.image} of {first.list_name} line {first.line}"
-        problems.add(
-            Problem(
-                f"the image {sample.image} has the same content as {other}",
-                sample.where,
-                "Train and validate on different images: remove one of them" if across else "Remove one of them",
-                "error" if across else "warning",
-            )
-        )
-
-
-def count_different(inspections: Sequence[Inspection], list_name: str) -> int:
-    """How many different image files of a list could be read, by their content."""
-    return len({found.digest for found in inspections if found.digest and found.sample.list_name == list_name})
-
-
-def check_whole(root: Path, inspections: Sequence[Inspection], problems: ProblemCollector) -> None:
-    """Report what no single line is to blame for: too few images of a kind, masks that all look wrong."""
-
-    def warn(what: str, list_name: str, remedy: str, severity: str = "warning") -> None:
-        problems.add(Problem(what, os.fspath(root / list_name), remedy, severity))
-
-    train = [inspection for inspection in inspections if inspection.sample.list_name == TRAIN_LIST]
-    train_count, readable = count_different(inspections, TRAIN_LIST), sum(bool(found.digest) for found in train)
-    validation = [inspection for inspection in inspections if inspection.sample.list_name == VAL_LIST]
-    anomalous_count = sum(inspection.anomalous for inspection in validation)
-    if readable == len(train) and 0 < train_count < FEWEST_TRAINING_IMAGES:
-        copies = "" if train_count == readable else f" ({readable} files, but the others are copies)"
-        warn(
-            f"there are only {train_count} different training images{copies}; {FEWEST_TRAINING_IMAGES} are the least",
-            TRAIN_LIST,
-            "Take more photos of good parts; 50 are a start, 200 are better",
-            "error",
-        )
-    elif 0 < train_count < FEW_TRAINING_IMAGES:
-        warn(f"there are only {train_count} different training images", TRAIN_LIST, "Take more images of good parts")
-    if validation and not anomalous_count:
-        warn("there are no anomalous validation images, so no metric can be measured", VAL_LIST, "Add some with masks")
-    if validation and anomalous_count == len(validation):
-        warn("there are no normal validation images, so false alarms cannot be measured", VAL_LIST, "Add some")
-    _check_masks([found for found in validation if found.coverage], warn)
-
-
-def _check_masks(masked: Sequence[Inspection], warn: Callable[..., None]) -> None:
-    full = [found for found in masked if found.coverage == 1]
-    drawn = [found for found in masked if found.coverage < 1]
-    wide = [found for found in drawn if found.coverage > INVERTED_COVERAGE]
-    lossy = [found for found in masked if found.has_lossy_mask]
-    if full:
-        warn(
-            f"{len(full)} defective images have a mask of the whole image, which does not say where the defect is: they "
-            "count in the image-level metrics, and are left out of the pixel-level ones",
-            VAL_LIST,
-            "Go by the image-level metrics, or draw masks",
-        )
-    if wide:
-        are_most = 2 * len(wide) > len(drawn)
-        warn(
-            f"{len(wide)} of {len(drawn)} masks mark more than {INVERTED_COVERAGE:.0%} of their images "
-            f"({wide[0].sample.mask}: {wide[0].coverage:.1%}): they are probably inverted",
-            VAL_LIST,
-            "Invert them: the defect is white (not zero), the good part black (zero)",
-            "error" if are_most else "warning",
-        )
-    if lossy:
-        warn(
-            f"{len(lossy)} masks are JPEG files or the like, whose compression blurs the outline ({lossy[0].sample.mask}): "
-            "a pixel of them counts as anomalous above 127",
-            VAL_LIST,
-            "Save masks as PNG",
-        )
 
 
 def _leaves_folders(path: str, folders: Sequence[Path]) -> bool:

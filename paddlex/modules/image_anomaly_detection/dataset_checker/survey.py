@@ -83,7 +83,7 @@ def survey(root: Path, rules: FolderRules, parts: Iterable[str] = ()) -> Survey:
     found = Survey(root, rules)
     wanted = frozenset(parts)
     by_folder = _pictures(root, found)
-    rules.check(by_folder)
+    rules.check([*by_folder, *map(folder_of, found.annotations)])
     problems = ProblemCollector()
     for folder, paths in by_folder.items():
         if wanted and first_folder(f"{folder}/") not in wanted:
@@ -100,8 +100,7 @@ def survey(root: Path, rules: FolderRules, parts: Iterable[str] = ()) -> Survey:
     problems.raise_if_errors()
     problems.extend(_look_like_masks(found, wanted))
     problems.raise_if_errors()
-    gone = {folder for folder, _ in found.left_out}
-    found.annotations = [path for path in found.annotations if folder_of(path) not in gone]
+    found.annotations = [path for path in found.annotations if not _reason_to_leave_out(folder_of(path), rules)]
     if not found.images:
         passed = f" (left out: {', '.join(words_of_left_out(found))})" if found.left_out else ""
         raise DatasetError(

@@ -9,7 +9,7 @@ import pytest
 
 from paddlex.errors import DatasetCheckError, DatasetError
 from paddlex.modules.image_anomaly_detection.categories.discovery import Category, find_categories, make_data_set
-from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, read_samples
+from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, read_mask, read_samples
 from paddlex.modules.image_anomaly_detection.dataset_checker.convert import convert
 
 
@@ -78,3 +78,30 @@ def test_a_defective_image_without_a_mask_is_an_error(categories: Path, tmp_path
     with pytest.raises(DatasetCheckError, match="has no mask"):
         make_data_set(Category("bottle", folder, has_lists=False), tmp_path / "lists")
     assert not (tmp_path / "lists").exists()
+
+
+def test_a_category_without_any_mask_gets_masks_of_the_whole_image_beside_its_lists(
+    categories: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(categories / "bottle", tmp_path / "bottle"))
+    shutil.rmtree(folder / "ground_truth")
+    data = make_data_set(Category("bottle", folder, has_lists=False), tmp_path / "lists")
+    masks = {sample.mask_path for sample in read_samples(data.folder, VAL_LIST)} - {None}
+    assert {mask.parent for mask in masks if mask} == {tmp_path / "lists" / "masks"}
+    assert all(read_mask(mask).all() for mask in masks if mask)
+    assert [path.name for path in folder.iterdir()].count("masks") == 0
+
+
+def test_several_masks_of_an_image_are_joined_beside_the_lists(categories: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(categories / "bottle", tmp_path / "bottle"))
+    mask = next((folder / "ground_truth").rglob("*.png"))
+    several = mask.with_name(mask.stem.removesuffix("_mask"))
+    several.mkdir()
+    shutil.copy(mask, several / "001.png")
+    expected = read_mask(mask)
+    mask.rename(several / "000.png")
+    data = make_data_set(Category("bottle", folder, has_lists=False), tmp_path / "lists")
+    name = f"masks/{several.parent.name}/{several.name}.png"
+    (joined,) = (sample.mask_path for sample in read_samples(data.folder, VAL_LIST) if sample.mask == name)
+    assert joined is not None
+    assert (read_mask(joined) == expected).all()

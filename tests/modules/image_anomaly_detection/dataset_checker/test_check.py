@@ -307,6 +307,17 @@ def test_one_photo_copied_many_times_is_one_training_image_and_too_few(root):
     )
 
 
+def test_one_photo_saved_anew_many_times_is_one_training_image(root):
+    pixels = cv2.imread(str(root / "train/good/000.png"))
+    for number in range(9):
+        (root / f"train/good/copy{number}.png").write_bytes(
+            cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, number])[1].tobytes()
+        )
+    (root / "train/good/copy9.bmp").write_bytes(cv2.imencode(".bmp", pixels)[1].tobytes())
+    write_list(root, "train", [f"train/good/copy{number}.png" for number in range(9)] + ["train/good/copy9.bmp"])
+    assert only_error(root)["what"].startswith("there are only 1 different training images (10 files")
+
+
 def test_different_images_are_counted_by_content(root):
     shutil.copy(root / "train/good/000.png", root / "train/good/copy.png")
     add_line(root, "train", "train/good/copy.png")

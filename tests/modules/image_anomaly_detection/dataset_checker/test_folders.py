@@ -200,6 +200,12 @@ def test_a_rule_about_no_folder_or_against_another_is_an_error(parts, rules, mes
         convert(parts, "Folder", 0, rules)
 
 
+def test_annotations_in_a_folder_that_is_left_out_are_not_read(parts):
+    (parts / "backup").mkdir()
+    (parts / "backup/0.json").write_text("broken")
+    convert(parts, "LabelMe", 0, FolderRules(ignore=["backup"]))
+
+
 # What is said where the layout is another
 
 

@@ -1,0 +1,65 @@
+"""Files that show the same picture: copies within a list and across the lists, and how many different ones there are."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from paddlex.errors import ImageReadError
+from paddlex.modules.image_anomaly_detection.dataset import Sample
+from paddlex.modules.image_anomaly_detection.dataset_checker.check import Inspection
+from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
+from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
+
+
+def check_contents(inspections: Sequence[Inspection], problems: ProblemCollector) -> None:
+    """Report image files with the same content: between the lists it spoils every measurement, within one it is waste."""
+    first_of: dict[bytes, Sample] = {}
+    for inspection in inspections:
+        sample = inspection.sample
+        first = first_of.setdefault(inspection.digest, sample)
+        same_path = posixpath.normpath(first.image) == posixpath.normpath(sample.image)
+        if not inspection.digest or first is sample or same_path:  # the same path was reported from the lines already
+            continue
+        across = first.list_name != sample.list_name
+        other = f"{first.image} of {first.list_name} line {first.line}"
+        problems.add(
+            Problem(
+                f"the image {sample.image} has the same content as {other}",
+                sample.where,
+                "Train and validate on different images: remove one of them" if across else "Remove one of them",
+                "error" if across else "warning",
+            )
+        )
+
+
+def recognise_pictures(inspections: Sequence[Inspection]) -> list[Inspection]:
+    """Give files the same digest if they show the same pixels, such as one photo that was saved again.
+
+    Only those whose thumbnails are equal to the last grey level are read once more.
+    """
+    alike: dict[object, list[Inspection]] = defaultdict(list)
+    for found in inspections:
+        if found.descriptor is not None:
+            look = found.descriptor
+            alike[look.width, look.height, look.thumbnail.tobytes()].append(found)
+    groups = (group for group in alike.values() if len({found.digest for found in group}) > 1)
+    doubtful = [found for group in groups for found in group]
+    digests = map_in_threads(_hash_pixels, doubtful, "Comparing pictures")
+    by_sample = {found.sample: digest for found, digest in zip(doubtful, digests, strict=True)}
+    return [replace(found, digest=by_sample.get(found.sample, found.digest)) for found in inspections]
+
+
+def count_different(inspections: Sequence[Inspection], list_name: str) -> int:
+    """How many different image files of a list could be read, by their content."""
+    return len({found.digest for found in inspections if found.digest and found.sample.list_name == list_name})
+
+
+def _hash_pixels(inspection: Inspection) -> bytes:
+    try:
+        return hashlib.sha1(inspection.sample.read().tobytes(), usedforsecurity=False).digest()
+    except ImageReadError:  # it was there a moment ago
+        return inspection.digest
