@@ -15,6 +15,7 @@ from paddlex.config_arguments import Parser, add_config_arguments
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
 from paddlex.errors import ConfigError, DatasetError, PaddleXError, ProcessLost, TrainingInterrupted, in_one_line
 from paddlex.utils.files import write_json, write_text
+from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import log_to_console, log_to_file, logger
 from paddlex.utils.processes import process_rank, processes_to_start
 
@@ -40,6 +41,7 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
         result_path = config.output / f"{config.Global.mode}_result.json"
         speaks = process_rank() == 0  # of several processes that a launcher has started
         if speaks:
+            _tidy_up(config)
             _forget(result_path)  # should this run be killed, no earlier one must speak for it
         result = {"done_flag": True, **MODES[config.Global.mode](config)}
         if speaks:
@@ -273,6 +275,14 @@ MODES: dict[str, Callable[[Config], Result]] = {
     "predict": predict,
     "benchmark": benchmark,
 }
+
+
+def _tidy_up(config: Config) -> None:
+    """Remove what runs that were killed have left half written where this mode writes."""
+    tidy_up(config.output)
+    tidy_up(config.output / config.Global.mode)
+    if config.Global.mode == "check_dataset" and config.Global.dataset_dir:
+        tidy_up(Path(config.Global.dataset_dir))
 
 
 def _forget(path: Path) -> None:

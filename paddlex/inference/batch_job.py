@@ -28,6 +28,7 @@ from paddlex.inference.video_output import VideoOutput
 from paddlex.inference.walk import PassedOver
 from paddlex.utils.csv_file import csv_file
 from paddlex.utils.files import write_json
+from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import default_threads
 from paddlex.utils.progress import progress
@@ -86,6 +87,7 @@ def predict_to_folder(
         ConfigError: an input lies in ``folder``.
         ImageReadError: not one image could be read and saved.
     """
+    tidy_up(folder)
     start = time.monotonic()
     _refuse_input_inside(folder, source)
     passed = PassedOver() if passed is None else passed

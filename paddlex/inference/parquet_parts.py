@@ -13,6 +13,7 @@ from paddlex.errors import ConfigError
 from paddlex.inference.buckets import is_bucket, open_bucket
 from paddlex.inference.rows import ROW_KEYS, in_utf_8
 from paddlex.utils.files import atomic_path
+from paddlex.utils.strict import parse_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,14 +103,15 @@ def read_done(folder: str, made_by: Mapping[str, Any]) -> Done:
         try:
             with filesystem.open_input_file(name) as file:
                 part = pq.ParquetFile(file)
-                theirs = json.loads((part.schema_arrow.metadata or {}).get(MADE_BY, b"null"))
+                theirs = parse_json((part.schema_arrow.metadata or {}).get(MADE_BY, b"{}").decode("utf-8"))
                 table = part.read(columns=["input_path", "is_anomalous", "error"])
         except (pa.ArrowException, ValueError) as error:
             raise ConfigError(
                 f"there is a file that is no result of ours: {error}", where=name, remedy=remedy
             ) from None
         if theirs != dict(made_by):
-            other = [key for key in made_by if (theirs or {}).get(key) != made_by[key]]
+            known = theirs if isinstance(theirs, dict) else {}
+            other = [key for key in made_by if known.get(key) != made_by[key]]
             what = f"the folder holds results made with another {', '.join(other)}"
             raise ConfigError(what, where=name, remedy=remedy)
         done.paths.update(table["input_path"].to_pylist())

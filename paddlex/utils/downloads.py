@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from paddlex.errors import DownloadError
 from paddlex.utils.files import atomic_path, file_digest
+from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import logger
 
 _MAX_IMAGE_BYTES = 256 * 2**20
@@ -76,6 +77,7 @@ def download(
     remedy = (
         f"Check the network (a proxy is taken from HTTPS_PROXY), or fetch the file elsewhere and put it at {target}"
     )
+    tidy_up(target.parent)
     with _open(url, remedy) as response, atomic_path(target) as temporary:
         with temporary.open("wb") as file, _progress_bar(response, target.name) as bar:
             deadline = time.monotonic() + _MAX_FILE_SECONDS

@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import os
-import re
 import shutil
 import stat
 import tempfile
@@ -15,8 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-#: What ``tempfile`` makes of ``.stem.`` and a suffix, and what ``atomic_directory`` appends when it retires a folder.
-_TEMPORARY_NAME = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}(?:(?P<retired>\.old)|(?P<suffix>\.[^.]+))?")
+from paddlex.utils.leftovers import LONGEST_STEM, MARK, locked, temporary_folder, tidy_up
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -33,15 +31,17 @@ def atomic_path(path: str | os.PathLike[str], durable: bool = True) -> Iterator[
 
     The temporary name keeps the suffix, because encoders choose the format by it. Missing parent folders are made. With
     ``durable`` the content is on the disk before the name is; without, a power failure may leave an empty file, which is
-    the price of writing thousands of small ones quickly.
+    the price of writing thousands of small ones quickly. What a killed process leaves, ``tidy_up`` removes.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem[:40]}.", suffix=target.suffix, dir=target.parent)
+    prefix = f".{target.stem[:LONGEST_STEM]}.{MARK}"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with locked(temporary):
+            yield temporary
         if durable:
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -58,8 +58,8 @@ def atomic_path(path: str | os.PathLike[str], durable: bool = True) -> Iterator[
 def atomic_directory(path: str | os.PathLike[str], keep: Path | None = None) -> Iterator[Path]:
     """Yield an empty temporary folder beside ``path``; it replaces ``path`` only if the block succeeds.
 
-    What is in it is on the disk before it takes the name. A process that is killed between the two renamings of a
-    replacement leaves the old folder under a name that ``remove_leftovers`` knows.
+    What is in it is on the disk before it takes the name. What killed processes have left beside ``path`` is tidied up; one
+    that was killed between the two renamings of a replacement has left the old folder, which comes back.
 
     Args:
         path: the folder to write.
@@ -67,28 +67,29 @@ def atomic_directory(path: str | os.PathLike[str], keep: Path | None = None) -> 
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=target.parent))
-    os.chmod(temporary, 0o777 & ~_umask())
-    retired = temporary.with_name(temporary.name + ".old")
-    try:
-        yield temporary
-        for part in [temporary, *temporary.rglob("*")]:
-            _flush(part)
-        if target.exists():
-            os.replace(target, retired)
-        os.replace(temporary, target)
-        if keep is not None and retired.exists():
-            shutil.rmtree(keep, ignore_errors=True)
-            os.replace(retired, keep)
-        _flush(target.parent)
-    except OSError as error:
-        _name(error, target)
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if retired.exists() and not target.exists():
-            os.replace(retired, target)
-        shutil.rmtree(retired, ignore_errors=True)
+    tidy_up(target.parent)
+    with temporary_folder(target.parent, target.name) as temporary:
+        os.chmod(temporary, 0o777 & ~_umask())
+        retired = temporary.with_name(temporary.name + ".old")
+        try:
+            yield temporary
+            for part in [temporary, *temporary.rglob("*")]:
+                _flush(part)
+            with locked(target):
+                if target.exists():
+                    os.replace(target, retired)
+                os.replace(temporary, target)
+                if keep is not None and retired.exists():
+                    shutil.rmtree(keep, ignore_errors=True)
+                    os.replace(retired, keep)
+            _flush(target.parent)
+        except OSError as error:
+            _name(error, target)
+            raise
+        finally:
+            if retired.exists() and not target.exists():
+                os.replace(retired, target)
+            shutil.rmtree(retired, ignore_errors=True)
 
 
 def copy_files(source: Path, target: Path) -> None:
@@ -102,34 +103,6 @@ def copy_files(source: Path, target: Path) -> None:
             copy.mkdir(exist_ok=True)
         else:
             shutil.copyfile(path, copy)
-
-
-def remove_leftovers(folder: Path, names: re.Pattern[str]) -> list[str]:
-    """Finish what killed processes left half done in a folder: call it only while no other process writes these names.
-
-    Temporary files and folders go. A folder that was retired in favour of a new one comes back if the new one never
-    took its place.
-
-    Args:
-        folder: where ``atomic_path`` and ``atomic_directory`` were at work; it need not exist.
-        names: matches all of the names that were being written.
-
-    Returns:
-        The names of what was removed or put back.
-    """
-    done = []
-    for path in sorted(folder.glob(".*")):
-        match = _TEMPORARY_NAME.fullmatch(path.name)
-        if match is None or not names.fullmatch(match["stem"] + (match["suffix"] or "")):
-            continue
-        done.append(path.name)
-        if path.is_dir() and match["retired"] and not (folder / match["stem"]).exists():
-            os.replace(path, folder / match["stem"])
-        elif path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    return done
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.mvtec_ad import rea
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem
 from paddlex.modules.image_anomaly_detection.dataset_checker.rules import NO_RULES, FolderRules
 from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey
+from paddlex.utils.leftovers import temporary_folder
 from paddlex.utils.logging import logger
 
 #: What ``CheckDataset.convert.src_dataset_type`` may be, and what reads such a data set.
@@ -131,8 +131,8 @@ def partition(layout: Layout, seed: int) -> tuple[list[Entry], list[Entry]]:
 def write_masks(folder: Path, masks: dict[str, bytes]) -> None:
     """Write all masks aside first, so that a full disk is noticed before a file is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".masks.", dir=folder) as aside_folder:
-        staged = {folder / path: Path(aside_folder) / f"{number}.png" for number, path in enumerate(masks)}
+    with temporary_folder(folder, "masks") as aside_folder:
+        staged = {folder / path: aside_folder / f"{number}.png" for number, path in enumerate(masks)}
         for aside, data in zip(staged.values(), masks.values(), strict=True):
             aside.write_bytes(data)
         for (target, aside), data in zip(staged.items(), masks.values(), strict=True):

@@ -14,6 +14,7 @@ import paddle
 from paddle import nn
 
 from paddlex.utils.files import atomic_path
+from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import logger
 
 #: Of all trainings together; 9,000 images of 256x256 with a ResNet-18.
@@ -66,7 +67,9 @@ class FeatureFiles:
             os.utime(path)  # in use: the last to be deleted
         except (OSError, ValueError):
             return None
-        return [record[field] for field in record.dtype.names or ()]
+        if not record.dtype.names:
+            return None
+        return [record[field] for field in record.dtype.names]
 
     def write(self, name: str, layers: Sequence[np.ndarray]) -> None:
         """Keep the layers of an image, [C, h, w] each, if there is room."""
@@ -91,6 +94,7 @@ class FeatureFiles:
         """Delete what was not used for the longest time, but nothing of this run, until so much fits."""
         if self._unused is None:
             self._folder.mkdir(parents=True, exist_ok=True)
+            tidy_up(self._folder)
             self._opened = time.time()
             files = [(path, path.stat()) for path in self._folder.glob("*.npy")]
             self._unused = [path for path, _ in sorted(files, key=lambda item: item[1].st_mtime)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.training.checkpoint_store import CHECKPOINTS
 from paddlex.modules.image_anomaly_detection.training.visual_log import FOLDER as VISUAL_LOG
-from paddlex.utils.files import remove_leftovers
+from paddlex.utils.leftovers import remove_leftovers
 from paddlex.utils.logging import logger
 
 try:
