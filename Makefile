@@ -11,19 +11,31 @@ DATASET = dataset/metal_grid
 OUTPUT = output/demo
 MODE = $(RUN) main.py -c $(CONFIG) -o Global.dataset_dir=$(DATASET) -o Global.output=$(OUTPUT) -o Global.mode=
 
-.PHONY: demo test test-slow lint bench install clean
+.PHONY: demo test test-slow lint bench install lock clean
 
-install: $(VENV)/installed
+install: $(VENV)/test
 
+# What is installed is what locks/ names, with the checksums of every file: for the demonstration (demo.txt) what making a
+# model needs, for the rest (test.txt) what the tests need as well. They are for Python 3.10 to 3.12.
 # GPU users: install paddlepaddle-gpu into $(VENV) first; it is then left alone.
-$(VENV)/installed: setup.py requirements.txt
+PIP = $(RUN) -m pip install --quiet --require-hashes
+HAS_PADDLE = $(RUN) -c "import importlib.util as u; raise SystemExit(u.find_spec('paddle') is None)"
+
+$(VENV)/%: setup.py locks/paddle.txt locks/%.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -c "import importlib.util as u; raise SystemExit(u.find_spec('paddle') is None)" || $(RUN) -m pip install --quiet "paddlepaddle==3.2.2"
-	$(RUN) -m pip install --quiet -e ".[dev]"
+	$(HAS_PADDLE) || $(PIP) --no-deps -r locks/paddle.txt
+	$(PIP) -r locks/$*.txt
+	$(RUN) -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: install
+# after a change of requirements.txt or setup.py
+LOCK = $(RUN) -m uv --no-config pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
+lock: install
+	$(LOCK) setup.py --extra train --extra cpu --no-emit-package paddlepaddle -o locks/demo.txt
+	$(LOCK) setup.py --extra dev --extra cpu --no-emit-package paddlepaddle -o locks/test.txt
+	grep ^paddlepaddle requirements.txt | $(LOCK) --no-deps - -o locks/paddle.txt
+
+demo: $(VENV)/demo
 	$(RUN) -m paddlex --make_demo_dataset $(DATASET)
 	$(MODE)check_dataset
 	$(MODE)train

@@ -26,20 +26,27 @@ def version() -> str:
 
 
 USING, MAKING = requirements()
-ONNX = ["onnxruntime>=1.20"]
+# A lower bound that is followed by a CVE is the first version without that hole.
+ONNX = ["onnxruntime>=1.20", "protobuf>=6.33.5"]  # CVE-2026-0994
 OPENVINO = ["openvino>=2024.6"]
 SERVING = [
-    "fastapi>=0.115",
+    "fastapi>=0.133",  # the first that takes the Starlette below
+    "starlette>=1.3.1",  # CVE-2026-48710, CVE-2025-62727; keeps to its limits on forms
     "uvicorn>=0.30",
-    "python-multipart>=0.0.18",
+    "h11>=0.16",  # CVE-2025-43859
+    "python-multipart>=0.0.27",  # CVE-2026-42561, CVE-2026-40347
     "prometheus-client>=0.20",
     "pydantic>=2.7",
-    "pillow>=10.0",  # reads an image's size without decoding it
+    "pillow>=12.3",  # reads an image's size without decoding it; CVE-2026-59199 and 13 more
     "httpcore>=1.0",  # fetches images from URLs, by way of the addresses that were checked
     "fastapi-offline>=1.7",  # Swagger UI's files, for factories without internet
 ]
-RAY = ["ray[data]>=2.40", "pyarrow>=17"]
-VISUALDL = ["visualdl>=2.5"]
+RAY = [
+    "ray[data]>=2.60",  # CVE-2025-62593; local_ray.py knows how this one is kept to the machine
+    "pyarrow>=17",
+    "requests>=2.33",  # Ray brings it; CVE-2026-25645
+]
+VISUALDL = ["visualdl>=2.5", "requests>=2.33"]
 
 setup(
     name="image-anomaly-toolkit",
@@ -77,6 +84,7 @@ setup(
             "pytest-timeout>=2.4",
             "pytest-xdist>=3.6",
             "ruff>=0.6",
+            "uv>=0.5",  # writes locks/
             "httpx>=0.27",
             "schemathesis>=4",
             "psutil>=5.9",
