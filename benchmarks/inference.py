@@ -26,6 +26,7 @@ from paddlex.errors import PaddleXError
 from paddlex.inference.backends import RUN_MODES
 from paddlex.inference.inputs import list_images, read_image
 from paddlex.inference.model_folder import open_model_folder
+from paddlex.utils.private_imports import import_onnxruntime, import_openvino
 
 #: Threads of a runtime wait in a busy loop for a while (Paddle's for 0.2 s); they shall not slow down what is measured next.
 PAUSE_S = 0.25
@@ -72,13 +73,9 @@ def bare_network(model_dir: str, engine: str) -> Callable[[np.ndarray], object]:
     """The same float32 graph in the engine alone, with the engine's own default settings for one image at a time."""
     graph = open_model_folder(model_dir).path / "inference.onnx"
     if engine == "onnx":
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        session = import_onnxruntime().InferenceSession(graph, providers=["CPUExecutionProvider"])
         return lambda batch: session.run(None, {"x": batch})
-    import openvino
-
-    core = openvino.Core()
+    core = import_openvino().Core()
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     request = core.compile_model(core.read_model(graph), "CPU", settings).create_infer_request()
     return lambda batch: request.infer([batch])

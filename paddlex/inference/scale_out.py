@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from paddlex.errors import ImageReadError, MissingPackageError, PaddleXError, Sc
 from paddlex.inference.archive import MANIFEST
 from paddlex.inference.buckets import is_bucket, open_bucket
 from paddlex.inference.inputs import decode_image, read_image
+from paddlex.inference.local_ray import local_cluster
 from paddlex.inference.model_folder import ModelFolder, open_model_folder
 from paddlex.inference.official_models import official_model_folder
 from paddlex.inference.parquet_parts import read_done, write_part
@@ -32,6 +33,7 @@ from paddlex.inference.postprocess import Limits
 from paddlex.inference.rows import error_row, result_row
 from paddlex.inference.shards import Shard, chunks, cut, list_pending
 from paddlex.inference.walk import PassedOver
+from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
 
@@ -123,7 +125,9 @@ def judge_on_ray(job: ScaleOut, inputs: Sequence[str], save_path: str) -> Outcom
     made_by = _made_by(config, folder, files)
     if doubt := folder.doubt(_limits_of(config, folder), config.target_fpr):
         logger.warning("In %s %s.", folder.path, doubt)
-    save_path = save_path if is_bucket(save_path) else os.path.abspath(save_path)
+    if not is_bucket(save_path):
+        save_path = os.path.abspath(save_path)
+        tidy_up(Path(save_path))
     done = read_done(save_path, made_by)
     before = len(done.paths)
     if before:
@@ -275,25 +279,48 @@ def _cluster(job: ScaleOut) -> Iterator[tuple[int, dict[str, Any]]]:
     """Connect to a cluster, or start one here; yields the number of workers and what Ray shall reserve for each."""
     import ray
 
-    is_ours = not ray.is_initialized()
-    if is_ours:
-        ray.init(job.ray_address, log_to_driver=False, logging_level=logging.WARNING)
+    with ExitStack() as stack:
+        if not ray.is_initialized():
+            stack.enter_context(_connection(job.ray_address or os.environ.get("RAY_ADDRESS")))
+        yield _resources(job)
+
+
+@contextmanager
+def _connection(address: str | None) -> Iterator[None]:
+    """Connect to a cluster that is running, or without an address to one of this machine, for as long as the block runs."""
+    import ray
+
+    if address in (None, "", "local"):
+        with local_cluster():
+            yield
+        return
+    ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _resources(job: ScaleOut) -> tuple[int, dict[str, Any]]:
+    """The number of workers, and what Ray shall reserve for each.
+
+    Raises:
+        ScaleOutError: the cluster has less than is asked for.
+    """
+    import ray
+
     ray.data.DataContext.get_current().enable_progress_bars = False  # we draw our own
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    try:
-        there = ray.cluster_resources()
-        on_gpu = job.device != "cpu" and there.get("GPU", 0) >= 1
-        kind, resources = ("GPU", {"num_gpus": 1, "num_cpus": 1}) if on_gpu else ("CPU", {"num_cpus": 1})
-        environment = {"env_vars": {"OMP_NUM_THREADS": "1"}}  # one thread a worker, and a worker on each core
-        available = int(there.get(kind, 0))
-        workers = job.workers or available
-        if workers > available:
-            remedy = f"Ask for fewer --workers, or add machines; it has {available}"
-            raise ScaleOutError(f"the cluster has too few {kind}s for {workers} workers", remedy=remedy)
-        yield workers, {**resources, "runtime_env": environment}
-    finally:
-        if is_ours:
-            ray.shutdown()
+    there = ray.cluster_resources()
+    on_gpu = job.device != "cpu" and there.get("GPU", 0) >= 1
+    kind, resources = ("GPU", {"num_gpus": 1, "num_cpus": 1}) if on_gpu else ("CPU", {"num_cpus": 1})
+    environment = {"env_vars": {"OMP_NUM_THREADS": "1"}}  # one thread a worker, and a worker on each core
+    available = int(there.get(kind, 0))
+    workers = job.workers or available
+    if workers > available:
+        remedy = f"Ask for fewer --workers, or add machines; it has {available}"
+        raise ScaleOutError(f"the cluster has too few {kind}s for {workers} workers", remedy=remedy)
+    return workers, {**resources, "runtime_env": environment}
 
 
 def _of_a_worker(device: str | None) -> str | None:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from paddlex.errors import DeviceError
+from paddlex.utils.private_imports import import_onnxruntime
 
 _SYNTAX = re.compile(r"cpu|gpu(:\d+(,\d+)*)?")
 
@@ -90,7 +91,7 @@ def gpu_count() -> int:
     except ImportError:
         pass
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
     except ImportError:
         return 0
     return count if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else 0

@@ -11,8 +11,10 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from paddlex.utils.caches import cache_folder
 
 _NOISE = ("OMP_NUM_THREADS",)
 _USERS_THREADS = os.environ.get("OMP_NUM_THREADS")  # before it is set below
@@ -25,6 +27,9 @@ def import_paddle() -> None:
     - ``MKL_DEBUG_CPU_TYPE``: Paddle bundles a MKLML that takes its slowest path on processors that are not Intel's;
       5 selects AVX2, about three times as fast on AMD's.
     - ``GLOG_minloglevel``: 2 leaves out the information lines of Paddle's C++ side.
+    - ``MPLCONFIGDIR``: Matplotlib, which draws what making a model shows, keeps its fonts in the cache, not in the home.
+    - ``HOME``, for a user whom the machine does not know and who has none: Paddle makes a folder in it, which otherwise
+      would be one named ``~`` here.
 
     Raises:
         ImportError: Paddle is not installed.
@@ -33,6 +38,9 @@ def import_paddle() -> None:
     if "AMD" in _processor():
         os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
     os.environ.setdefault("GLOG_minloglevel", "2")
+    if os.path.expanduser("~") == "~":
+        os.environ["HOME"] = str(cache_folder())
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
     if "paddle" in sys.modules:
         return
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()) as said:
@@ -77,14 +85,21 @@ def environment_of_processes(count: int) -> Iterator[None]:
         "OMP_NUM_THREADS": _USERS_THREADS or str(max(1, usable_cores() // count)),
         "PYTHONWARNINGS": ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:No ccache found"])),
     }
-    previous = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    with changed_environment(wanted):
+        yield
+
+
+@contextlib.contextmanager
+def changed_environment(values: Mapping[str, str]) -> Iterator[None]:
+    """While the block runs, processes that are started have these environment variables."""
+    previous = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
         for name, value in previous.items():
             if value is None:
-                os.environ.pop(name)
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value
 

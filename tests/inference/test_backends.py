@@ -260,3 +260,33 @@ def test_a_graph_of_another_input_size_is_an_error_that_names_the_shape(damaged:
     with pytest.raises(ModelError) as caught:
         backend.run(np.zeros((1, 3, 64, 64), np.float32))
     assert str(caught.value).startswith("the graph cannot run on an input of shape [1, 3, 64, 64]: (")
+
+
+#: Opens OpenVINO, and lets many threads run it for the first time at one moment, with Python changing threads all the time.
+TOGETHER = """
+import os, sys, threading
+import numpy as np
+from paddlex.inference.backends import open_backend
+from paddlex.inference.model_folder import open_model_folder
+from paddlex.utils.devices import Device
+backend = open_backend(open_model_folder(sys.argv[1]), "openvino", Device("cpu"))
+sys.setswitchinterval(1e-6)
+together, done = threading.Barrier(16), []
+def run():
+    together.wait()
+    done.append(backend.run(np.zeros((1, 3, 128, 128), np.float32)))
+threads = [threading.Thread(target=run, daemon=True) for _ in range(16)]
+for thread in threads: thread.start()
+for thread in threads: thread.join(60)
+print(len(done), flush=True)
+os._exit(0)
+"""
+
+
+def test_threads_that_run_openvino_for_the_first_time_at_once_all_come_back(trained: Path) -> None:
+    """Its Python side can let two of them wait for each other for ever, about once in four starts."""
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", TOGETHER, str(trained)], capture_output=True, text=True, timeout=200
+        )
+        assert done.stdout.split() == ["16"], done.stderr

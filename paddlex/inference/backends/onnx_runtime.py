@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 
 from paddlex.errors import DeviceError
 from paddlex.inference.backends.failures import cannot_load, cannot_run
 from paddlex.inference.model_folder import INT8_NAME, ONNX_NAME, ModelFolder
 from paddlex.utils.devices import Device
 from paddlex.utils.paddle_environment import default_threads
+from paddlex.utils.private_imports import import_onnxruntime
+
+onnxruntime = import_onnxruntime()
 
 
 class OnnxRuntime:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-import openvino
 
 from paddlex.inference.backends.failures import cannot_load, cannot_run
 from paddlex.inference.model_folder import INT8_NAME, ONNX_NAME, ModelFolder
 from paddlex.utils.devices import Device
 from paddlex.utils.paddle_environment import default_threads
+from paddlex.utils.private_imports import import_openvino
+
+openvino = import_openvino()
 
 
 class OpenVINO:
@@ -39,6 +41,9 @@ class OpenVINO:
         except Exception as error:  # whatever its C++ side throws
             raise cannot_load(self._graph, _reason(error)) from error
         self._local = threading.local()
+        # Its Python side makes a table when it is first used. Two threads that come to it at once wait for each other for
+        # ever, one with Python's lock and one with the table's: so it is used here, before there are several.
+        self._compiled.inputs[0].get_element_type().to_dtype()
 
     def run(self, batch: np.ndarray) -> list[np.ndarray]:
         """float32 [N, 3, H, W] -> the graph's outputs, float32 [N, 1, H, W] each: the paper's raw map is the first."""

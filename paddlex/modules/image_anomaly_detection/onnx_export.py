@@ -14,6 +14,7 @@ import numpy as np
 
 from paddlex.errors import ModelError
 from paddlex.utils.child_process import environment_of_child
+from paddlex.utils.private_imports import import_onnxruntime
 
 #: The operator set of the ONNX files: read by ONNX Runtime since 1.12 and OpenVINO since 2022.
 OPSET = 17
@@ -49,8 +50,8 @@ def convert_to_onnx(graph: Path, params: Path, path: Path) -> None:
 
 def _convert(graph: str, params: str, path: str) -> None:
     """What the process of ``convert_to_onnx`` does."""
+    onnxruntime = import_onnxruntime()  # before others import it
     import onnx
-    import onnxruntime
     import paddle2onnx
 
     # not its own optimisation, which fetches packages from the internet while it runs
@@ -86,6 +87,7 @@ def quantise(path: Path, quantised: Path, batches: Iterable[np.ndarray]) -> None
         ModelError: a package is missing.
     """
     _require("INT8", "onnx", "onnxruntime", "ml_dtypes")
+    import_onnxruntime()
     import onnx
     from onnxruntime.quantization import (
         CalibrationDataReader,

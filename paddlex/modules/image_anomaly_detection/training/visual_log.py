@@ -17,6 +17,7 @@ from paddlex.errors import ConfigError
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.modules.image_anomaly_detection.dataset import Sample
 from paddlex.utils.files import atomic_path
+from paddlex.utils.private_imports import import_visualdl
 
 FOLDER = "visualdl"
 FILE = "vdlrecords.train.log"  # VisualDL knows its files by "vdlrecords"
@@ -48,7 +49,7 @@ class VisualLog:
     ) -> None:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                import visualdl  # noqa: F401
+                import_visualdl()
         except ImportError as error:
             raise ConfigError(
                 f"VisualDL cannot be imported: {error}",
