@@ -41,6 +41,7 @@ SERVING = [
     "httpcore>=1.0",  # fetches images from URLs, by way of the addresses that were checked
     "fastapi-offline>=1.7",  # Swagger UI's files, for factories without internet
 ]
+HEIC = ["pillow-heif>=1.0"]
 RAY = [
     "ray[data]>=2.60",  # CVE-2025-62593; local_ray.py knows how this one is kept to the machine
     "pyarrow>=17",
@@ -71,12 +72,14 @@ setup(
         "onnx": ONNX,
         "openvino": OPENVINO,
         "serving": SERVING,
+        "heic": HEIC,
         "ray": RAY,
         "visualdl": VISUALDL,
         "dev": [
             *MAKING,
             *OPENVINO,
             *SERVING,
+            *HEIC,
             *RAY,
             *VISUALDL,
             "mypy>=1.11",

@@ -45,6 +45,8 @@ def create_model(
     target_fpr: float | None = None,
     min_area: float | None = None,
     tiling: Tiling | Mapping[str, Any] | int | None = None,
+    bit_depth: int | None = None,
+    max_megapixels: float | None = None,
     **others: Any,
 ) -> AnomalyPredictor:
     """Load a model that is ready to judge images.
@@ -69,6 +71,8 @@ def create_model(
         min_area: share of the image (of a tile, with tiling) below which an anomalous region is left out.
         tiling: scan large images in tiles, ``{"tile_size": 256, "overlap": 0.25}`` or the tile size alone; None as the model
             was made, 0 not at all. A model should be trained with it, see docs/large_images.md.
+        bit_depth: of 16-bit pictures, as the camera has: 10, 12, 14 or 16; None as the model was made.
+        max_megapixels: a larger image is an error, before it is decoded; None for 250.
         others: arguments of PaddleX that are refused, with the reason.
 
     Returns:
@@ -102,4 +106,6 @@ def create_model(
         target_fpr=target_fpr,
         min_area=min_area,
         tiling=tiling,
+        bit_depth=bit_depth,
+        max_megapixels=max_megapixels,
     )

@@ -123,6 +123,12 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     limit.add_argument("--target_fpr", type=float, metavar="X", help="or the share of good parts that may be, 0 to 1")
     add("--min_area", type=float, metavar="X", help="share of the image below which a region is left out")
     add("--tile_size", type=int, metavar="N", help="scan large images in tiles of N pixels; 0 for whole images")
+    add(
+        "--bit_depth",
+        type=int,
+        metavar="N",
+        help="bits of the camera's 16-bit pictures (default: as the model was trained)",
+    )
     add("--run_mode", metavar="MODE", help="how the network is run: auto, onnx, openvino, mkldnn, paddle, ...")
     add("--use_hpip", action="store_true", default=None, help="run the network in the fastest way there is")
     add(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import typing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from paddlex.inference.reading import Reading
 
 Mode = Literal["check_dataset", "train", "evaluate", "export", "predict", "benchmark"]
 MODES: tuple[str, ...] = typing.get_args(Mode)
@@ -43,6 +46,15 @@ class GlobalSection(Section):
     dataset_dir: UserPath | None = None
     device: str = "auto"
     output: UserPath = DEFAULT_OUTPUT
+    bit_depth: Literal[8, 10, 12, 14, 16] | None = None
+    max_megapixels: Annotated[float, Field(gt=0)] = 250
+
+    @property
+    def reading(self) -> Reading:
+        """How pictures are read."""
+        from paddlex.inference.reading import Reading
+
+        return Reading(self.bit_depth, self.max_megapixels)
 
 
 class ConvertSection(Section):

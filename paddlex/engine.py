@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,7 @@ def check_dataset(config: Config) -> Result:
         train_percent=options.split.train_percent if options.split.enable else None,
         val_percent=options.split.val_percent if options.split.enable else None,
         seed=options.split.seed,
+        reading=config.Global.reading,
     )
 
 
@@ -161,7 +163,10 @@ def evaluate(config: Config) -> Result:
     network, card = load_network(weight_path, config.Global.model, config.Train)
     with tempfile.TemporaryDirectory() as folder:
         export(network, card, Path(folder) / "inference")
-        predictor = AnomalyPredictor(Path(folder) / "inference", device=device, quiet=True)
+        predictor = AnomalyPredictor(
+            Path(folder) / "inference", device=device, quiet=True,
+            bit_depth=config.Global.bit_depth, max_megapixels=config.Global.max_megapixels,
+        )  # fmt: skip
         evaluation = evaluator.evaluate(predictor, samples, config.Evaluate.log_interval)
         about = {
             "Model": f"{card.model_name}, {card.backbone}, {card.image_size} × {card.image_size} pixels"
@@ -200,7 +205,8 @@ def export(config: Config) -> Result:
     options = config.Export
     weight_path = _weight_path(config, options.weight_path, "Export.weight_path")
     network, card = load_network(weight_path, config.Global.model, config.Train)
-    images = export_images(config.Global.dataset_dir)
+    reading = replace(config.Global.reading, bit_depth=config.Global.bit_depth or card.bit_depth)
+    images = export_images(config.Global.dataset_dir, reading)
     folder = config.output / "inference"
     with atomic_directory(folder) as temporary:
         exporter.write_model(network, card, temporary)
@@ -251,6 +257,8 @@ def predict(config: Config) -> Result:
         target_fpr=options.target_fpr,
         min_area=options.min_area,
         tiling=options.tiling.given(),
+        bit_depth=config.Global.bit_depth,
+        max_megapixels=config.Global.max_megapixels,
     )
     return predict_to_folder(
         predictor, options.input, config.output / "predict", options.batch_size,

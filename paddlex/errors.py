@@ -72,6 +72,10 @@ class ResultFileError(PaddleXError):
     """A file of a result cannot be written."""
 
 
+class ImageTooLargeError(ImageReadError):
+    """An image has more pixels than are allowed."""
+
+
 class WeightsError(PaddleXError):
     """A weight file is missing, damaged, unsafe or of another architecture."""
 

@@ -28,7 +28,8 @@ DONE, FAILED, ANOMALY_FOUND, INTERRUPTED = 0, 1, 3, 130
 #: Settings of the command that outrank the pipeline's file.
 _SETTINGS = (
     "use_hpip", "hpi_config", "model_dir", "batch_size", "run_mode", "threshold", "score_threshold",
-    "target_fpr", "min_area", "tile_size", "save", "save_anomalous_only",
+    "target_fpr", "min_area", "tile_size",
+    "bit_depth", "max_megapixels", "save", "save_anomalous_only",
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ _SETTINGS = (
     "target_fpr",
     "min_area",
     "tile_size",
+    "bit_depth",
 )
 
 #: Those that can only be meant for one model.
@@ -46,6 +47,7 @@ _MAX_MILLIONS = 100_000  # megabytes, megapixels
 
 _SHORT_KEY = 16
 _MAX_KEY_BYTES = 2**20
+_MAX_MEGAPIXELS = 50.0
 
 
 def add_serving_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +76,12 @@ def add_serving_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch_wait_ms", type=float, default=2, metavar="MS", help="how long an image waits for others (default: 2)")
     add("--queue_size", type=int, default=64, metavar="N", help="images that may wait for a model (default: 64)")
     add("--max_body_mb", type=float, default=64, metavar="MB", help="the largest request (default: 64)")
-    add("--max_megapixels", type=float, default=50, metavar="MP", help="the largest image (default: 50)")
+    add(
+        "--max_megapixels",
+        type=float,
+        metavar="MP",
+        help=f"the largest image (default: {_MAX_MEGAPIXELS:g}; without --serve 250)",
+    )
     add(
         "--drain_delay",
         type=float,
@@ -126,8 +133,8 @@ def read_settings(arguments: argparse.Namespace) -> ServerSettings:
             raise ConfigError(f"--{name} must be at least {least}, not {value}")
         if value > most:
             raise ConfigError(f"--{name} must be at most {most}, not {value}")
-    for name in ("max_body_mb", "max_megapixels"):
-        value = getattr(arguments, name)
+    max_megapixels = _MAX_MEGAPIXELS if arguments.max_megapixels is None else arguments.max_megapixels
+    for name, value in (("max_body_mb", arguments.max_body_mb), ("max_megapixels", max_megapixels)):
         if not value > 0:
             raise ConfigError(f"--{name} must be above 0, not {value}")
         if value >= _MAX_MILLIONS:
@@ -139,7 +146,7 @@ def read_settings(arguments: argparse.Namespace) -> ServerSettings:
         allowed_hosts=tuple(name.lower() for name in arguments.allowed_host),
         allow_urls=arguments.allow_urls,
         max_body_bytes=int(arguments.max_body_mb * MEGABYTE),
-        max_pixels=int(arguments.max_megapixels * 1e6),
+        max_pixels=int(max_megapixels * 1e6),
         max_batch=arguments.max_batch,
         batch_wait=arguments.batch_wait_ms / 1000,
         queue_size=arguments.queue_size,

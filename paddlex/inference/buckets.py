@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from paddlex.errors import ConfigError, ImageReadError
-from paddlex.inference.inputs import IMAGE_SUFFIXES
+from paddlex.inference.inputs import is_image_name
 
 
 def is_bucket(path: str) -> bool:
@@ -44,7 +43,7 @@ def list_bucket(filesystem: Any, root: str, source: str) -> list[str]:
         entry.path
         for entry in found
         if entry.is_file
-        and os.path.splitext(entry.path)[1].lower() in IMAGE_SUFFIXES
+        and is_image_name(entry.path)
         and not any(part.startswith(".") for part in entry.path[len(root) :].split("/"))
     ]
     if not images:

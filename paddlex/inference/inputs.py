@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import glob
 import logging
@@ -15,7 +16,10 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ImageReadError
+from paddlex.inference.heic import HEIC_SUFFIXES, INSTALL, decode_heic
+from paddlex.inference.image_header import ImageHeader, checked_header, damaged, is_heic
 from paddlex.inference.list_files import masks_of_lists
+from paddlex.inference.reading import ANY, Reading
 from paddlex.inference.video import (
     ALL_FRAMES,
     VideoFrame,
@@ -26,11 +30,8 @@ from paddlex.inference.video import (
     video_frames,
 )
 from paddlex.inference.walk import IMAGE_SUFFIXES, PassedOver, is_image_name, walk
-from paddlex.utils.files import read_regular_file
+from paddlex.utils.files import open_regular_file, read_regular_file
 from paddlex.utils.logging import logger
-
-#: The largest file that is read.
-_MAX_BYTES = 2**31
 
 #: What ``predict`` takes. A list or generator may mix them.
 Source = Union[str, "os.PathLike[str]", bytes, np.ndarray, int, VideoFrame, "Unreadable"]
@@ -90,7 +91,10 @@ def list_images(
         elif is_video(path):
             here.counts["videos"] += 1
         elif is_known is None or not is_known(path):
-            here.not_images[os.path.splitext(path)[1]] += 1
+            suffix = os.path.splitext(path)[1]
+            here.not_images[suffix] += 1
+            if suffix.lower() in HEIC_SUFFIXES:
+                here.hint = f"; {INSTALL} reads HEIC"
     tell(folder, here, passed)
 
 
@@ -141,7 +145,8 @@ def expand(
         yield source  # type: ignore[misc]
     elif isinstance(source, (str, os.PathLike)):
         for path in _expand_path(os.fspath(source), passed):
-            yield from video_frames(path, video) if isinstance(path, str) and is_video(path) else (path,)
+            is_film = isinstance(path, str) and is_video(path) and os.path.isfile(path)
+            yield from video_frames(str(path), video) if is_film else (path,)
     elif isinstance(source, Iterable):
         for single in source:
             yield from _expand_entry(single, video, passed)
@@ -231,32 +236,36 @@ def _fits(parts: list[str], pattern: list[str]) -> bool:
     return bool(parts) and fnmatch.fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
-def read_image(source: Source) -> np.ndarray:
+def read_image(source: Source, reading: Reading = ANY) -> np.ndarray:
     """Read one image as uint8 [H, W, 3] in OpenCV's channel order (blue, green, red).
 
-    EXIF orientation is applied. One channel becomes three equal ones, 16 bits become 8 over the full range
-    (65535 -> 255), an alpha channel is dropped, CMYK is converted. An array may be [H, W], [H, W, 1], [H, W, 3] (BGR)
-    or [H, W, 4], of uint8 or uint16; it is never changed, and may be returned itself.
+    EXIF orientation is applied. One channel becomes three equal ones, 16 bits become 8 as ``reading`` says, an alpha channel is
+    dropped, CMYK is converted. An array may be [H, W], [H, W, 1], [H, W, 3] (BGR) or [H, W, 4], of uint8 or uint16; it is never
+    changed, and may be returned itself.
+
+    Args:
+        source: the image.
+        reading: what the values of 16-bit pictures mean, and how large an image may be.
 
     Raises:
-        ImageReadError: the image does not exist, is truncated or is no image.
+        ImageReadError: the image does not exist, is truncated, too large or no single image, or has values out of range.
     """
     if isinstance(source, VideoFrame):
         return source.read()
     if isinstance(source, Unreadable):
         raise source.error
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _from_array(source, reading)
     if isinstance(source, int):
         raise ImageReadError("a camera has no single image", where=f"camera:{source}", remedy="Give it to predict")
-    return decode_image(read_bytes(source), flags=cv2.IMREAD_COLOR, name=describe(source))
+    return decode_picture(read_bytes(source, reading), describe(source), reading)
 
 
-def read_bytes(source: str | os.PathLike[str] | bytes) -> bytes:
+def read_bytes(source: str | os.PathLike[str] | bytes, reading: Reading = ANY) -> bytes:
     """The encoded bytes behind a path, a URL or themselves.
 
     Raises:
-        ImageReadError: the file cannot be read.
+        ImageReadError: the file cannot be read, or is too large.
         DownloadError: the URL cannot be fetched.
     """
     if isinstance(source, bytes):
@@ -266,24 +275,92 @@ def read_bytes(source: str | os.PathLike[str] | bytes) -> bytes:
 
         return fetch_bytes(str(source))
     try:
-        return read_regular_file(source, _MAX_BYTES)
+        return read_regular_file(source, reading.max_bytes)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         reason = getattr(error, "strerror", None) or error
-        raise ImageReadError(f"the image cannot be read: {reason}", where=source, remedy="Check the path") from error
+        is_too_large = getattr(error, "errno", None) == errno.EFBIG
+        remedy = "Make it smaller, or raise max_megapixels" if is_too_large else "Check the path"
+        raise ImageReadError(f"the image cannot be read: {reason}", where=source, remedy=remedy) from error
 
 
-def decode_image(data: bytes, *, flags: int, name: str) -> np.ndarray:
-    """Decode the bytes of an image file; ``flags`` are OpenCV's, ``name`` is for the error."""
-    image = None
-    if data:
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error:  # a size that OpenCV refuses, for one
-            image = None
+def decode_picture(data: bytes, name: str, reading: Reading = ANY, header: ImageHeader | None = None) -> np.ndarray:
+    """Decode the bytes of an image file to uint8 [H, W, 3] BGR, see ``read_image``.
+
+    Args:
+        data: the file.
+        name: for the error.
+        reading: how.
+        header: what ``checked_header`` found, if it was asked already.
+    """
+    if header is None and is_heic(data):
+        return decode_heic(data, name, reading.max_pixels)
+    header = header or checked_header(data, name, reading.max_pixels)
+    if header.bits == 8:
+        return _decoded(data, cv2.IMREAD_COLOR, name)
+    deep = _decoded(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, name)
+    return deep if deep.dtype == np.uint8 else reading.to_eight_bits(deep, name, header.bits)
+
+
+def decode_image(data: bytes, *, flags: int, name: str, reading: Reading = ANY) -> np.ndarray:
+    """Decode the bytes of an image file of one page, its values as they are.
+
+    Args:
+        data: the file.
+        flags: OpenCV's.
+        name: for the error.
+        reading: how large it may be.
+
+    Raises:
+        ImageReadError: it is damaged, too large or no single image.
+    """
+    checked_header(data, name, reading.max_pixels)
+    return _decoded(data, flags, name)
+
+
+def _decoded(data: bytes, flags: int, name: str) -> np.ndarray:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        image = None
     if image is None:
-        what = "the image is empty (0 bytes)" if not data else "the image is truncated, damaged or of an unknown format"
-        raise ImageReadError(what, where=name, remedy="Replace it or leave it out")
+        raise damaged(name)
     return image
+
+
+def picture_size(path: str | os.PathLike[str], reading: Reading = ANY) -> tuple[int, int]:
+    """Height and width of an image file as ``read_image`` gives it, whatever its bits; it is decoded, so that it is sound.
+
+    Raises:
+        ImageReadError: it cannot be read.
+    """
+    data, name = read_bytes(path, reading), os.fspath(path)
+    if is_heic(data):
+        height, width = decode_heic(data, name, reading.max_pixels).shape[:2]
+    else:
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+        height, width = decode_image(data, flags=flags, name=name, reading=reading).shape[:2]
+    return height, width
+
+
+def highest_value(path: str | os.PathLike[str], reading: Reading = ANY) -> int | None:
+    """The largest value in an image file of 16 bits; None for one of fewer, of which the first bytes are enough to tell.
+
+    Raises:
+        ImageReadError: it cannot be read.
+    """
+    try:
+        with open_regular_file(path) as file:
+            start = file.read(64)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageReadError(f"the image cannot be read: {reason}", where=path, remedy="Check the path") from error
+    if not start.startswith((b"II", b"MM", b"P")) and not (start.startswith(b"\x89PNG") and start[24:25] == b"\x10"):
+        return None  # no other format has 16 bits
+    name = os.fspath(path)
+    data = read_bytes(path, reading)
+    if checked_header(data, name, reading.max_pixels).bits < 16:
+        return None
+    return int(_decoded(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, name).max())
 
 
 def describe(source: Source) -> str:
@@ -295,7 +372,7 @@ def describe(source: Source) -> str:
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else str(source)
 
 
-def _from_array(array: np.ndarray) -> np.ndarray:
+def _from_array(array: np.ndarray, reading: Reading) -> np.ndarray:
     shape_is_known = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
     if not shape_is_known or array.size == 0 or array.dtype not in (np.uint8, np.uint16):
         raise ImageReadError(
@@ -304,7 +381,7 @@ def _from_array(array: np.ndarray) -> np.ndarray:
             remedy="Convert it first; colours are blue, green, red, as cv2.imread gives them",
         )
     if array.dtype == np.uint16:
-        array = cv2.convertScaleAbs(array, alpha=1 / 257)
+        array = reading.to_eight_bits(array, describe(array))
     if array.ndim == 2 or array.shape[2] == 1:
         return cv2.cvtColor(array, cv2.COLOR_GRAY2BGR)
     return array if array.shape[2] == 3 else cv2.cvtColor(array, cv2.COLOR_BGRA2BGR)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from paddlex.errors import ModelError
 from paddlex.inference.calibration import Calibration
 from paddlex.inference.checked import Checked, Invalid, list_of, mapping, named, optional, text, whole
+from paddlex.inference.reading import bit_depth
 from paddlex.inference.self_check import SelfCheck
 from paddlex.inference.tiling import Tiling
 
@@ -46,6 +47,7 @@ class ModelFacts(Checked):
         teacher_weights: {source, sha256} of the weights that the teacher was made with.
         tiling: how photos are cut that the model is for; None for whole ones.
         calibration: its thresholds; None where it was never calibrated.
+        bit_depth: of the pictures that it was trained on, see ``Reading``; None where nothing was noted.
 
     Raises:
         Invalid: a value that cannot be.
@@ -57,6 +59,7 @@ class ModelFacts(Checked):
     teacher_weights: Annotated[Mapping[str, str], _texts] = field(default_factory=dict)
     tiling: Annotated[Tiling | None, _tiling] = None
     calibration: Annotated[Calibration | None, optional(_calibration)] = None
+    bit_depth: Annotated[int | None, optional(bit_depth)] = None
 
 
 @dataclass(frozen=True)

@@ -96,14 +96,14 @@ class ModelFolder:
             raise ModelError(f"both {given[0]} and {given[1]} are given", remedy="Give one of them")
         limits = self.limits
         if min_area is not None:
-            limits = replace(limits, min_area=_given("min_area", share, min_area))
+            limits = replace(limits, min_area=checked_argument("min_area", share, min_area))
         if threshold is not None:
-            raw, source = _given("threshold", number, threshold), "given by the user"
+            raw, source = checked_argument("threshold", number, threshold), "given by the user"
         elif score_threshold is not None:
-            score = _given("score_threshold", rate, score_threshold)
+            score = checked_argument("score_threshold", rate, score_threshold)
             raw, source = limits.image.raw(score), f"a score of {score:g} on the model's own scale, given by the user"
         elif target_fpr is not None:
-            raw, method = self._threshold_at(_given("target_fpr", rate, target_fpr))
+            raw, method = self._threshold_at(checked_argument("target_fpr", rate, target_fpr))
             source = f"target_fpr {target_fpr:g}, {method}"
         else:
             return limits
@@ -249,7 +249,7 @@ def _own_block(content: Mapping[str, Any]) -> OwnBlock:
     return own
 
 
-def _given(name: str, check: Check, value: object) -> Any:
+def checked_argument(name: str, check: Check, value: object) -> Any:
     """An argument that a user gave, checked."""
     try:
         return named(name, check, value)

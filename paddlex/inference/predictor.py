@@ -13,11 +13,14 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ModelError, PaddleXError
+from paddlex.inference import reading
 from paddlex.inference.backends import Backend, open_backend
+from paddlex.inference.checked import optional
 from paddlex.inference.inputs import Source, describe, expand, is_camera, origin, read_image
-from paddlex.inference.model_folder import open_model_folder
+from paddlex.inference.model_folder import checked_argument, open_model_folder
 from paddlex.inference.parallel import in_order
 from paddlex.inference.postprocess import Limits, anomaly_mask, anomaly_score, resize_map
+from paddlex.inference.reading import Reading
 from paddlex.inference.regions import find_regions
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.tiling import Tiling, blended_map
@@ -47,6 +50,8 @@ class AnomalyPredictor:
         threads: CPU threads to use; None for ``OMP_NUM_THREADS``, or all cores.
         threshold, score_threshold, target_fpr, min_area: other limits than the model's own, see ``ModelFolder.limits_at``.
         tiling: how large images are cut, see ``Tiling.of``; None as the model was made, 0 not at all.
+        bit_depth: what the values of 16-bit pictures mean, see ``Reading``; None as the model was made.
+        max_megapixels: a larger image is an error; None for ``MAX_MEGAPIXELS``.
         quiet: do not log which model runs where.
 
     Raises:
@@ -68,6 +73,8 @@ class AnomalyPredictor:
         target_fpr: float | None = None,
         min_area: float | None = None,
         tiling: Tiling | Mapping[str, Any] | int | None = None,
+        bit_depth: int | None = None,
+        max_megapixels: float | None = None,
         quiet: bool = False,
     ) -> None:
         self.folder = open_model_folder(model_dir)
@@ -86,6 +93,10 @@ class AnomalyPredictor:
             threshold=threshold, score_threshold=score_threshold, target_fpr=target_fpr, min_area=min_area
         )
         self.tiling = self.folder.own.tiling if tiling is None else Tiling.of(tiling)
+        self.reading = Reading(
+            checked_argument("bit_depth", optional(reading.bit_depth), bit_depth) or self.folder.own.bit_depth,
+            checked_argument("max_megapixels", optional(reading.megapixels), max_megapixels) or reading.MAX_MEGAPIXELS,
+        )
         if quiet:
             return
         if len(self.device.indices) > 1:
@@ -171,7 +182,7 @@ class AnomalyPredictor:
         errors: list[PaddleXError | None] = []
         for source in sources:
             try:
-                images.append(read_image(source))
+                images.append(read_image(source, self.reading))
                 errors.append(None)
             except PaddleXError as error:
                 errors.append(error)

@@ -22,7 +22,7 @@ import numpy as np
 from paddlex.errors import ImageReadError, MissingPackageError, PaddleXError, ScaleOutError
 from paddlex.inference.archive import MANIFEST
 from paddlex.inference.buckets import is_bucket, open_bucket
-from paddlex.inference.inputs import decode_image, read_image
+from paddlex.inference.inputs import decode_picture, read_image
 from paddlex.inference.local_ray import local_cluster
 from paddlex.inference.model_folder import ModelFolder, open_model_folder
 from paddlex.inference.official_models import official_model_folder
@@ -232,7 +232,7 @@ class _Judge:
 
     def _read(self, shard: Shard, path: str) -> np.ndarray:
         if not shard.bucket:
-            return read_image(path)
+            return read_image(path, self._pipeline.predictor.reading)
         if shard.bucket not in self._buckets:
             self._buckets[shard.bucket], _ = open_bucket(shard.bucket)
         name = f"{shard.prefix}{path}"
@@ -241,7 +241,7 @@ class _Judge:
                 data = stream.read()
         except OSError as error:
             raise ImageReadError(f"the image cannot be read: {error}", where=name, remedy="Check the path") from None
-        return decode_image(data, flags=cv2.IMREAD_COLOR, name=name)
+        return decode_picture(data, name, self._pipeline.predictor.reading)
 
 
 def _run(

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from paddlex.inference.heic import HEIC_SUFFIXES, has_heic
+
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
 
 #: What is passed over, beside files that are no images -> how it is said of one and of several.
@@ -60,7 +62,7 @@ class PassedOver:
             total = sum(self.not_images.values())
             kinds = ", ".join(f"{suffix or 'no suffix'}: {count}" for suffix, count in self.not_images.most_common())
             words = "file is no image" if total == 1 else "files are no images"
-            parts.insert(0, f"{total} {words} this program can read ({kinds}){self.hint}")
+            parts.insert(0, f"{total} {words} this program can read ({kinds}{self.hint})")
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,4 +129,5 @@ def _is(question: Callable[[], bool]) -> bool:
 
 def is_image_name(path: str) -> bool:
     """Whether a path ends as those of images do."""
-    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
+    suffix = os.path.splitext(path)[1].lower()
+    return suffix in IMAGE_SUFFIXES or (suffix in HEIC_SUFFIXES and has_heic())

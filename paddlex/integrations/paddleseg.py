@@ -28,7 +28,8 @@ import paddle
 from paddle import nn
 
 from paddlex.errors import WeightsError
-from paddlex.inference.inputs import read_image
+from paddlex.inference.reading import ANY
+from paddlex.modules.image_anomaly_detection.bit_depth import find_reading
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, read_mask, read_samples
 from paddlex.modules.image_anomaly_detection.networks import stfpm
 from paddlex.modules.image_anomaly_detection.networks.fusion import product
@@ -147,7 +148,8 @@ class AnomalyDataset(paddle.io.Dataset):
             raise ValueError(f"mode is {mode!r}, not train or val")
         self.mode, self.num_classes, self.ignore_index = mode, self.NUM_CLASSES, self.IGNORE_INDEX
         self.transforms = Compose(transforms)
-        self.samples = read_samples(dataset_root, TRAIN_LIST if mode == "train" else VAL_LIST)
+        reading = find_reading(ANY, dataset_root)
+        self.samples = read_samples(dataset_root, TRAIN_LIST if mode == "train" else VAL_LIST, reading)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -155,7 +157,7 @@ class AnomalyDataset(paddle.io.Dataset):
     def __getitem__(self, number: int) -> dict[str, Any]:
         """The image, float32 [3, h, w], and its mask of 0 and 1: in training [h, w], in validation whole, [1, H, W]."""
         sample = self.samples[number]
-        image = read_image(sample.image_path)
+        image = sample.read()
         is_anomalous = np.zeros(image.shape[:2], bool) if sample.mask_path is None else read_mask(sample.mask_path)
         label = is_anomalous.astype(np.uint8)
         is_training = self.mode == "train"

@@ -28,6 +28,8 @@ def create_pipeline(
     target_fpr: float | None = None,
     min_area: float | None = None,
     tile_size: int | None = None,
+    bit_depth: int | None = None,
+    max_megapixels: float | None = None,
     **others: Any,
 ) -> AnomalyDetectionPipeline:
     """Load a pipeline that is ready to judge images.
@@ -48,6 +50,8 @@ def create_pipeline(
         target_fpr: or the share of good parts that may be called anomalous.
         min_area: share of the image (of a tile, with tiling) below which a region is left out.
         tile_size: scan large images in tiles of so many pixels; 0 for whole images.
+        bit_depth: of 16-bit pictures, as the camera has.
+        max_megapixels: a larger image is an error, before it is decoded.
         others: arguments of PaddleX that are refused, with the reason.
 
     Returns:
@@ -67,7 +71,9 @@ def create_pipeline(
     overrides = {
         "use_hpip": use_hpip, "hpi_config": hpi_config, "engine": engine, "engine_config": engine_config,
         "model_dir": model_dir, "batch_size": batch_size, "run_mode": run_mode,
-        "threshold": threshold, "score_threshold": score_threshold, "target_fpr": target_fpr, "min_area": min_area, "tile_size": tile_size,
+        "threshold": threshold, "score_threshold": score_threshold, "target_fpr": target_fpr,
+        "min_area": min_area, "tile_size": tile_size,
+        "bit_depth": bit_depth, "max_megapixels": max_megapixels,
     }  # fmt: skip
     settings = load_pipeline_config(pipeline if config is None else config, overrides)
     return AnomalyDetectionPipeline(settings, device)

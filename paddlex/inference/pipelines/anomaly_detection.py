@@ -46,6 +46,8 @@ class AnomalyDetectionPipeline:
             target_fpr=config.target_fpr,
             min_area=config.min_area,
             tiling=config.tiling,
+            bit_depth=config.bit_depth,
+            max_megapixels=config.max_megapixels,
             quiet=quiet,
         )
 

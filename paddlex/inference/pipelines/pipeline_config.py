@@ -25,6 +25,7 @@ from paddlex.inference.checked import (
     word,
 )
 from paddlex.inference.engine_options import RunChoice, choose_run
+from paddlex.inference.reading import bit_depth, megapixels
 from paddlex.inference.results import DEFAULT_FILES, FILES
 from paddlex.inference.tiling import LARGEST_OVERLAP, LEAST_TILE_SIZE
 from paddlex.utils.strict import Malformed, read_yaml
@@ -61,6 +62,8 @@ class PipelineConfig:
     min_area: float | None = None
     tile_size: int | None = None
     tile_overlap: float = 0.25
+    bit_depth: int | None = None
+    max_megapixels: float | None = None
     run_mode: str = "auto"
     threads: int | None = None
 
@@ -203,6 +206,8 @@ _CHECKS: dict[str, Check] = {
     "min_area": optional(share),
     "tile_size": optional(_tile_size),
     "tile_overlap": within(0, LARGEST_OVERLAP, f"from 0 to {LARGEST_OVERLAP}"),
+    "bit_depth": optional(bit_depth),
+    "max_megapixels": optional(megapixels),
     "run_mode": text,
     "hpi_config": optional(mapping),
     "engine": optional(text),

@@ -150,7 +150,7 @@ class Service:
         await self._within(deadline, hold.take(self.budgets.pixels, size.pixels))
         if turn is not None:
             turn.end()
-        image = await self.in_thread(partial(decode, data, size))
+        image = await self.in_thread(partial(decode, data, size, model.reading))
         del data, source
         hold.give_back(self.budgets.bodies)
         judgement = await self._within(deadline, self._queued(image, model, is_patient))

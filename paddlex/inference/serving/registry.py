@@ -13,6 +13,7 @@ import numpy as np
 from paddlex.errors import ConfigError
 from paddlex.inference.backends import Backend
 from paddlex.inference.model_folder import ModelFolder
+from paddlex.inference.reading import Reading
 from paddlex.inference.serving.batching import Batcher, Judge, check_finite
 from paddlex.inference.serving.errors import Busy, RequestError
 from paddlex.inference.serving.metrics import Metrics
@@ -29,6 +30,7 @@ class Predictor(Judge, Protocol):
     device: Device
     backend: Backend
     tiling: Tiling | None
+    reading: Reading
 
 
 #: Batches at work at once, where the backend serves several threads.
@@ -95,6 +97,11 @@ class ServedModel:
     @property
     def visualize(self) -> bool:
         return self._loaded.visualize
+
+    @property
+    def reading(self) -> Reading:
+        """How its pictures are read."""
+        return self._loaded.predictor.reading
 
     def replace(self, loaded: Loaded) -> None:
         """Use another predictor from the next batch on."""

@@ -13,6 +13,7 @@ from paddlex.errors import DatasetError
 from paddlex.inference.inputs import decode_image, read_bytes, read_image
 from paddlex.inference.list_files import TRAIN_LIST as TRAIN_LIST
 from paddlex.inference.list_files import VAL_LIST, split_line
+from paddlex.inference.reading import ANY, Reading
 from paddlex.modules.image_anomaly_detection.folder_names import is_neutral_folder, is_normal_folder
 from paddlex.utils.files import read_regular_file
 
@@ -37,6 +38,7 @@ class Sample:
         mask: the mask's path relative to ``root``; None where no mask is meant.
         list_name: ``train.txt`` or ``val.txt``.
         line: the line's number, from 1.
+        reading: how the pictures of the data set are read.
     """
 
     root: Path
@@ -44,6 +46,7 @@ class Sample:
     mask: str | None
     list_name: str
     line: int
+    reading: Reading = ANY
 
     @property
     def image_path(self) -> Path:
@@ -55,7 +58,7 @@ class Sample:
         Raises:
             ImageReadError: it cannot be read.
         """
-        return read_image(self.image_path)
+        return read_image(self.image_path, self.reading)
 
     @property
     def mask_path(self) -> Path | None:
@@ -78,7 +81,7 @@ class Sample:
         return Path(self.image).parent.name
 
 
-def read_samples(dataset_dir: str | os.PathLike[str], list_name: str) -> list[Sample]:
+def read_samples(dataset_dir: str | os.PathLike[str], list_name: str, reading: Reading = ANY) -> list[Sample]:
     """Read one list file. Files are not opened, and a missing one is not an error yet: the data set check reports it.
 
     A line is ``image`` or ``image mask``, separated by a space or a tab. Paths may hold spaces themselves: the split is
@@ -109,7 +112,7 @@ def read_samples(dataset_dir: str | os.PathLike[str], list_name: str) -> list[Sa
     for number, line in enumerate(text.split("\n"), 1):  # splitlines() would also split at characters names may hold
         if line.strip():
             image, mask = split_line(root, line.strip())
-            samples.append(Sample(root, image, None if mask == image else mask, list_name, number))
+            samples.append(Sample(root, image, None if mask == image else mask, list_name, number, reading))
     if not samples:
         raise DatasetError("the list names no images", where=path, remedy="Write one 'image mask' a line")
     return samples

@@ -14,9 +14,9 @@ from paddle import nn
 
 from paddlex.errors import ModelError
 from paddlex.inference.backends import RUN_MODES
-from paddlex.inference.inputs import read_image
 from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.reading import ANY
 from paddlex.inference.self_check import probe
 from paddlex.modules.image_anomaly_detection.dataset import Sample
 from paddlex.modules.image_anomaly_detection.evaluator import evaluate
@@ -68,11 +68,13 @@ def check_export(
         ModelError: a map is not finite, a float32 graph gives other maps, or an INT8 graph loses more than ``MOST_AUROC_LOST``.
     """
     network.eval()
+    reading = samples[0].reading if samples else ANY
     original = AnomalyPredictor(folder, device="cpu", run_mode="paddle", quiet=True)
+    original.reading = reading
     original.backend = DynamicGraph(network)
     transform, output = original.folder.transform, original.folder.output
     some = samples[:: -(-len(samples) // _IMAGES) or 1]
-    inputs = [transform([read_image(sample.image_path)]) for sample in some] or [probe(transform.size)]
+    inputs = [transform([sample.read()]) for sample in some] or [probe(transform.size)]
     wanted = [original.backend.run(batch)[output] for batch in inputs]
     for maps in wanted:
         anomaly_score(maps)  # a network that does not answer in finite numbers is compared with nothing
@@ -84,6 +86,7 @@ def check_export(
         if not mode.is_installed() or not mode.has_graph(original.folder):
             continue
         predictor = AnomalyPredictor(folder, device="cpu", run_mode=name, quiet=True)
+        predictor.reading = reading
         off_by = max(
             float(np.abs(predictor.backend.run(batch)[output] - maps).max())
             for batch, maps in zip(inputs, wanted, strict=True)

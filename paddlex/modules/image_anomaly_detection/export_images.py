@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from paddlex.errors import ConfigError, DatasetError
+from paddlex.inference.reading import ANY, Reading
 from paddlex.inference.tiling import Tiling
 from paddlex.inference.transforms import Transform
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
@@ -46,19 +47,19 @@ class ExportImages:
             yield transform([sample.read()])
 
 
-def export_images(dataset_dir: str | None) -> ExportImages:
+def export_images(dataset_dir: str | None, reading: Reading = ANY) -> ExportImages:
     """The images of a data set, or none if there is no data set: then only a drawn picture can be compared."""
     if dataset_dir is None:
         logger.warning("Global.dataset_dir is not set: the export is compared on a drawn picture, not on real images.")
         return ExportImages()
-    train, val = _samples(dataset_dir, TRAIN_LIST), _samples(dataset_dir, VAL_LIST)
+    train, val = _samples(dataset_dir, TRAIN_LIST, reading), _samples(dataset_dir, VAL_LIST, reading)
     with_mask = [sample.mask is not None for sample in val]
     return ExportImages(train, val or train, any(with_mask) and not all(with_mask))
 
 
-def _samples(dataset_dir: str, list_name: str) -> list[Sample]:
+def _samples(dataset_dir: str, list_name: str, reading: Reading) -> list[Sample]:
     try:
-        return read_samples(dataset_dir, list_name)
+        return read_samples(dataset_dir, list_name, reading)
     except DatasetError as error:
         logger.warning("The export is not compared on the images of %s: %s", list_name, error)
         return []

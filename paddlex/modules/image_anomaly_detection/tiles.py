@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ from PIL import Image, UnidentifiedImageError
 
 from paddlex.config_schema import TrainSection
 from paddlex.errors import ImageReadError
-from paddlex.inference.inputs import read_image
 from paddlex.inference.tiling import TileGrid, Tiling
 from paddlex.modules.image_anomaly_detection.dataset import Sample
+from paddlex.utils.files import open_regular_file
 from paddlex.utils.logging import logger
 
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF: the picture lies on its side in the file
@@ -104,10 +103,10 @@ def photos_of(tiles: Sequence[TileSample]) -> tuple[list[TileSample], np.ndarray
 def image_size(sample: Sample) -> tuple[int, int]:
     """(height, width) of a photo as ``read`` gives it, from the file's head where that is understood."""
     try:
-        with Image.open(sample.image_path) as head:
+        with open_regular_file(sample.image_path) as file, Image.open(file) as head:
             width, height = head.size
             is_turned = head.getexif().get(_ORIENTATION) in _TURNED
     except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
-        height, width = read_image(os.fspath(sample.image_path)).shape[:2]
+        height, width = sample.read().shape[:2]
         return height, width
     return (width, height) if is_turned else (height, width)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from paddlex.errors import DatasetError
+from paddlex.inference.reading import ANY, Reading
 from paddlex.inference.walk import PassedOver
+from paddlex.modules.image_anomaly_detection.bit_depth import find_reading
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample
 from paddlex.modules.image_anomaly_detection.dataset_checker.analyse import count_kinds, write_histogram
 from paddlex.modules.image_anomaly_detection.dataset_checker.check import check_lines, inspect_samples, read_list
@@ -47,6 +49,7 @@ def check_dataset(
     val_percent: float | None = None,
     seed: int = 0,
     num_samples: int = 10,
+    reading: Reading = ANY,
 ) -> dict[str, Any]:
     """Convert and split a data set where asked to, check it, and write pictures of it and of what looks wrong in it.
 
@@ -61,6 +64,7 @@ def check_dataset(
         train_percent: the share of the normal images that train; None, like ``val_percent``, for no split.
         val_percent: the share of the normal images that validate; both make 100.
         seed: decides the draw of a conversion or split.
+        reading: how pictures are read; a bit depth that it does not give is found from the training images.
         num_samples: how many demo pictures to draw of each list, at most.
 
     Returns:
@@ -93,8 +97,9 @@ def check_dataset(
         split(root, train_percent, val_percent, seed, target)
         root = target
 
-    train = read_list(root, TRAIN_LIST, problems)
-    val = read_list(root, VAL_LIST, problems)
+    reading = find_reading(reading, root)
+    train = read_list(root, TRAIN_LIST, problems, reading)
+    val = read_list(root, VAL_LIST, problems, reading)
     samples = check_lines([*train, *val], problems)
     demo_names = _name_demos(samples, num_samples)
     with atomic_directory(output / DEMO_FOLDER) as demo_folder:
@@ -128,6 +133,7 @@ def check_dataset(
             "val_samples": len(val),
             "val_different_images": count_different(inspections, VAL_LIST),
             "num_classes": 1,
+            "bit_depth": reading.bit_depth,
             "val_normal_samples": counts.val_normal,
             "val_anomalous_samples": counts.val_anomalous,
             "val_defect_types": counts.val_defects,

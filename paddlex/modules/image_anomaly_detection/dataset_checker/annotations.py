@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from paddlex.errors import DatasetError, ImageReadError
-from paddlex.inference.inputs import read_image
+from paddlex.inference.inputs import picture_size
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
     MASK_FOLDER,
     Layout,
@@ -178,7 +178,7 @@ def _draw(root: Path, drawing: Drawing) -> bytes | str | None:
     if not drawing.shapes:
         return None
     try:
-        height, width = read_image(root / drawing.image).shape[:2]
+        height, width = picture_size(root / drawing.image)
     except ImageReadError as error:
         return error.what
     if drawing.size is not None and drawing.size != (width, height):

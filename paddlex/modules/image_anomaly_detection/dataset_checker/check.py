@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from paddlex.errors import DatasetError, ImageReadError
-from paddlex.inference.inputs import read_bytes, read_image
+from paddlex.inference.inputs import decode_picture, read_bytes
+from paddlex.inference.reading import ANY, Reading
 from paddlex.modules.image_anomaly_detection.dataset import (
     TRAIN_LIST,
     VAL_LIST,
@@ -52,10 +53,10 @@ class Inspection:
     problems: tuple[Problem, ...]
 
 
-def read_list(root: Path, list_name: str, problems: ProblemCollector) -> list[Sample]:
+def read_list(root: Path, list_name: str, problems: ProblemCollector, reading: Reading = ANY) -> list[Sample]:
     """Read a list; one that cannot be used is a problem like any other, so that the other list is still checked."""
     try:
-        return read_samples(root, list_name)
+        return read_samples(root, list_name, reading)
     except DatasetError as error:
         problems.add(Problem(error.what, error.where or os.fspath(root), error.remedy or "Correct the list"))
         return []
@@ -150,8 +151,8 @@ def _repetition(first: Sample, again: Sample) -> Problem:
 
 def _read_sample_image(sample: Sample, problems: list[Problem]) -> tuple[np.ndarray | None, bytes]:
     try:
-        data = read_bytes(sample.image_path)
-        return read_image(data), hashlib.sha1(data, usedforsecurity=False).digest()
+        data = read_bytes(sample.image_path, sample.reading)
+        return decode_picture(data, sample.image, sample.reading), hashlib.sha1(data, usedforsecurity=False).digest()
     except ImageReadError as error:
         problems.append(_unreadable("image", sample.image, sample, error))
         return None, b""

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ImageReadError
-from paddlex.inference.inputs import read_image
+from paddlex.inference.inputs import picture_size
 from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
@@ -117,7 +117,7 @@ def list_folders(folder: str | os.PathLike[str]) -> list[str]:
 
 def _read_size(root: Path, image: str) -> tuple[int, int] | Problem:
     try:
-        height, width = read_image(root / image).shape[:2]
+        height, width = picture_size(root / image)
     except ImageReadError as error:
         return Problem(f"the image {image} cannot be used: {error.what}", str(root / image), "Replace or remove it")
     return height, width

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ImageReadError
-from paddlex.inference.inputs import read_image
 from paddlex.modules.image_anomaly_detection.dataset import Sample
 from paddlex.modules.image_anomaly_detection.dataset_checker.fonts import fonts_for_any_name, shorten
 from paddlex.utils.files import atomic_path
@@ -154,7 +153,7 @@ def _picture(sample: Sample) -> np.ndarray:
     """The image in the middle of a grey square, uint8 [150, 150, 3], BGR."""
     square = np.full((_TILE, _TILE, 3), 225, np.uint8)
     try:
-        image = read_image(sample.image_path)
+        image = sample.read()
     except ImageReadError:  # it was there a moment ago; an empty square will do
         return square
     scale = _TILE / max(image.shape[:2])

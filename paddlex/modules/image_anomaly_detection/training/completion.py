@@ -49,7 +49,7 @@ class Completion:
 
     def __init__(self, config: Config, device: str, held_out: ImageBatches) -> None:
         self._options, self._device, self._held_out = config.Train, device, held_out
-        self._dataset_dir = config.Global.dataset_dir or ""
+        self._dataset_dir, self._most = config.Global.dataset_dir or "", config.Global.max_megapixels
         for key, wants_validation in (
             ("Train.best_by=loss", self._options.best_by == "auroc"),
             ("Train.calibration.rule=target_fpr", self._options.calibration.rule == "best_f1"),
@@ -115,7 +115,7 @@ class Completion:
             export(network, card, Path(folder) / INFERENCE)
             if was_training:
                 network.train()
-            yield AnomalyPredictor(Path(folder) / INFERENCE, device=self._device, quiet=True)
+            yield AnomalyPredictor(Path(folder) / INFERENCE, device=self._device, max_megapixels=self._most, quiet=True)
 
     def _calibrate(self, network: nn.Layer, card: ModelCard) -> Calibration:
         batches = consecutive(len(self._held_out), self._options.batch_size)
@@ -143,7 +143,7 @@ class Completion:
         if self._options.tiling.tile_size and not rules:
             return calibration  # hundreds of tiles a photo, for a figure that evaluate tells as well
         try:
-            predictor = AnomalyPredictor(inference, device=self._device, quiet=True)
+            predictor = AnomalyPredictor(inference, device=self._device, max_megapixels=self._most, quiet=True)
             ranking = self._validation_ranking(predictor)
         except PaddleXError as error:
             if rules:

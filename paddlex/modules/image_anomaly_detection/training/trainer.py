@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import paddle
 
 from paddlex.config_schema import Config, TrainSection
 from paddlex.errors import DatasetError, TrainingError, TrainingInterrupted
+from paddlex.modules.image_anomaly_detection.bit_depth import find_reading
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
 from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
@@ -80,7 +82,8 @@ class Trainer:
         self.options, self.output, self.world = config.Train, config.output, world or World()
         augmentation = Augmentation(self.options.augment, self.options.seed) if self.options.augment else None
         paddle.seed(self.options.seed)
-        samples = read_samples(config.Global.dataset_dir or "", TRAIN_LIST)
+        dataset_dir = config.Global.dataset_dir or ""
+        samples = read_samples(dataset_dir, TRAIN_LIST, find_reading(config.Global.reading, dataset_dir))
         holdout_percent = self.options.calibration.holdout_percent
         fit, held_out = hold_out(samples, holdout_percent, self.options.seed)
         self.photos = [*held_out, *fit]
@@ -316,7 +319,7 @@ class Trainer:
     def _visual_log(self, config: Config) -> VisualLog:
         validation = []
         with suppress(DatasetError):  # without val.txt there are pictures of good parts only
-            validation = read_samples(config.Global.dataset_dir or "", VAL_LIST)
+            validation = read_samples(config.Global.dataset_dir or "", VAL_LIST, self.photos[0].reading)
         samples = choose_samples(self.photos, validation)
         return VisualLog(self.output, samples, lambda: self.completion.predictor(self.run.network, self.run.card))
 
@@ -338,7 +341,8 @@ class Trainer:
 
 def _new_run(config: Config, samples: Sequence[Sample], length: dict[str, int]) -> Run:
     options = config.Train
-    network, card = new_network(ModelCard.from_config(config.Global.model, options), options.pretrain_weight_path)
+    card = replace(ModelCard.from_config(config.Global.model, options), bit_depth=samples[0].reading.bit_depth)
+    network, card = new_network(card, options.pretrain_weight_path)
     network.train()
     optimiser = paddle.optimizer.Momentum(
         learning_rate=options.learning_rate,

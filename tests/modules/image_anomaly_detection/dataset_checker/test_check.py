@@ -431,7 +431,7 @@ def test_the_mask_has_the_size_of_the_image_after_its_exif_orientation(root):
 
 def test_every_file_is_read_once(root, monkeypatch):
     reads = []
-    monkeypatch.setattr(check, "read_bytes", lambda path: reads.append(path) or read_bytes(path))
+    monkeypatch.setattr(check, "read_bytes", lambda path, *how: reads.append(path) or read_bytes(path, *how))
     check_dataset(root, root.parent / "output")
     assert len(reads) == len(set(reads)) == 12 + 4 + 2
 
