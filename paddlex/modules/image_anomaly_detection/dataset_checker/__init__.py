@@ -105,8 +105,8 @@ def check_dataset(
     with atomic_directory(output / DEMO_FOLDER) as demo_folder:
         demo_paths = {sample: demo_folder / name for sample, name in demo_names.items()}
         inspections = recognise_pictures(inspect_samples(samples, demo_paths, problems))
-        check_contents(inspections, problems)
         check_whole(root, inspections, problems)
+        check_contents(inspections, problems)
         problems.raise_if_errors()
     if not uses:
         uses = uses_of_lists(root, inspections, passed)

@@ -24,9 +24,14 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
 from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.rules import Role
-from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, folder_of
+from paddlex.modules.image_anomaly_detection.dataset_checker.survey import (
+    Survey,
+    folder_of,
+    says_bad,
+    says_good,
+    telling_names,
+)
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
-from paddlex.modules.image_anomaly_detection.folder_names import is_defective_folder
 from paddlex.utils.files import read_regular_file
 
 #: The largest annotation file; LabelMe's may hold its image, COCO's all polygons of a data set.
@@ -114,6 +119,7 @@ def lay_out(
     chosen = list(by_image.values())
     layout = Layout()
     unlocated, unannotated = [], defaultdict(list)
+    suspicious = _folders_not_of_good_parts(found)
     masks: dict[str, bytes] = {}
     for drawing, mask in zip(chosen, map_in_threads(partial(_draw, found.root), chosen, "Drawing masks"), strict=True):
         if isinstance(mask, str):
@@ -132,7 +138,7 @@ def lay_out(
             layout.new_masks[name] = masks[image]
         elif image in by_image and by_image[image].is_defective:
             continue
-        elif _is_called_defective(found, image):
+        elif folder_of(image) in suspicious:
             unannotated[folder_of(image)].append(image)
         else:
             layout.normal.append(image)
@@ -168,6 +174,7 @@ def recognise(found: Survey) -> str | None:
 def nothing_found(found: Survey, tool: str, layout: str) -> DatasetError:
     """The error of a data set without annotations of a tool; it names the tool whose annotations there are."""
     other = recognise(found)
+    other = None if other == tool else other  # a file that looks like it, and is not
     remedy = f"Set CheckDataset.convert.src_dataset_type={other}" if other else f"{tool} has {layout}"
     there = f", but annotations of {other}" if other else ""
     return DatasetError(f"there is no annotation file of {tool}{there}", where=found.root, remedy=remedy)
@@ -204,20 +211,27 @@ def _draw(root: Path, drawing: Drawing) -> bytes | str | None:
     return encode_mask(mask.astype(bool))
 
 
-def _is_called_defective(found: Survey, image: str) -> bool:
-    folder = folder_of(image)
-    role = found.rules.role(folder)
-    if role is not None:
-        return role is Role.DEFECTS
-    return any(map(is_defective_folder, PurePosixPath(folder).parts))
+def _folders_not_of_good_parts(found: Survey) -> set[str]:
+    """Folders whose images are no good parts by their name: plainly, or because another folder is one of good parts."""
+    folders = {folder_of(image) for image in found.images}
+    has_good = any(map(says_good, folders))
+
+    def is_suspicious(folder: str) -> bool:
+        role = found.rules.role(folder)
+        if role is not None:
+            return role is Role.DEFECTS
+        return says_bad(folder) or (has_good and bool(telling_names(folder)) and not says_good(folder))
+
+    return set(filter(is_suspicious, folders))
 
 
 def _unannotated(root: Path, folder: str, images: list[str]) -> Problem:
     return Problem(
         f"{len(images)} images in {folder}/ have nothing annotated (first {posixpath.basename(images[0])}), so they would "
-        "count as good parts, but the name of their folder says that they are defective",
+        "count as good parts, but the name of their folder does not say that they are",
         os.fspath(root / folder),
-        f"Annotate them, or name {folder} in CheckDataset.convert.ignore, or in CheckDataset.convert.normal if they are good",
+        f"Annotate them, or name {folder} in CheckDataset.convert.normal if they are good, else in "
+        "CheckDataset.convert.ignore; if the folders sort the images, set CheckDataset.convert.src_dataset_type=Folder",
     )
 
 

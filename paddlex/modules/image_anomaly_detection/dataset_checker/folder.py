@@ -6,7 +6,8 @@ import os
 from collections import Counter, defaultdict
 from pathlib import Path, PurePosixPath
 
-from paddlex.errors import DatasetError
+from paddlex.errors import DatasetError, ImageReadError
+from paddlex.modules.image_anomaly_detection.dataset import read_mask
 from paddlex.modules.image_anomaly_detection.dataset_checker.annotations import recognise
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
     MASK_FOLDER,
@@ -19,15 +20,17 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
 from paddlex.modules.image_anomaly_detection.dataset_checker.mvtec_ad import is_category
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.rules import TOP, FolderRules, Role
-from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, folder_of, survey, undecided
-from paddlex.modules.image_anomaly_detection.folder_names import (
-    ACCEPTED_NORMAL_NAMES,
-    is_defective_folder,
-    is_mask_folder,
-    is_neutral_folder,
-    is_normal_folder,
-    is_partition_folder,
+from paddlex.modules.image_anomaly_detection.dataset_checker.survey import (
+    Survey,
+    folder_of,
+    says_bad,
+    says_good,
+    survey,
+    telling_names,
+    undecided,
 )
+from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
+from paddlex.modules.image_anomaly_detection.folder_names import ACCEPTED_NORMAL_NAMES, is_mask_folder
 
 _SORT = f"Sort them into folders: good/ for the good parts (or {ACCEPTED_NORMAL_NAMES}), bad/ or a name for each defect"
 
@@ -54,7 +57,7 @@ def read_folder(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     problems = ProblemCollector()
     layout = Layout()
     image_of_mask: dict[str, str] = {}
-    unmasked = []
+    unmasked, masks_of_normal = [], []
     unsorted: dict[str, list[str]] = defaultdict(list)
     for image in found.images:
         role = _role(image, rules, unsorted)
@@ -64,12 +67,18 @@ def read_folder(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
             problems.add(_shared_mask(root, mask, image_of_mask[mask], image))
         if is_normal:
             layout.normal.append(image)
+            if mask is not None:
+                masks_of_normal.append(mask)
         elif role is Role.DEFECTS and mask is None:
             unmasked.append(image)
         elif role is Role.DEFECTS:
             layout.anomalous.append(Entry(image, mask))
     _check_sorted(found, layout, unsorted, problems)
     problems.extend(_stray_mask(root, mask) for mask in masks.paths() if mask not in image_of_mask)
+    marked = map_in_threads(lambda mask: _is_marked(root / mask), masks_of_normal, "Reading masks of good parts")
+    problems.extend(
+        _marked_normal(root, mask) for mask, is_marked in zip(masks_of_normal, marked, strict=True) if is_marked
+    )
     layout.add_unlocated(root, unmasked, problems)
     problems.raise_if_errors()
     tool = recognise(found)
@@ -100,16 +109,10 @@ def _role(image: str, rules: FolderRules, unsorted: dict[str, list[str]]) -> Rol
     role = rules.role(folder)
     if role is not None:
         return role
-    telling = [
-        name
-        for name in PurePosixPath(folder).parts
-        if name != TOP and not is_partition_folder(name) and not is_neutral_folder(name)
-    ]
-    is_normal = any(map(is_normal_folder, telling))
-    if not telling or (is_normal and any(map(is_defective_folder, telling))):
+    if not telling_names(folder) or (says_good(folder) and says_bad(folder)):
         unsorted[folder].append(image)
         return None
-    return Role.NORMAL if is_normal else Role.DEFECTS
+    return Role.NORMAL if says_good(folder) else Role.DEFECTS
 
 
 def _check_sorted(found: Survey, layout: Layout, unsorted: dict[str, list[str]], problems: ProblemCollector) -> None:
@@ -132,7 +135,7 @@ def _check_sorted(found: Survey, layout: Layout, unsorted: dict[str, list[str]],
             f"name{hint}",
         )
     for folder, images in unsorted.items():
-        if folder != TOP and any(map(is_normal_folder, PurePosixPath(folder).parts)):
+        if telling_names(folder):
             problems.add(undecided(folder, "its name says good and bad"))
         else:
             problems.add(_no_kind(root, images))
@@ -152,6 +155,21 @@ def _mask_key(path: str, rules: FolderRules) -> str:
             kept.append(folder)
         is_inside = is_masks
     return "/".join([*kept, name])
+
+
+def _is_marked(mask: Path) -> bool:
+    try:
+        return bool(read_mask(mask).any())
+    except ImageReadError:  # of no account, because a good part needs no mask
+        return False
+
+
+def _marked_normal(root: Path, mask: str) -> Problem:
+    return Problem(
+        f"the mask {mask} marks a defect of an image in a folder of good parts",
+        os.fspath(root / mask),
+        "Move the image to a folder of defects, or remove the mask",
+    )
 
 
 def _no_kind(root: Path, images: list[str]) -> Problem:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 
+from paddlex.config_schema import MODES
 from paddlex.errors import DatasetError, ImageReadError
 from paddlex.inference.inputs import IMAGE_SUFFIXES, decode_image, list_images, read_bytes
 from paddlex.inference.walk import PassedOver
@@ -28,9 +29,19 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.rules import TOP, FolderRules, Role
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
-from paddlex.modules.image_anomaly_detection.folder_names import doubtful_folder, is_mask_folder, system_folder
+from paddlex.modules.image_anomaly_detection.folder_names import (
+    doubtful_folder,
+    is_defective_folder,
+    is_mask_folder,
+    is_neutral_folder,
+    is_normal_folder,
+    is_partition_folder,
+    system_folder,
+)
 
 ANNOTATION_SUFFIXES = frozenset({".json", ".xml"})
+
+_RESULT_FILES = frozenset(f"{mode}_result.json" for mode in MODES)
 
 _LOOKED_AT = 5  # pictures of a folder
 _MOST_LABELS = 8  # grey levels of a mask; a photo has more
@@ -96,13 +107,14 @@ def survey(root: Path, rules: FolderRules, parts: Iterable[str] = ()) -> Survey:
             found.masks += [path for path in paths if not path.startswith(FULL_FRAME)]
         else:
             _sort_out(paths, found)
-            problems.extend(_doubts(folder, rules))
+    problems.extend(_doubts({folder_of(path): None for path in found.images}, rules))
     problems.raise_if_errors()
     problems.extend(_look_like_masks(found, wanted))
     problems.raise_if_errors()
     found.annotations = [path for path in found.annotations if not _reason_to_leave_out(folder_of(path), rules)]
     if not found.images:
-        passed = f" (left out: {', '.join(words_of_left_out(found))})" if found.left_out else ""
+        others = [*words_of_left_out(found), *([f"{len(found.masks)} masks"] if found.masks else [])]
+        passed = f" of parts (left out: {', '.join(others)})" if others else ""
         raise DatasetError(
             f"the data set folder holds no images{passed}",
             where=root,
@@ -116,6 +128,25 @@ def words_of_left_out(found: Survey) -> list[str]:
     return [f"{folder}/ ({count}: {reason})" for (folder, reason), count in sorted(found.left_out.items())]
 
 
+def telling_names(folder: str) -> list[str]:
+    """The parts of a folder's path that say something about the pictures in it."""
+    return [
+        name
+        for name in PurePosixPath(folder).parts
+        if name != TOP and not is_partition_folder(name) and not is_neutral_folder(name)
+    ]
+
+
+def says_good(folder: str) -> bool:
+    """Whether a part of a folder's path is a name for good parts."""
+    return any(map(is_normal_folder, telling_names(folder)))
+
+
+def says_bad(folder: str) -> bool:
+    """Whether a part of a folder's path plainly is a name for bad parts."""
+    return any(map(is_defective_folder, telling_names(folder)))
+
+
 def folder_of(path: str) -> str:
     """The folder of a relative path; ``.`` for the data set folder itself."""
     return os.path.dirname(path) or TOP
@@ -124,10 +155,13 @@ def folder_of(path: str) -> str:
 def _pictures(root: Path, found: Survey) -> dict[str, list[str]]:
     """The pictures of each folder; results of this program are left out, wherever they lie."""
     by_folder: dict[str, list[str]] = defaultdict(list)
+    outputs: set[str] = set()
 
     def is_known(path: str) -> bool:
         relative = os.path.relpath(path, root)
-        if os.path.splitext(path)[1].lower() in ANNOTATION_SUFFIXES and not _is_result(relative):
+        if os.path.basename(path) in _RESULT_FILES:
+            outputs.add(folder_of(Path(relative).as_posix()))
+        elif os.path.splitext(path)[1].lower() in ANNOTATION_SUFFIXES and not _is_result(relative):
             found.annotations.append(Path(relative).as_posix())
         return is_known_file(path)
 
@@ -136,7 +170,12 @@ def _pictures(root: Path, found: Survey) -> dict[str, list[str]]:
         by_folder[folder_of(relative)].append(relative)
     for folder, paths in by_folder.items():
         if found.rules.role(folder) is None:
-            is_output = (root / folder / "summary.csv").is_file() and any(map(_is_result, paths))
+            above = {
+                "/".join(PurePosixPath(folder).parts[:depth])
+                for depth in range(1, len(PurePosixPath(folder).parts) + 1)
+            }
+            has_summary = (root / folder / "summary.csv").is_file() and any(map(_is_result, paths))
+            is_output = has_summary or not outputs.isdisjoint(above - {TOP})
             own = [path for path in paths if is_output or _is_result(path) or _is_from_a_check(path)]
             for path in own:
                 found.leave_out(path, "results of this program")
@@ -182,11 +221,16 @@ def _sort_out(paths: list[str], found: Survey) -> None:
         (found.masks if is_mask else found.images).append(path)
 
 
-def _doubts(folder: str, rules: FolderRules) -> list[Problem]:
-    if rules.role(folder) is not None:
-        return []
-    names = [(name, doubtful_folder(name)) for name in PurePosixPath(folder).parts]
-    return [undecided(folder, f"its name {name!r} looks like {what}") for name, what in names if what]
+def _doubts(folders: Iterable[str], rules: FolderRules) -> list[Problem]:
+    doubtful: dict[str, str] = {}
+    for folder in folders:
+        parts = PurePosixPath(folder).parts
+        for depth, name in enumerate(parts, 1):
+            what = doubtful_folder(name)
+            if what is not None and rules.role(folder) is None:
+                doubtful.setdefault("/".join(parts[:depth]), f"its name {name!r} looks like {what}")
+                break
+    return [undecided(folder, why) for folder, why in doubtful.items()]
 
 
 def _look_like_masks(found: Survey, wanted: frozenset[str]) -> list[Problem]:

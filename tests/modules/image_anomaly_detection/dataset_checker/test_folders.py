@@ -34,12 +34,14 @@ def listed(root):
 
 @pytest.fixture
 def parts(tmp_path):
-    """Ten good parts, two scratched ones."""
+    """Ten good parts, two scratched ones, and annotations of LabelMe for these."""
     root = tmp_path / "parts"
     for number in range(10):
         write_photo(root / f"good/{number}.png")
     for number in range(2):
         write_photo(root / f"scratch/{number}.png")
+        annotation = {"shapes": [{"points": [[1, 1], [9, 1], [9, 9]]}], "imagePath": f"{number}.png"}
+        (root / f"scratch/{number}.json").write_text(json.dumps(annotation))
     return root
 
 
@@ -112,11 +114,13 @@ def test_results_of_this_program_are_left_out(parts, source_type):
     write_photo(parts / "output/predict/scratch/0_res.png")
     write_photo(parts / "output/predict/0_res.png")
     write_photo(parts / "output/predict/0_mask.png")
+    write_photo(parts / "output/train_curve.png")
+    (parts / "output/predict_result.json").write_text("{}")
     (parts / "output/predict/summary.csv").write_text("image\n")
     (parts / "output/predict/0_res.json").write_text("{}")
     uses = convert(parts, source_type, seed=0).uses
     assert not any("output" in path for path in listed(parts))
-    assert [use.images for use in uses if use.why == "results of this program"] == [2, 1]
+    assert [use.images for use in uses if use.why == "results of this program"] == [1, 2, 1]
 
 
 @pytest.mark.parametrize("source_type", ["Folder", "LabelMe"])
@@ -162,6 +166,15 @@ def test_a_mask_may_lie_beside_its_image(parts):
     write_mask(parts / "scratch/0_mask.png")
     convert(parts, "Folder", seed=0)
     assert "scratch/0.png scratch/0_mask.png" in (parts / "val.txt").read_text().splitlines()
+
+
+def test_a_mask_that_marks_a_defect_of_a_good_part_is_an_error(parts):
+    write_mask(parts / "masks/good/3.png")
+    cv2.imwrite(str(parts / "masks/good/4.png"), np.zeros((16, 24), np.uint8))
+    with pytest.raises(
+        DatasetCheckError, match=r"1 problem: the mask masks/good/3.png marks a defect of an image in a folder"
+    ):
+        convert(parts, "Folder", seed=0)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +251,6 @@ def test_the_layout_of_mvtec_ad_given_as_a_folder_is_recognised(tmp_path):
 
 
 def test_annotations_that_a_folder_does_not_use_are_a_warning(parts):
-    (parts / "scratch/0.json").write_text(json.dumps({"shapes": [], "imagePath": "0.png"}))
     warnings = check_dataset(parts, parts.parent / "output", convert_from="Folder")["warnings"]
     assert warnings[0]["what"] == "there are annotations of LabelMe, which src_dataset_type=Folder does not read"
 
@@ -251,7 +263,17 @@ def test_a_folder_that_says_good_and_bad_is_asked_about(parts):
         convert(parts, "Folder", seed=0)
 
 
-def test_an_unannotated_image_in_a_folder_of_bad_parts_is_not_taken_for_good(parts):
-    (parts / "scratch").rename(parts / "NG")
-    with pytest.raises(DatasetCheckError, match="2 images in NG/ have nothing annotated"):
+@pytest.mark.parametrize("folder", ["NG", "scratch", "train/dent"])
+def test_an_unannotated_image_beside_a_folder_of_good_parts_is_not_taken_for_good(parts, folder):
+    write_photo(parts / folder / "7.png")
+    with pytest.raises(
+        DatasetCheckError, match=rf"1 images in {folder}/ have nothing annotated.*src_dataset_type=Folder"
+    ):
         convert(parts, "LabelMe", seed=0)
+    convert(parts, "LabelMe", 0, FolderRules(normal=[folder]))
+
+
+def test_a_folder_of_masks_alone_is_said_to_hold_no_parts(tmp_path):
+    write_mask(tmp_path / "data/masks/0.png")
+    with pytest.raises(DatasetError, match=r"holds no images of parts \(left out: 1 masks\)"):
+        convert(tmp_path / "data", "Folder", seed=0)
