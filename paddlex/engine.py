@@ -47,7 +47,7 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
         result = {"done_flag": True, **MODES[config.Global.mode](config)}
         if speaks:
             write_json(result_path, result)
-        if not result["done_flag"]:  # a benchmark some of whose categories failed
+        if not result["done_flag"]:  # some categories of a benchmark failed, or some images that predict has read
             logger.error("%s", result["err_msg"])
         return 0 if result["done_flag"] else 1
     except TrainingInterrupted as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from paddlex.errors import ConfigError, ImageReadError, PaddleXError, ResultFileError, in_one_line
+from paddlex.errors import ConfigError, DownloadError, ImageReadError, PaddleXError, ResultFileError, in_one_line
 from paddlex.inference.coco import CocoCollector
 from paddlex.inference.inputs import Source, describe, expand, is_camera, is_url, origin
 from paddlex.inference.parallel import in_order
@@ -23,8 +22,8 @@ from paddlex.inference.postprocess import Limit
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.result_names import Names, stem_for
 from paddlex.inference.results import DEFAULT_FILES, FILES, AnomalyResult
-from paddlex.inference.video import ALL_FRAMES, VideoOptions, frame_rate
-from paddlex.inference.video_output import VideoOutput
+from paddlex.inference.video import ALL_FRAMES, VideoOptions
+from paddlex.inference.video_output import VideoOutputs
 from paddlex.inference.walk import PassedOver
 from paddlex.utils.csv_file import csv_file
 from paddlex.utils.files import write_json
@@ -81,7 +80,8 @@ def predict_to_folder(
 
     Returns:
         images, anomalous, failed (what could not be read or saved, the first hundred), passed_over (counts of what was no
-        image), threshold, and where things are.
+        image), threshold, and where things are. If an image was read but could not be judged or saved, also ``done_flag``
+        False, ``err_type`` and ``err_msg``: that is no fault of the image.
 
     Raises:
         ConfigError: an input lies in ``folder``.
@@ -97,7 +97,7 @@ def predict_to_folder(
         write_row = opened.enter_context(csv_file(folder / "summary.csv"))
         write_row(_COLUMNS)
         failures = _Failures(write_row, on_error)
-        videos = opened.enter_context(_Videos(video, files))
+        videos = opened.enter_context(VideoOutputs(video, files))
         stop = opened.enter_context(StopRequest()) if is_camera(source) else StopRequest()  # a camera has no other end
         sources = _outside(expand(source, video, passed), folder)
         results = predictor.predict(sources, batch_size, on_error=failures.note, read_ahead=not is_camera(source))
@@ -134,6 +134,7 @@ def predict_to_folder(
         write_json(folder / "coco.json", coco.to_dict())
     logger.info("%d of %d images are anomalous; the results are in %s.", anomalous, count, folder)
     return {
+        **failures.verdict(),
         "images": count,
         "anomalous": anomalous,
         "failed_images": failures.count,
@@ -158,13 +159,17 @@ class _Failures:
         write_row: Callable[[Iterable[object]], object],
         on_error: Callable[[Source, PaddleXError], None] | None,
     ) -> None:
-        self.count = self.unsaved = 0
+        self.count = self.unsaved = self._grave = 0
+        self._gravest: PaddleXError | None = None
         self.first: list[dict[str, str]] = []
         self._write_row, self._on_error = write_row, on_error
 
     def note(self, broken: Source, error: PaddleXError, values: Mapping[str, Any] | None = None) -> None:
         """Take in an image and why it failed; ``values`` is what is known of it all the same."""
         self.count += 1
+        if not isinstance(error, (ImageReadError, DownloadError)):
+            self._grave += 1
+            self._gravest = self._gravest or error
         logger.error("%s", error)
         if len(self.first) < 100:
             self.first.append({"input_path": describe(broken), "error": str(error)})
@@ -173,6 +178,13 @@ class _Failures:
         self._write_row(row.get(column) for column in _COLUMNS)
         if self._on_error is not None:
             self._on_error(broken, error)
+
+    def verdict(self) -> dict[str, Any]:
+        """What makes the whole run a failure: images that were read, and have no verdict or no files all the same."""
+        if self._gravest is None:
+            return {}
+        what = f"{self._grave} images could be read, but not judged or saved, the first: {self._gravest}"
+        return {"done_flag": False, "err_type": type(self._gravest).__name__, "err_msg": what}
 
     def note_unsaved(self, result: AnomalyResult, stem: Path, error: Exception) -> None:
         """Take in an image that was judged, but whose files, at ``stem``, could not be written."""
@@ -256,56 +268,3 @@ def _outside(sources: Iterable[Source], folder: Path) -> Iterator[Source]:
     for source in sources:
         if not isinstance(source, (str, os.PathLike)) or not os.path.abspath(source).startswith(below):
             yield source
-
-
-class _Videos:
-    """The video that is being written; the next begins where the path of the files changes."""
-
-    def __init__(self, options: VideoOptions, files: Collection[str]) -> None:
-        self._every = options.every
-        self._files = files
-        self._opened = ExitStack()
-        self._stem: Path | None = None
-        self._output: VideoOutput | None = None
-        self._last: AnomalyResult | None = None
-        self._broken: list[tuple[AnomalyResult, Path, Exception]] = []
-
-    def __enter__(self) -> _Videos:
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self._opened.__exit__(*exception)
-
-    def add(self, result: AnomalyResult, stem: Path, picture: np.ndarray | None) -> dict[str, Path]:
-        """Take in the next frame; returns where the video and the lines of JSON will be.
-
-        An error is raised once; what follows of the same video is then left out.
-        """
-        if stem != self._stem:
-            self._close()
-            self._stem = stem
-            rate = frame_rate(result["input_path"]) / self._every
-            self._output = self._opened.enter_context(VideoOutput(stem, rate, self._files))
-        if self._output is None:
-            return {}
-        self._last = result
-        try:
-            self._output.add(result, picture)
-        except BaseException:
-            self._output = None
-            self._opened.pop_all().__exit__(*sys.exc_info())
-            raise
-        return self._output.files
-
-    def finish(self) -> list[tuple[AnomalyResult, Path, Exception]]:
-        """End the last video; returns the last frame of each that could not be ended, the path of its files, and why."""
-        self._close()
-        return self._broken
-
-    def _close(self) -> None:
-        try:
-            self._opened.close()
-        except Exception as error:
-            if self._last is not None and self._stem is not None:
-                self._broken.append((self._last, self._stem, error))
-        self._output = None

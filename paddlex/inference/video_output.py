@@ -1,19 +1,22 @@
-"""The annotated video of a video's results, and a line of JSON for each frame."""
+"""The annotated videos of videos' results, and a line of JSON for each frame."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
 
 from paddlex.errors import PaddleXError
 from paddlex.inference.results import AnomalyResult
+from paddlex.inference.video import VideoOptions, frame_rate
 from paddlex.utils.files import atomic_path
 
 _LONGEST_STILL = 2.0  # seconds: a longer gap in the time stamps is not filled with more of the same picture
@@ -106,6 +109,59 @@ class VideoOutput:
     def _release(self) -> None:
         if self._writer is not None:
             self._writer.release()
+
+
+class VideoOutputs:
+    """The video that is being written; the next begins where the path of the files changes."""
+
+    def __init__(self, options: VideoOptions, files: Collection[str]) -> None:
+        self._every = options.every
+        self._files = files
+        self._opened = ExitStack()
+        self._stem: Path | None = None
+        self._output: VideoOutput | None = None
+        self._last: AnomalyResult | None = None
+        self._broken: list[tuple[AnomalyResult, Path, Exception]] = []
+
+    def __enter__(self) -> VideoOutputs:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._opened.__exit__(*exception)
+
+    def add(self, result: AnomalyResult, stem: Path, picture: np.ndarray | None) -> dict[str, Path]:
+        """Take in the next frame; returns where the video and the lines of JSON will be.
+
+        An error is raised once; what follows of the same video is then left out.
+        """
+        if stem != self._stem:
+            self._close()
+            self._stem = stem
+            rate = frame_rate(result["input_path"]) / self._every
+            self._output = self._opened.enter_context(VideoOutput(stem, rate, self._files))
+        if self._output is None:
+            return {}
+        self._last = result
+        try:
+            self._output.add(result, picture)
+        except BaseException:
+            self._output = None
+            self._opened.pop_all().__exit__(*sys.exc_info())
+            raise
+        return self._output.files
+
+    def finish(self) -> list[tuple[AnomalyResult, Path, Exception]]:
+        """End the last video; returns the last frame of each that could not be ended, the path of its files, and why."""
+        self._close()
+        return self._broken
+
+    def _close(self) -> None:
+        try:
+            self._opened.close()
+        except Exception as error:
+            if self._last is not None and self._stem is not None:
+                self._broken.append((self._last, self._stem, error))
+        self._output = None
 
 
 @contextmanager

@@ -106,6 +106,7 @@ def test_a_broken_image_is_logged_counted_and_in_the_summary_with_its_error(
     with caplog.at_level("ERROR", logger="paddlex"):
         report = predict_to_folder(predictor, str(source), tmp_path / "output", batch_size=2)
     assert (report["images"], report["failed_images"]) == (2, 1)
+    assert "done_flag" not in report
     assert [failure["input_path"] for failure in report["failed"]] == [str(source / "broken.jpg")]
     assert str(source / "broken.jpg") in caplog.text
     rows = {Path(row["input_path"]).name: row for row in rows_of(tmp_path / "output")}
@@ -127,12 +128,34 @@ def test_an_image_whose_files_cannot_be_written_is_an_error_of_its_own(
             predictor, str(source), output, batch_size=2, on_error=lambda broken, error: told.append((broken, error))
         )
     assert (report["images"], report["failed_images"]) == (2, 1)
+    assert (report["done_flag"], report["err_type"]) == (False, "ResultFileError")
+    assert report["err_msg"].startswith("1 images could be read, but not judged or saved, the first: the result files")
     assert [(broken, type(error)) for broken, error in told] == [(str(source / "b.jpg"), ResultFileError)]
     assert f"the result files {output / 'b'}_* cannot be written: Is a directory ({source / 'b.jpg'})" in caplog.text
     rows = {Path(row["input_path"]).name: row for row in rows_of(output)}
     assert "Is a directory" in rows["b.jpg"]["error"]
     assert rows["b.jpg"]["is_anomalous"] in ("True", "False")
     assert (rows["a.jpg"]["image"], rows["c.jpg"]["image"]) == ("a_res.png", "c_res.png")
+
+
+def test_an_image_whose_map_is_not_finite_is_an_error_and_makes_the_run_a_failure(
+    predictor: AnomalyPredictor, photos, tmp_path: Path, monkeypatch
+) -> None:
+    """A white picture makes the network answer NaN here; the other is judged as ever."""
+    source = photos("a.jpg", "white.png")
+    cv2.imwrite(str(source / "white.png"), np.full((64, 64, 3), 255, np.uint8))
+    judged = predictor.anomaly_maps
+
+    def maps(images):
+        return np.stack([judged([image])[0] * (np.nan if image.min() == 255 else 1) for image in images])
+
+    monkeypatch.setattr(predictor, "anomaly_maps", maps)
+    report = predict_to_folder(predictor, str(source), tmp_path / "output", batch_size=2)
+    assert (report["images"], report["failed_images"]) == (1, 1)
+    assert (report["done_flag"], report["err_type"]) == (False, "NotFiniteError")
+    rows = {Path(row["input_path"]).name: row for row in rows_of(tmp_path / "output")}
+    assert (rows["white.png"]["is_anomalous"], rows["a.jpg"]["error"]) == ("", "")
+    assert "not finite" in rows["white.png"]["error"]
 
 
 def test_of_many_broken_images_all_are_counted_and_a_hundred_are_named(
