@@ -62,7 +62,7 @@ def find_config(path: str | os.PathLike[str]) -> Path:
 
     The same from any folder, and under PaddleX's path: ``configs/modules/image_anomaly_detection/STFPM.yaml``.
     """
-    given = Path(path).expanduser()
+    given = Path(os.path.expanduser(path))
     if "configs" in given.parts and not given.exists():
         *_, below = "/".join(given.parts).rpartition("configs/")
         shipped = _CONFIGS / below.removeprefix("modules/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -57,7 +58,7 @@ def read_file(path: str | Path) -> bytes:
     Raises:
         WeightsError: there is no such file, it cannot be read, or no weight file is that large.
     """
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     if not file.is_file():
         what = "this is a folder, not a weight file" if file.is_dir() else "no such weight file"
         raise WeightsError(what, where=path, remedy="Check the path")
@@ -163,6 +164,8 @@ def _torch_legacy(stream: io.BytesIO) -> dict[str, np.ndarray]:
         raise WeightsError("the file is of a torch format that is not read", remedy="Save it again with a newer torch")
     value, storages = unpickle(stream)
     keys, _ = unpickle(stream)
+    if type(keys) is not list or any(type(key) is not str for key in keys):  # see pickled_tensors.set_item
+        raise ValueError("a storage has a key that is not text")
     elements = {key: _legacy_storage(stream, storages[key]) for key in keys}
     return {name: tensor.view(elements[tensor.storage.key]) for name, tensor in _tensors(value).items()}
 

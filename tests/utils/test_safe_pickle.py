@@ -246,6 +246,15 @@ def test_a_key_nested_a_hundred_thousand_deep_is_refused():
         load(b"\x80\x02})" + b"\x85" * 100_000 + b"K\x01s.")
 
 
+def test_a_storage_key_nested_half_a_million_deep_is_refused():
+    """To look it up would overflow the stack of the interpreter: a segmentation fault."""
+    header = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}, {}]
+    keys = b"\x80\x02](" + b")" + b"\x85" * 500_000 + b"e."
+    file = b"".join(pickle.dumps(part, protocol=2) for part in header) + keys
+    with pytest.raises(WeightsError, match="a storage has a key that is not text"):
+        decode_arrays(file, "file")
+
+
 def test_a_dtype_code_nested_a_hundred_thousand_deep_is_refused():
     with pytest.raises(WeightsError):
         load(b"\x80\x02cnumpy\ndtype\n)" + b"\x85" * 100_000 + b"\x89\x88\x87R.")

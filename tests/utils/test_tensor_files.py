@@ -146,6 +146,11 @@ def test_what_is_no_weight_file_is_named(content, message, tmp_path):
     assert caught.value.where == str(file)
 
 
+def test_the_home_of_a_user_who_does_not_exist_is_a_missing_file():
+    with pytest.raises(WeightsError, match="no such weight file"):
+        read_arrays("~nobody-of-this-name/model.pdparams")
+
+
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
     with pytest.raises(WeightsError, match="no such"):
         read_arrays(tmp_path / "absent.pth")

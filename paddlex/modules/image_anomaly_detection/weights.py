@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -113,7 +114,7 @@ def _read(source: str, backbone: str, package: str | None) -> bytes:
         return read_file(_official_file(backbone))
     if is_url(source):
         return read_file(_downloaded(source))
-    if not Path(source).expanduser().exists():
+    if not os.path.exists(os.path.expanduser(source)):
         raise WeightsError(
             "no such weight file", where=source, remedy="Give a file, a URL, 'imagenet' or 'bundled' (the default)"
         )

@@ -62,14 +62,15 @@ class FeatureFiles:
     def read(self, name: str) -> list[np.ndarray] | None:
         """The layers of an image, [C, h, w] each, mapped into memory; None if they are not there, or the file is damaged."""
         path = self._path(name)
+        if not path.is_file():
+            return None
         try:
-            (record,) = np.load(path, mmap_mode="r")
+            (record,) = np.lib.format.open_memmap(path, mode="r")
             os.utime(path)  # in use: the last to be deleted
-        except (OSError, ValueError):
+            layers = [record[field] for field in record.dtype.names]
+        except Exception:  # NumPy parses the header as Python: there is hardly one that it could not raise
             return None
-        if not record.dtype.names:
-            return None
-        return [record[field] for field in record.dtype.names]
+        return layers if all(layer.dtype.kind == "f" for layer in layers) else None
 
     def write(self, name: str, layers: Sequence[np.ndarray]) -> None:
         """Keep the layers of an image, [C, h, w] each, if there is room."""

@@ -49,6 +49,40 @@ def test_a_later_run_finds_them_and_computes_nothing(network, tmp_path, monkeypa
         np.testing.assert_array_equal(layer.numpy(), expected)
 
 
+def npy(header: str) -> bytes:
+    """A file with this description of its array."""
+    text = header.encode()
+    return b"\x93NUMPY\x02\x00" + len(text).to_bytes(4, "little") + text + bytes(64)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"PK\x03\x04" + bytes(100), id="a zip file"),
+        pytest.param(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}"), id="without layers"),
+        pytest.param(
+            npy("{'descr': [('layer0', '<u2', (2,))], 'fortran_order': False, 'shape': (1,)}"), id="other numbers"
+        ),
+        pytest.param(npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"), id="objects"),
+        pytest.param(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}"), id="a negative size"),
+        pytest.param(
+            npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999,)}"), id="larger than the file"
+        ),
+        pytest.param(npy("(" * 9000), id="nested deep"),
+        pytest.param(npy("{'descr': " + "[" * 3000 + "]" * 3000), id="a type that is nested deep"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_as_good_as_none(tmp_path, content):
+    (tmp_path / "a.npy").write_bytes(content)
+    assert FeatureFiles(tmp_path).read("a") is None
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.npy")
+    assert FeatureFiles(tmp_path).read("a") is None
+
+
 def test_another_image_and_another_teacher_have_other_names(network, tmp_path):
     files = FeatureFiles(tmp_path)
     name = files.name_of(network, IMAGES[0])
