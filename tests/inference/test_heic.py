@@ -50,7 +50,9 @@ def test_a_large_one_is_refused_and_a_damaged_one_is_called_so(photo: Path) -> N
         read_image(photo.read_bytes()[:200])
 
 
-def test_without_the_package_it_is_counted_and_the_command_is_told(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_it_is_counted_and_the_command_is_told(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(heic, "has_heic", lambda: False)
     monkeypatch.setattr("paddlex.inference.walk.has_heic", lambda: False)
     with pytest.raises(ImageReadError) as caught:

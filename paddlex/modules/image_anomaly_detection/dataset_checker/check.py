@@ -129,7 +129,8 @@ def inspect_sample(sample: Sample, demo_path: Path | None = None) -> Inspection:
 
 def _leaves_folders(path: str, folders: Sequence[Path]) -> bool:
     if posixpath.isabs(path) or PureWindowsPath(path).is_absolute():
-        return not any(Path(os.path.normpath(path)).is_relative_to(os.path.abspath(folder)) for folder in folders)
+        ways = [way(folder) for folder in folders for way in (os.path.abspath, os.path.realpath)]  # it may be a link
+        return not any(Path(os.path.normpath(path)).is_relative_to(way) for way in ways)
     return posixpath.normpath(path).split("/")[0] == ".."
 
 

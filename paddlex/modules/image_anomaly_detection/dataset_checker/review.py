@@ -11,6 +11,7 @@ from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST
 from paddlex.modules.image_anomaly_detection.dataset_checker import near_duplicates, outliers
 from paddlex.modules.image_anomaly_detection.dataset_checker.check import Inspection
 from paddlex.modules.image_anomaly_detection.dataset_checker.descriptors import Descriptor
+from paddlex.modules.image_anomaly_detection.dataset_checker.exposure import find_poor_exposure
 from paddlex.modules.image_anomaly_detection.dataset_checker.group_statistics import describe_group, find_differences
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import SUSPECTS
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
@@ -52,6 +53,8 @@ def review(root: Path, output: Path, inspections: Sequence[Inspection], problems
     pairs = [SuspectPair(train[pair.train].sample, val[pair.val].sample, pair.similarity) for pair in found_pairs]
     images = [SuspectImage(train[found.index].sample, found.score) for found in found_outliers]
     _warn(root, find_differences(groups["train"], groups["val_normal"]), pairs, images, problems)
+    for what, remedy in find_poor_exposure(groups["train"]):
+        problems.add(Problem(what, os.fspath(root / TRAIN_LIST), remedy, "warning"))
     (output / SUSPECTS).unlink(missing_ok=True)
     if pairs or images:
         write_suspects(output / SUSPECTS, pairs[:MOST_LISTED], images[:MOST_LISTED], len(pairs), len(images))

@@ -245,6 +245,12 @@ def test_an_absolute_path_may_lead_into_the_data_set(root):
     assert check_dataset(root, root.parent / "output")["attributes"]["train_samples"] == 13
 
 
+def test_an_absolute_path_may_lead_into_a_data_set_that_is_reached_by_a_link(root, tmp_path):
+    (tmp_path / "link").symlink_to(root)
+    write_list(root, "train", [root / f"train/good/{number:03d}.png" for number in range(12)])
+    assert check_dataset(tmp_path / "link", tmp_path / "output")["check_pass"]
+
+
 def test_an_absolute_path_may_not_lead_anywhere_else(root):
     write_image(root.parent / "outside.png", 81)
     add_line(root, "train", os.fspath(root.parent / "outside.png"))
