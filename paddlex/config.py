@@ -21,6 +21,7 @@ from paddlex.config_messages import SHIPPED, explain, suggestion
 from paddlex.config_schema import Config, Section
 from paddlex.errors import ConfigError
 from paddlex.utils.logging import logger
+from paddlex.utils.paths import advice_for_missing
 from paddlex.utils.strict import Malformed, compose_yaml, construct_yaml, read_text, yaml_value
 
 _CONFIGS = Path(__file__).parent / "configs"
@@ -83,7 +84,7 @@ def _read_file(path: str | os.PathLike[str], origin: dict[str, str]) -> dict[str
         lines: dict[str, int] = {}
         values: dict[str, Any] = construct_yaml(node, lines=lines, scalar=_value)
     except FileNotFoundError:
-        remedy = f"Check the path after -c; the one that comes along is {SHIPPED}"
+        remedy = f"{advice_for_missing(path)}; the one that comes along is {SHIPPED}"
         raise ConfigError("the config file does not exist", where=path, remedy=remedy) from None
     except OSError as error:
         reason = error.strerror or str(error)

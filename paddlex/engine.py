@@ -18,6 +18,7 @@ from paddlex.errors import ConfigError, DatasetError, PaddleXError, ProcessLost,
 from paddlex.utils.files import write_json, write_text
 from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import log_to_console, log_to_file, logger
+from paddlex.utils.paths import advice_for_file, advice_for_missing
 from paddlex.utils.processes import process_rank, processes_to_start
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ def predict(config: Config) -> Result:
     options = config.Predict
     if not options.input:
         raise ConfigError("no images to predict", where="Predict.input", remedy="Set it to a file, folder, glob or URL")
-    model_dir = options.model_dir or str(config.output)
+    model_dir = options.model_dir or str(_trained_model(config))
     kernel = options.kernel_option
     choice = choose_run(
         RunChoice(kernel.run_mode, kernel.cpu_threads), use_hpip=options.use_hpip, hpi_config=options.hpi_config
@@ -295,6 +296,7 @@ def _tidy_up(config: Config) -> None:
 
 def _forget(path: Path) -> None:
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(
@@ -308,8 +310,12 @@ def _dataset_dir(config: Config) -> str:
     if config.Global.dataset_dir is None:
         raise ConfigError("the data set is not named", where="Global.dataset_dir", remedy="Set it to a folder")
     folder = config.Global.dataset_dir
-    if not os.path.isdir(folder):  # before anything is written
-        raise DatasetError("the data set folder does not exist", where=folder, remedy="Set Global.dataset_dir to it")
+    if os.path.isfile(folder):  # before anything is written
+        remedy = advice_for_file(folder, "the folder that holds the data set")
+        raise DatasetError("the data set is a file, not a folder", where=folder, remedy=remedy)
+    if not os.path.isdir(folder):
+        remedy = advice_for_missing(folder)
+        raise DatasetError("the data set folder (Global.dataset_dir) does not exist", where=folder, remedy=remedy)
     return folder
 
 
@@ -321,6 +327,16 @@ def _weight_path(config: Config, given: str | None, key: str) -> str:
     if not path.is_file():
         raise ConfigError("there is no trained model in Global.output", where=path, remedy=f"Train first, or set {key}")
     return str(path)
+
+
+def _trained_model(config: Config) -> Path:
+    """``Global.output``, if a training or an export has left a model there."""
+    from paddlex.inference.model_folder import CONFIG_NAME, NESTED_FOLDERS
+
+    if not any((config.output / folder / CONFIG_NAME).is_file() for folder in ("", *NESTED_FOLDERS)):
+        remedy = "Train first, or set Predict.model_dir"
+        raise ConfigError("there is no trained model in Global.output", where=config.output, remedy=remedy)
+    return config.output
 
 
 def _device(config: Config) -> str:

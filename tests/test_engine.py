@@ -86,7 +86,21 @@ def test_a_missing_data_set_is_one_clear_line_and_a_result(main_runner, tmp_path
     missing = tmp_path / "no data"
     done = main_runner(f"Global.mode={mode}", f"Global.dataset_dir={missing}", f"Global.output={output}")
     result = assert_failed(done, output, mode, "DatasetError")
-    assert result["err_msg"] == f"the data set folder does not exist ({missing}). Set Global.dataset_dir to it."
+    assert f"(Global.dataset_dir) does not exist ({missing}). There is no 'no data' in {tmp_path}." in result["err_msg"]
+
+
+@pytest.mark.parametrize("mode", ["check_dataset", "train", "evaluate"])
+def test_an_archive_given_as_a_data_set_is_to_be_unpacked(main_runner, tmp_path: Path, mode: str) -> None:
+    archive = shutil.make_archive(str(tmp_path / "parts"), "zip", ROOT / "docs")
+    done = main_runner(f"Global.mode={mode}", f"Global.dataset_dir={archive}", f"Global.output={tmp_path}")
+    assert "Unpack the archive" in assert_failed(done, tmp_path, mode, "DatasetError")["err_msg"]
+
+
+def test_predicting_before_training_says_so(main_runner, tmp_path: Path) -> None:
+    done = main_runner("Global.mode=predict", f"Predict.input={ROOT}", f"Global.output={tmp_path}", "Global.device=cpu")
+    result = assert_failed(done, tmp_path, "predict", "ConfigError")
+    assert "no trained model in Global.output" in result["err_msg"]
+    assert "Predict.model_dir" in result["err_msg"]
 
 
 @pytest.mark.parametrize(

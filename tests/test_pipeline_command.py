@@ -369,7 +369,7 @@ def test_status_1_if_not_one_image_could_be_read(run, tmp_path: Path, saving: bo
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--input", "/no/such/photo.jpg"], "no such file or folder (/no/such/photo.jpg). Check the path."),
+        (["--input", "/no/such/photo.jpg"], "no such file or folder (/no/such/photo.jpg). There is no 'no' in /."),
         (["--input", ".", "--model_dir", "/no/model"], "the model folder does not exist (/no/model)"),
         (["--input", ".", "--device", "tpu"], "unknown device 'tpu'"),
         (["--input", ".", "--run_mode", "warp"], "unknown run mode 'warp'"),

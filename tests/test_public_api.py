@@ -78,7 +78,7 @@ def test_a_missing_model_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         create_model("STFPM", model_dir=tmp_path / "nothing")
     assert str(caught.value) == (
-        f"the model folder does not exist ({tmp_path / 'nothing'}). Train or export a model first."
+        f"the model folder does not exist ({tmp_path / 'nothing'}). There is no 'nothing' in {tmp_path}."
     )
 
 

@@ -32,6 +32,7 @@ from paddlex.inference.video import (
 from paddlex.inference.walk import IMAGE_SUFFIXES, PassedOver, is_image_name, walk
 from paddlex.utils.files import open_regular_file, read_regular_file
 from paddlex.utils.logging import logger
+from paddlex.utils.paths import advice_for_missing
 
 #: What ``predict`` takes. A list or generator may mix them.
 Source = Union[str, "os.PathLike[str]", bytes, np.ndarray, int, VideoFrame, "Unreadable"]
@@ -179,7 +180,7 @@ def _expand_path(path: str, passed: PassedOver | None) -> Iterator[str | Unreada
         here, kind = PassedOver(), "glob"
         found = _matches(path, here)
     else:
-        remedy = f"For a camera give camera:{path}" if path.isdecimal() else "Check the path"
+        remedy = f"For a camera give camera:{path}" if path.isdecimal() else advice_for_missing(path)
         raise ImageReadError("no such file or folder", where=path, remedy=remedy)
     empty = True
     for image in found:

@@ -20,6 +20,7 @@ from paddlex.inference.postprocess import PADDLEX_LIMITS, Limits
 from paddlex.inference.thresholds import doubt, image_threshold
 from paddlex.inference.transforms import Transform
 from paddlex.utils.files import write_text
+from paddlex.utils.paths import advice_for_missing
 from paddlex.utils.strict import Malformed, read_yaml
 
 CONFIG_NAME = "inference.yml"
@@ -185,15 +186,34 @@ class ModelFolder:
         )
 
 
+#: Files that models consist of, and that are given in the place of the folder.
+_NO_ARCHIVES = (
+    ".pdparams",
+    ".pdema",
+    ".pdopt",
+    ".pdstates",
+    ".pdmodel",
+    ".pdiparams",
+    ".info",
+    ".onnx",
+    ".yml",
+    ".yaml",
+    ".json",
+)
+
+
 def open_model_folder(path: str | os.PathLike[str]) -> ModelFolder:
     """Read the inference.yml of a folder, of the inference folder inside a training run's output, or of an exported .tar.
 
     Raises:
         ModelError: the folder, its inference.yml or a needed key is missing or not understood.
     """
-    folder = Path(path)
+    folder = Path(path).expanduser()
     if not folder.exists():
-        raise ModelError("the model folder does not exist", where=folder, remedy="Train or export a model first")
+        raise ModelError("the model folder does not exist", where=folder, remedy=advice_for_missing(folder))
+    if folder.is_file() and folder.suffix.lower() in _NO_ARCHIVES:
+        remedy = f"Give the folder that it is in: {folder.parent}"
+        raise ModelError("a model is a folder, and this is one of its files", where=folder, remedy=remedy)
     if folder.is_file():
         folder = unpack(folder)
     for candidate in (folder, *(folder / nested for nested in NESTED_FOLDERS)):
@@ -224,9 +244,9 @@ def _read(folder: Path) -> ModelFolder:
         ) from None
     except (KeyError, TypeError) as error:
         raise ModelError(
-            f"inference.yml lacks Global.model_name or Deploy.transforms ({error})",
+            "the folder holds no model for anomaly detection: its inference.yml lacks Global.model_name or Deploy.transforms",
             where=where,
-            remedy="Export it again",
+            remedy="Give the folder that training or mode export wrote",
         ) from error
     return ModelFolder(
         path=folder,

@@ -109,7 +109,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         open_model_folder(tmp_path / "nothing")
     assert str(caught.value) == (
-        f"the model folder does not exist ({tmp_path / 'nothing'}). Train or export a model first."
+        f"the model folder does not exist ({tmp_path / 'nothing'}). There is no 'nothing' in {tmp_path}."
     )
 
 
@@ -130,8 +130,16 @@ def test_yaml_that_cannot_be_read_is_an_error_in_one_line(open_with, tmp_path: P
 )
 def test_a_missing_key_is_named(open_with, tmp_path: Path, values: object) -> None:
     message = message_of(open_with, values, tmp_path)
-    assert message.startswith("inference.yml lacks Global.model_name or Deploy.transforms (")
-    assert message.endswith("(FILE). Export it again.")
+    assert "lacks Global.model_name or Deploy.transforms (FILE)" in message
+    assert "no model for anomaly detection" in message
+
+
+@pytest.mark.parametrize("name", ["model.pdparams", "inference.yml", "inference.onnx"])
+def test_a_file_of_a_model_given_in_its_place_is_refused_with_the_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(ModelError) as caught:
+        open_model_folder(tmp_path / name)
+    assert f"Give the folder that it is in: {tmp_path}" in str(caught.value)
 
 
 @pytest.mark.parametrize("own", ["text", [1], None])

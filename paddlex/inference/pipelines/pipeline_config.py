@@ -28,6 +28,7 @@ from paddlex.inference.engine_options import RunChoice, choose_run
 from paddlex.inference.reading import bit_depth, megapixels
 from paddlex.inference.results import DEFAULT_FILES, FILES
 from paddlex.inference.tiling import LARGEST_OVERLAP, LEAST_TILE_SIZE
+from paddlex.utils.paths import advice_for_missing
 from paddlex.utils.strict import Malformed, read_yaml
 
 #: The pipelines that are shipped: name -> file.
@@ -121,7 +122,7 @@ def pipeline_file(pipeline: str | os.PathLike[str]) -> Path:
     if name not in SHIPPED and os.path.isfile(name):
         return Path(name)
     if name.lower().endswith((".yaml", ".yml")) or os.path.basename(name) != name:
-        raise ConfigError("the pipeline's file does not exist", where=name, remedy="Check the path")
+        raise ConfigError("the pipeline's file does not exist", where=name, remedy=advice_for_missing(name))
     return shipped_file(name)
 
 

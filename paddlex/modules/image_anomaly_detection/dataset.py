@@ -16,6 +16,7 @@ from paddlex.inference.list_files import VAL_LIST, split_line
 from paddlex.inference.reading import ANY, Reading
 from paddlex.modules.image_anomaly_detection.folder_names import is_neutral_folder, is_normal_folder
 from paddlex.utils.files import read_regular_file
+from paddlex.utils.paths import advice_for_missing
 
 #: Beside lists that stand in a folder of their own: the absolute path of the folder with the images.
 SOURCE_FILE = "images_from.txt"
@@ -93,14 +94,15 @@ def read_samples(dataset_dir: str | os.PathLike[str], list_name: str, reading: R
     root = Path(dataset_dir)
     path = root / list_name
     if not root.is_dir():
-        raise DatasetError("the data set folder does not exist", where=root, remedy="Set Global.dataset_dir to it")
+        raise DatasetError("the data set folder does not exist", where=root, remedy=advice_for_missing(root))
     try:
         text = read_regular_file(path, _MOST_LIST_BYTES).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DatasetError(
             f"the data set has no {list_name}",
             where=root,
-            remedy="Set CheckDataset.convert.enable=True to make it, or write one 'image mask' a line yourself",
+            remedy="Let Global.mode=check_dataset make it, with CheckDataset.convert.enable=True and the layout as "
+            "CheckDataset.convert.src_dataset_type, or write one 'image mask' a line yourself",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
