@@ -262,7 +262,7 @@ def test_small_helpers_describe_sources() -> None:
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("val.txt", b"images/a.png masks/a.png", "a .txt file, not an image"),
+        ("val.txt", b"images/a.png masks/a.png", "a text file, not an image"),
         ("parts.zip", b"PK\x03\x04...", "unpack it"),
     ],
 )
