@@ -254,8 +254,8 @@ def _save(
 def _refuse_input_inside(folder: Path, source: str | Sequence[str]) -> None:
     """What is written might replace an image or a mask, and what an earlier run wrote would be taken for an image."""
     for given in [source] if isinstance(source, str) else source:
-        path = os.path.join(os.path.abspath(given), "")
-        if not (is_url(given) or is_camera(given)) and path.startswith(os.path.join(os.path.abspath(folder), "")):
+        path = os.path.join(os.path.realpath(given), "")
+        if not (is_url(given) or is_camera(given)) and path.startswith(os.path.join(os.path.realpath(folder), "")):
             remedy = "Give another folder for the results"
             raise ConfigError(
                 "the input lies in the folder that the results are written to", where=given, remedy=remedy
@@ -263,8 +263,14 @@ def _refuse_input_inside(folder: Path, source: str | Sequence[str]) -> None:
 
 
 def _outside(sources: Iterable[Source], folder: Path) -> Iterator[Source]:
-    """Leave out the files below ``folder``: the output may lie inside the input."""
-    below = os.path.join(os.path.abspath(folder), "")
+    """Leave out the files below ``folder``, by whatever links they are reached: the output may lie inside the input."""
+    below = os.path.join(os.path.realpath(folder), "")
+    last, is_below = None, False
     for source in sources:
-        if not isinstance(source, (str, os.PathLike)) or not os.path.abspath(source).startswith(below):
-            yield source
+        if isinstance(source, (str, os.PathLike)) and not is_url(source):
+            here = os.path.dirname(os.path.abspath(source))
+            if here != last:
+                last, is_below = here, os.path.join(os.path.realpath(here), "").startswith(below)
+            if is_below:
+                continue
+        yield source

@@ -276,6 +276,14 @@ def test_an_output_folder_inside_the_input_is_not_judged_again(predictor, images
 
 
 @pytest.mark.parametrize("given", [".", "sub", "sub/a.jpg", "sub/*.jpg"])
+def test_an_output_folder_that_a_link_inside_the_input_leads_to_is_not_judged_again(predictor, photos, tmp_path):
+    source, output = photos("a.jpg"), tmp_path / "output"
+    predict_to_folder(predictor, str(source), output, 1)
+    (source / "link").symlink_to(tmp_path, target_is_directory=True)
+    assert predict_to_folder(predictor, str(source), output, 1)["images"] == 1
+    assert set(written(output)) == {"a_res.json"}
+
+
 def test_results_are_not_written_where_the_images_lie(
     predictor: AnomalyPredictor, photos, tmp_path: Path, given: str
 ) -> None:
