@@ -88,9 +88,13 @@ def decision(judgement: Judgement, threshold: float | None = None) -> dict[str, 
     }
 
 
-def detection_json(judgement: Judgement, *, threshold: float | None, picture: bool, label_map: bool = True) -> Parts:
+def detection_json(
+    judgement: Judgement, *, threshold: float | None, warning: str | None = None, picture: bool, label_map: bool = True
+) -> Parts:
     """``result`` of PaddleX's endpoint, with what is ours."""
     values = decision(judgement, threshold)
+    if warning is not None:
+        values["warning"] = warning
     values["pixelThreshold"] = judgement.result["pixel_threshold"]
     values["image"] = _picture(judgement, values) if picture else None
     text = _dumps(values)

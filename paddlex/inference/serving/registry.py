@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -102,6 +102,16 @@ class ServedModel:
     def reading(self) -> Reading:
         """How its pictures are read."""
         return self._loaded.predictor.reading
+
+    def threshold_of(self, threshold: float | None, score: float | None) -> tuple[float | None, str | None]:
+        """The raw threshold that a request asks for, by either key, and what speaks against it."""
+        predictor = self._loaded.predictor
+        limits = predictor.limits
+        if score is not None:
+            threshold = limits.image.raw(score)
+        if threshold is None:
+            return None, None
+        return threshold, predictor.folder.doubt(replace(limits, image=limits.image.moved_to(threshold)))
 
     def replace(self, loaded: Loaded) -> None:
         """Use another predictor from the next batch on."""

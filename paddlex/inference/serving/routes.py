@@ -49,9 +49,11 @@ def _add_detection(router: APIRouter, service: Service) -> None:
         """Judge one image: PaddleX's endpoint, with its request and its answer."""
         body = await _parsed(request, service, schemas.ImageRequest)
         model = service.registry.get(body.model)
+        threshold, warning = model.threshold_of(body.threshold, body.scoreThreshold)
         build = partial(
             answers.detection_json,
-            threshold=body.threshold,
+            threshold=threshold,
+            warning=warning,
             picture=model.visualize if body.visualize is None else body.visualize,
         )
         answer = await service.answered(body.image, model, build, request.scope["hold"])
@@ -69,9 +71,13 @@ def _add_detection(router: APIRouter, service: Service) -> None:
         check_count(len(body.images), service.settings)
         model = service.registry.get(body.model)
 
+        threshold, warning = model.threshold_of(body.threshold, body.scoreThreshold)
+        picture, label_map = body.visualize is True, body.labelMap is not False
+
         def build(judgement: Judgement) -> answers.Parts:
-            picture, label_map = body.visualize is True, body.labelMap is not False
-            result = answers.detection_json(judgement, threshold=body.threshold, picture=picture, label_map=label_map)
+            result = answers.detection_json(
+                judgement, threshold=threshold, warning=warning, picture=picture, label_map=label_map
+            )
             return answers.batch_item_json(result)
 
         async def entry(image: str, turn: Turn) -> Entry:
@@ -92,7 +98,6 @@ def _add_judge(router: APIRouter, service: Service) -> None:
         """Judge uploaded files; a broken one does not spoil the others. An error status only if not one can be judged."""
         served = service.registry.get(model)
         files = await _uploads(request, service)
-
         is_patient = len(files) > 1
 
         async def entry(name: str, data: bytes, turn: Turn) -> Entry:

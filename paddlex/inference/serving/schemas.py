@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from typing_extensions import Self
 
 #: A grey 8 x 8 PNG, for the examples.
 EXAMPLE_IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR42mM8wQABTAwUMQA6AADYbMmlZgAAAABJRU5ErkJggg=="
@@ -21,6 +22,15 @@ Threshold = Annotated[
     FiniteFloat | None, Field(description="Another threshold for the raw image score than the model's own.")
 ]
 
+ScoreThreshold = Annotated[
+    FiniteFloat | None,
+    Field(
+        ge=0.001,
+        le=0.999,
+        description="The same on the scale of the model's scores, on which its own threshold is 0.5.",
+    ),
+]
+
 
 class _Request(BaseModel):
     """Unknown keys are refused: a misspelt ``threshold`` must not pass for none. Nor does 0 pass for false."""
@@ -29,7 +39,14 @@ class _Request(BaseModel):
 
     model: ModelName = None
     threshold: Threshold = None
+    scoreThreshold: ScoreThreshold = None  # noqa: N815
     logId: str | None = Field(None, max_length=128, description="Comes back in the answer; a new UUID if left out.")  # noqa: N815
+
+    @model_validator(mode="after")
+    def _has_one_threshold(self) -> Self:
+        if self.threshold is not None and self.scoreThreshold is not None:
+            raise ValueError("give threshold or scoreThreshold, not both")
+        return self
 
 
 class ImageRequest(_Request):
@@ -83,6 +100,7 @@ class DetectionResult(Decision):
     )
     image: str | None = Field(None, description="Base64 of a JPEG: the image with its regions beside the heat map.")
     pixelThreshold: float = Field(description="For the anomaly map.")  # noqa: N815
+    warning: str | None = Field(None, description="What speaks against the threshold that the request asks for.")
 
 
 class _Success(BaseModel):

@@ -81,6 +81,30 @@ def test_another_threshold_moves_the_decision_and_the_score(client: httpx.Client
     assert below["score"] > 0.5 > above["score"]
 
 
+def test_a_threshold_on_the_scale_of_the_scores_is_where_the_score_is_half(
+    client: httpx.Client, photo_base64: str, expected: AnomalyResult, predictor: AnomalyPredictor
+) -> None:
+    body = {"image": photo_base64, "visualize": False, "scoreThreshold": expected["score"]}
+    result = client.post("/image-anomaly-detection", json=body).json()["result"]
+    assert result["score"] == pytest.approx(0.5, abs=1e-3)
+    assert result["threshold"] == pytest.approx(expected["raw_score"], rel=1e-3)
+    for wrong in ({"scoreThreshold": 1.0}, {"scoreThreshold": 0.6, "threshold": 1.0}):
+        assert client.post("/image-anomaly-detection", json={**body, **wrong}).status_code == 422
+
+
+def test_a_threshold_far_out_of_the_calibrations_range_is_warned_of(
+    client: httpx.Client, photo_base64: str, predictor: AnomalyPredictor
+) -> None:
+    assert predictor.folder.calibration is not None
+    lowest, highest = (pick(predictor.folder.calibration.scores) for pick in (min, max))
+    for threshold in (lowest / 2, 100 * highest):
+        body = {"images": [photo_base64], "labelMap": False, "threshold": threshold}
+        result = client.post("/image-anomaly-detection/batch", json=body).json()["results"][0]["result"]
+        assert "would reject" in result["warning"]
+    body = {"image": photo_base64, "visualize": False}
+    assert "warning" not in client.post("/image-anomaly-detection", json=body).json()["result"]
+
+
 def test_a_log_id_of_the_clients_comes_back(client: httpx.Client, photo_base64: str) -> None:
     answer = client.post("/image-anomaly-detection", json={"image": photo_base64, "logId": "line 4"}).json()
     assert answer["logId"] == "line 4"
