@@ -135,7 +135,7 @@ def test_images_of_any_shape_are_judged(
         (b'{"image": "QUJD", "threshold": NaN}', 422, "threshold"),
         (b'{"image": "QUJD", "visualize": 0}', 422, "visualize"),
         (b'{"image": "QUJD", "model": "other"}', 404, "there is no model 'other'"),
-        (b'{"image": "QUJD"}', 415, "unknown format"),
+        (b'{"image": "QUJD"}', 415, "a text file"),
         (b'{"image": ""}', 415, "empty"),
     ],
 )
@@ -211,7 +211,19 @@ def test_a_broken_file_does_not_spoil_the_others(client: httpx.Client, photo: by
     response = client.post("/judge", files=files)
     assert response.status_code == 200
     assert [entry["errorCode"] for entry in response.json()["results"]] == [415, 0, 415]
-    assert response.json()["results"][0]["errorMsg"].startswith("the image is of an unknown format")
+    assert response.json()["results"][0]["errorMsg"].startswith("it is a text file, not an image")
+
+
+def test_a_file_of_several_pages_is_refused_and_one_of_12_bits_is_not_taken_for_a_dark_one(
+    client: httpx.Client, photo: bytes
+) -> None:
+    page = np.full((40, 40, 3), 128, np.uint8)
+    several = cv2.imencodemulti(".tif", [page, page])[1].tobytes()
+    dark = cv2.imencode(".png", np.full((40, 40), 2047, np.uint16))[1].tobytes()
+    answer = client.post("/judge", files=[("files", ("a", several)), ("files", ("b", dark)), ("files", ("c", photo))])
+    several_answer, dark_answer, _ = answer.json()["results"]
+    assert (several_answer["errorCode"], dark_answer["errorCode"]) == (415, 415)
+    assert "2 pages" in several_answer["errorMsg"] and "bit" in dark_answer["errorMsg"]
 
 
 def test_only_broken_files_are_an_error(client: httpx.Client) -> None:
