@@ -136,8 +136,8 @@ def lay_out(
                 name = f"{MASK_FOLDER}/{image}.png"
             layout.anomalous.append(Entry(image, name))
             layout.new_masks[name] = masks[image]
-        elif image in by_image and by_image[image].is_defective:
-            continue
+        elif image in by_image and (by_image[image].is_defective or by_image[image].shapes):
+            continue  # unlocated, or a problem already
         elif folder_of(image) in suspicious:
             unannotated[folder_of(image)].append(image)
         else:
@@ -187,7 +187,7 @@ def _draw(root: Path, drawing: Drawing) -> bytes | str | None:
     try:
         height, width = picture_size(root / drawing.image)
     except ImageReadError as error:
-        return error.what
+        return f"its image {drawing.image} cannot be read: {error.what}"
     if drawing.size is not None and drawing.size != (width, height):
         return (
             f"it was drawn on an image of {drawing.size[0]!s:.20} x {drawing.size[1]!s:.20} pixels, "

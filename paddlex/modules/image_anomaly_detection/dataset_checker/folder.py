@@ -30,7 +30,12 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.survey import (
     undecided,
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
-from paddlex.modules.image_anomaly_detection.folder_names import ACCEPTED_NORMAL_NAMES, is_mask_folder
+from paddlex.modules.image_anomaly_detection.folder_names import (
+    ACCEPTED_NORMAL_NAMES,
+    is_mask_folder,
+    is_neutral_folder,
+    is_partition_folder,
+)
 
 _SORT = f"Sort them into folders: good/ for the good parts (or {ACCEPTED_NORMAL_NAMES}), bad/ or a name for each defect"
 
@@ -53,7 +58,7 @@ def read_folder(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     """
     _refuse_mvtec_ad(root)
     found = survey(root, rules)
-    masks = MaskIndex((_mask_key(path, rules), path) for path in found.masks)
+    masks = MaskIndex((_key(path, rules), path) for path in found.masks)
     problems = ProblemCollector()
     layout = Layout()
     image_of_mask: dict[str, str] = {}
@@ -62,7 +67,7 @@ def read_folder(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     for image in found.images:
         role = _role(image, rules, unsorted)
         is_normal = role is Role.NORMAL
-        mask = masks.find(without_suffix(image)) or (None if is_normal else masks.find(PurePosixPath(image).stem))
+        mask = masks.find(_key(image, rules)) or (None if is_normal else masks.find(PurePosixPath(image).stem))
         if mask is not None and image_of_mask.setdefault(mask, image) != image:
             problems.add(_shared_mask(root, mask, image_of_mask[mask], image))
         if is_normal:
@@ -145,13 +150,14 @@ def _places(unsorted: dict[str, list[str]]) -> str:
     return ", ".join("of the data set itself" if folder == TOP else f"{folder}/" for folder in unsorted)
 
 
-def _mask_key(path: str, rules: FolderRules) -> str:
-    """The path without the mask folder's name, which is that of its image."""
+def _key(path: str, rules: FolderRules) -> str:
+    """What an image and its mask have in common: the path without the names of mask folders and of folders of images."""
     *folders, name = PurePosixPath(without_suffix(path)).parts
     kept, is_inside = [], False
     for depth, folder in enumerate(folders, 1):
         is_masks = rules.role("/".join(folders[:depth])) is Role.MASKS
-        if not is_mask_folder(folder) and (is_inside or not is_masks):
+        says_nothing = is_mask_folder(folder) or (is_neutral_folder(folder) and not is_partition_folder(folder))
+        if not says_nothing and (is_inside or not is_masks):
             kept.append(folder)
         is_inside = is_masks
     return "/".join([*kept, name])

@@ -162,6 +162,16 @@ def test_folders_of_masks_have_several_names(parts, folder):
     assert f"scratch/0.png {folder}/scratch/0.png" in (parts / "val.txt").read_text("utf-8").splitlines()
 
 
+def test_folders_of_images_and_of_masks_may_stand_side_by_side(parts):
+    (parts / "Data").mkdir()
+    (parts / "scratch").rename(parts / "Anomaly")
+    (parts / "Data/Images").mkdir()
+    (parts / "Anomaly").rename(parts / "Data/Images/Anomaly")
+    write_mask(parts / "Data/Masks/Anomaly/0.png")
+    convert(parts, "Folder", seed=0)
+    assert "Data/Images/Anomaly/0.png Data/Masks/Anomaly/0.png" in (parts / "val.txt").read_text().splitlines()
+
+
 def test_a_mask_may_lie_beside_its_image(parts):
     write_mask(parts / "scratch/0_mask.png")
     convert(parts, "Folder", seed=0)

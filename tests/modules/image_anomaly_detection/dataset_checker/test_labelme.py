@@ -212,7 +212,7 @@ def test_two_annotations_of_one_image_are_an_error(root):
 
 def test_an_annotated_image_that_cannot_be_read_is_an_error(root):
     (root / "bad.png").write_bytes(b"no picture")
-    assert "the annotation bad.json cannot be used: the image is truncated" in error_of(root)
+    assert "the annotation bad.json cannot be used: its image bad.png cannot be read: " in error_of(root)
 
 
 @pytest.mark.parametrize(
