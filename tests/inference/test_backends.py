@@ -139,7 +139,7 @@ def test_auto_passes_over_a_damaged_graph_and_says_so(damaged: Path, caplog: pyt
     (damaged / "inference.onnx").write_bytes(b"no graph")
     caplog.set_level(logging.INFO, "paddlex")
     assert open_backend(open_model_folder(damaged), "auto", CPU).run_mode == "mkldnn"
-    assert "Run mode onnx cannot be used: the graph cannot be loaded" in caplog.text
+    assert "Run mode onnx cannot be used: the graph is damaged, or no graph" in caplog.text
     assert (
         "Run mode auto: mkldnn, the fastest that works here; passed over: onnx (fails), openvino (fails)."
         in caplog.text
@@ -225,7 +225,7 @@ def test_threads_that_run_one_backend_at_once_get_their_own_answers(
 def test_a_truncated_onnx_file_is_an_error_that_says_what_to_do(damaged: Path, mode: str) -> None:
     path = damaged / "inference.onnx"
     path.write_bytes(path.read_bytes()[:100_000])
-    with pytest.raises(ModelError, match=r"the graph cannot be loaded: .* Export the model again\."):
+    with pytest.raises(ModelError, match=r"the graph is damaged, or no graph .* Export the model again\."):
         open_backend(open_model_folder(damaged), mode, CPU)
 
 
@@ -243,7 +243,7 @@ def test_a_truncated_file_is_an_error_that_says_what_to_do(damaged: Path, name: 
     with pytest.raises(ModelError) as caught:
         open_backend(open_model_folder(damaged), "paddle", CPU)
     message = str(caught.value)
-    assert message.startswith("the graph cannot be loaded: ")
+    assert message.startswith(("the graph cannot be loaded: ", "the graph is damaged, or no graph"))
     assert message.endswith(f"({damaged / 'inference.pdmodel'}). Export the model again.")
     assert "\n" not in message
 

@@ -305,8 +305,8 @@ def test_a_threshold_on_the_scores_scale_is_the_raw_value_of_that_score(open_wit
         ({"threshold": 0.6}, "would reject 19 of the 19 normal calibration images (100%), whose raw scores are from 1 to 19: "
                              "score_threshold takes one on the scale of the scores, 0 to 1"),
         ({"threshold": 15}, "would reject 4 of the 19 normal calibration images (21%), whose raw scores are from 1 to 19"),
-        ({"threshold": 101}, "would reject 0 of the 19 normal calibration images (0%), whose raw scores are from 1 to 19: it is "
-                             "so far above them that defects may be called normal too"),
+        ({"threshold": 101}, "would reject 0 of the 19 normal calibration images (0%), whose raw scores are from 1 to 19: "
+                             "it is so far above them that defects may be called normal too"),
         ({"score_threshold": 0.99}, "so far above them"),
         ({"score_threshold": 0.01}, "would reject 19 of the 19"),
     ],

@@ -6,6 +6,7 @@ import numpy as np
 
 from paddlex.errors import DeviceError
 from paddlex.inference.backends.failures import cannot_load, cannot_run
+from paddlex.inference.backends.graph_check import check_onnx_graph
 from paddlex.inference.model_folder import INT8_NAME, ONNX_NAME, ModelFolder
 from paddlex.utils.devices import Device
 from paddlex.utils.paddle_environment import default_threads
@@ -29,6 +30,7 @@ class OnnxRuntime:
     ) -> None:
         self.run_mode = run_mode
         self._graph = folder.path / (INT8_NAME if run_mode == "onnx_int8" else ONNX_NAME)
+        check_onnx_graph(self._graph)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; its warnings are about things that no user can change
         options.intra_op_num_threads = threads or max(1, default_threads() // concurrency)

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 
 from paddlex.inference.backends.failures import cannot_load, cannot_run
+from paddlex.inference.backends.graph_check import check_onnx_graph
 from paddlex.inference.model_folder import INT8_NAME, ONNX_NAME, ModelFolder
 from paddlex.utils.devices import Device
 from paddlex.utils.paddle_environment import default_threads
@@ -29,6 +30,7 @@ class OpenVINO:
     ) -> None:
         self.run_mode = run_mode
         self._graph = folder.path / (INT8_NAME if run_mode == "openvino_int8" else ONNX_NAME)
+        check_onnx_graph(self._graph)
         settings = {
             # bfloat16 only where it is asked for: OpenVINO takes it by itself on processors that have it
             "INFERENCE_PRECISION_HINT": "bf16" if run_mode == "openvino_bf16" else "f32",

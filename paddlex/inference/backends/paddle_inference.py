@@ -9,15 +9,13 @@ import numpy as np
 
 from paddlex.errors import ModelError
 from paddlex.inference.backends.failures import cannot_load, cannot_run
+from paddlex.inference.backends.graph_check import check_paddle_graph
 from paddlex.inference.model_folder import ModelFolder
 from paddlex.utils.devices import Device
 from paddlex.utils.paddle_environment import default_threads, has_cpu_flag, import_paddle, restore_threads
 
 _GPU_MEMORY_POOL_MB = 256
 _TENSORRT_BATCH = 8
-
-#: How a .pdmodel begins: field 1 of a protobuf message. Given text instead (a Git LFS pointer, say), Paddle crashes.
-_PDMODEL_START = b"\n"
 
 
 class PaddleInference:
@@ -32,14 +30,13 @@ class PaddleInference:
     def __init__(
         self, folder: ModelFolder, run_mode: str, device: Device, threads: int | None, concurrency: int
     ) -> None:
+        check_paddle_graph(folder.graph)
         import_paddle()
         from paddle import inference
 
         self.run_mode = run_mode
         self._turn = threading.Lock()
         self._graph = folder.graph
-        if folder.graph.suffix == ".pdmodel" and folder.graph.read_bytes()[:1] != _PDMODEL_START:
-            raise ModelError("the graph is damaged, or no graph", where=folder.graph, remedy="Export the model again")
         config = inference.Config(str(folder.graph), str(folder.params))
         config.disable_glog_info()
         config.enable_memory_optim()
