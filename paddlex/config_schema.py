@@ -80,7 +80,7 @@ class SplitSection(Section):
 class CheckDatasetSection(Section):
     """Mode check_dataset."""
 
-    lists_dir: str | None = None
+    lists_dir: UserPath | None = None
     convert: ConvertSection = ConvertSection()
     split: SplitSection = SplitSection()
 

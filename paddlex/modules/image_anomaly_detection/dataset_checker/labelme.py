@@ -29,6 +29,7 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Pro
 from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules
 from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, survey
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
+from paddlex.modules.image_anomaly_detection.folder_names import is_normal_folder
 from paddlex.utils.logging import logger
 from paddlex.utils.strict import Malformed, read_json
 
@@ -43,7 +44,8 @@ def read_labelme(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     """Read images with LabelMe's JSON files beside them, or in a folder of their own.
 
     An image with shapes is anomalous, whatever their labels; they are drawn into ``masks/<path of the JSON file>.png``.
-    An image with no shapes, or no JSON file, is normal. Polygons, rectangles, circles and masks are filled; lines and
+    One with nothing but a flag is defective as a whole, unless the flag is a word for good parts. An image with no shapes
+    and no flag, or no JSON file, is normal. Polygons, rectangles, circles and masks are filled; lines and
     points, which have no area, become 10 pixels wide, as LabelMe draws them. Folders of masks are left out.
 
     Raises:
@@ -91,7 +93,11 @@ def read_annotation(root: Path, names: ImageNames, path: str) -> Drawing | Probl
     drawn: list[tuple[str, Callable[[np.ndarray], None]]] = [
         (f"shape {number}", partial(_draw, shape=shape)) for number, shape in enumerate(content["shapes"], 1)
     ]
-    return Drawing(path, image, (width, height) if width and height else None, drawn)
+    flags = content.get("flags")
+    is_flagged = isinstance(flags, dict) and any(
+        on is True and not is_normal_folder(name) for name, on in flags.items()
+    )
+    return Drawing(path, image, (width, height) if width and height else None, drawn, is_flagged)
 
 
 def _draw(mask: np.ndarray, shape: Any) -> None:

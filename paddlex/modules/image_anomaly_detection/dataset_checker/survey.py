@@ -104,7 +104,7 @@ def survey(root: Path, rules: FolderRules, parts: Iterable[str] = ()) -> Survey:
         if reason is not None:
             found.left_out[folder, reason] += len(paths)
         elif _are_masks(folder, rules):
-            found.masks += [path for path in paths if not path.startswith(FULL_FRAME)]
+            found.masks += [path for path in paths if f"/{FULL_FRAME}" not in f"/{path}"]
         else:
             _sort_out(paths, found)
     problems.extend(_doubts({folder_of(path): None for path in found.images}, rules))

@@ -7,11 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
+from paddlex import engine
+from paddlex.config import load_config
 from paddlex.errors import DatasetCheckError, DatasetError
 from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
 from paddlex.modules.image_anomaly_detection.dataset_checker.convert import convert
 from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules
 from paddlex.modules.image_anomaly_detection.folder_names import is_defective_folder, is_normal_folder
+
+CONFIG = "paddlex/configs/image_anomaly_detection/STFPM.yaml"
 
 
 def write_photo(path, size=(16, 24)):
@@ -200,6 +204,25 @@ def test_the_user_decides(parts, rules, left_out):
     write_photo(parts / "scratch/backup/7.png")
     convert(parts, "Folder", 0, rules)
     assert ("scratch/backup/7.png" in listed(parts)) is not left_out
+
+
+@pytest.mark.parametrize("value", ["backup", "[backup, scratch/backup]"])
+def test_the_config_takes_one_name_or_several(parts, value):
+    write_photo(parts / "scratch/backup/7.png")
+    overrides = [
+        f"Global.dataset_dir={parts}", f"Global.output={parts.parent / 'output'}", "CheckDataset.convert.enable=True",
+        "CheckDataset.convert.src_dataset_type=Folder", f"CheckDataset.lists_dir={parts.parent / 'lists'}",
+    ]  # fmt: skip
+    config = load_config(CONFIG, [*overrides, f"CheckDataset.convert.ignore={value}"])
+    result = engine.check_dataset(config)
+    assert "left out: scratch/backup/ (1: CheckDataset.convert.ignore)" in result["contents"]
+    assert result["dataset_path"] == str(parts.parent / "lists")
+
+
+def test_lists_that_stand_in_a_folder_of_the_data_set_do_not_disturb_the_next_conversion(parts):
+    for _ in range(2):
+        convert(parts, "Folder", 0, lists_dir=parts / "my lists")
+    assert len((parts / "my lists/val.txt").read_text().splitlines()) == 4
 
 
 def test_the_user_may_name_masks_and_good_parts(parts):

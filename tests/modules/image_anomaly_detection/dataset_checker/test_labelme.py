@@ -84,6 +84,16 @@ def test_an_annotation_without_shapes_is_a_normal_image(root):
     assert "3.png" in lines
 
 
+@pytest.mark.parametrize(
+    ("flags", "is_defective"),
+    [({"scratched": True}, True), ({"scratched": False}, False), ({"good": True, "bad": False}, False), ("x", False)],
+)
+def test_an_image_with_nothing_but_a_flag_is_defective_as_a_whole(root, flags, is_defective):
+    annotate(root / "3.json", [], flags=flags)
+    convert(root, "LabelMe", seed=0)
+    assert ("3.png masks/full_frame_60x40.png" in read_list(root, "val.txt")) is is_defective
+
+
 def test_images_in_train_and_val_folders_stay_there(tmp_path):
     for seed, path in enumerate(("train/0.png", "train/1.png", "val/2.png", "val/bad.png")):
         write_image(tmp_path / path, seed)
