@@ -24,7 +24,7 @@ _INTERPOLATIONS = {
 }
 
 #: Of the network's input, in pixels; a graph for more would need more memory than there is.
-_LARGEST_SIDE = 8192
+LARGEST_SIDE = 8192
 
 #: Division by less would leave the range of float32.
 _LEAST_STD = 1e-6
@@ -103,7 +103,7 @@ class Transform:
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    width, height = list_of(whole(1, _LARGEST_SIDE), length=2)([value, value] if isinstance(value, int) else value)
+    width, height = list_of(whole(1, LARGEST_SIDE), length=2)([value, value] if isinstance(value, int) else value)
     return width, height
 
 

@@ -107,6 +107,8 @@ def compose_yaml(text: str) -> yaml.Node | None:
     Raises:
         Malformed: see ``read_yaml``.
     """
+    if sum(map(text.count, "\n,[{")) > _MAX_YAML_NODES:  # known before the parser has taken its seconds
+        raise Malformed(f"holds more than {_MAX_YAML_NODES} values")
     loader = None
     try:
         loader = _Loader(text)

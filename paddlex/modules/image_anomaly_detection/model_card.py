@@ -13,7 +13,7 @@ from paddlex.inference.checked import mapping, named, number, text, whole
 from paddlex.inference.model_facts import ModelFacts, OwnBlock, layer_names
 from paddlex.inference.self_check import SelfCheck
 from paddlex.inference.tiling import Tiling
-from paddlex.inference.transforms import Transform
+from paddlex.inference.transforms import LARGEST_SIDE, Transform
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
 from paddlex.utils.files import write_json
 from paddlex.utils.strict import read_json
@@ -50,7 +50,7 @@ class ModelCard(ModelFacts):
     model_name: Annotated[str, text]
     backbone: Annotated[str, text]
     layers: Annotated[tuple[str, ...], layer_names]
-    image_size: Annotated[int, whole(1)]
+    image_size: Annotated[int, whole(1, LARGEST_SIDE)]
     training: Annotated[Mapping[str, Any], _training] = field(default_factory=dict)
 
     @property

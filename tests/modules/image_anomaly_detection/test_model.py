@@ -164,7 +164,16 @@ def test_a_teacher_alone_is_no_model(weights, save):
         load_network(path, "STFPM", OPTIONS)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "not JSON", '{"layers": ["layer1"]}'])
+CARD = '{"model_name": "STFPM", "backbone": "resnet18", "layers": ["layer1"], "image_size": %s}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "[]", "{}", "not JSON", '{"layers": ["layer1"]}', "[" * 100_000, "1" * 10**6, '{"a": 1, "a": 2}',
+        CARD % "NaN", CARD % ("1" + "0" * 50), CARD % "-1", CARD % '"large"',
+    ],
+)  # fmt: skip
 def test_a_damaged_card_is_named(trained, tmp_path, content):
     folder = Path(shutil.copytree(trained / "best_model", tmp_path / "model"))
     (folder / "model.pdstates").write_text(content, encoding="utf-8")
