@@ -6,7 +6,7 @@ import itertools
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -48,11 +48,11 @@ class Shard(Images):
     name: str
 
 
-def list_pending(inputs: Iterable[str], done: set[str], passed: PassedOver | None = None) -> list[Images]:
+def list_pending(inputs: Sequence[str], done: set[str], passed: PassedOver | None = None) -> list[Images]:
     """The images of files, folders, globs, URLs and buckets, each once, without those that are in ``done``.
 
     Args:
-        inputs: what the user has.
+        inputs: what the user has; of several, one that cannot be found is an image that cannot be read.
         done: the ``input_path`` of what earlier runs have judged, as ``rows.in_utf_8`` has it.
         passed: counts what is passed over.
 
@@ -68,13 +68,13 @@ def list_pending(inputs: Iterable[str], done: set[str], passed: PassedOver | Non
             paths = [path for path in list_bucket(filesystem, root, source) if in_utf_8(f"{prefix}{path}") not in done]
             places.append(Images(source, prefix, paths))
         else:
-            for path in map(str, _stills(source, passed)):
+            for path in map(str, _stills([source] if len(inputs) > 1 else source, passed)):
                 here.append(path if "://" in path else os.path.abspath(path))
     places.append(Images("", "", [path for path in dict.fromkeys(here) if in_utf_8(path) not in done]))
     return places
 
 
-def _stills(source: str, passed: PassedOver | None) -> Iterator[Source]:
+def _stills(source: str | list[str], passed: PassedOver | None) -> Iterator[Source]:
     for found in expand(source, passed=passed):
         if isinstance(found, VideoFrame):
             what = "a video cannot be divided between workers"

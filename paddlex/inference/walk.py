@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,8 +74,8 @@ class PassedOver:
 def walk(folder: str | os.PathLike[str], passed: PassedOver, seen: set[tuple[int, int]] | None = None) -> Iterator[str]:
     """Yield the regular files below a folder, folder by folder in sorted order; hidden ones are left out.
 
-    Links are followed. A folder that can be reached in several ways is entered the first time only, so loops end. Only the
-    names of one folder are held at a time.
+    Links are followed, those to folders when all others are done: a folder that can be reached in several ways is entered
+    once, by its own name if that is below here, so loops end. Only the names of one folder are held at a time.
 
     Args:
         folder: where to begin.
@@ -83,14 +83,14 @@ def walk(folder: str | os.PathLike[str], passed: PassedOver, seen: set[tuple[int
         seen: the device and inode of folders that were entered; of several walks together, so that each is entered once.
     """
     seen = set() if seen is None else seen
-    waiting = [os.fspath(folder)]
-    while waiting:
-        folders = []
-        for entry in _entries(waiting.pop(), passed, seen):
+    waiting, links = [os.fspath(folder)], deque[str]()
+    while waiting or links:
+        folders: list[str] = []
+        for entry in _entries(waiting.pop() if waiting else links.popleft(), passed, seen):
             if entry.name.startswith("."):
                 passed.counts["hidden"] += 1
             elif _is(entry.is_dir):
-                folders.append(entry.path)
+                (links if entry.is_symlink() else folders).append(entry.path)
             elif _is(entry.is_file):
                 yield entry.path
             elif entry.is_symlink() and not os.path.exists(entry.path):

@@ -305,6 +305,14 @@ def test_an_image_that_is_named_twice_is_judged_once(photos: Path) -> None:
     assert len(here.paths) == len(set(here.paths)) == len(list(photos.rglob("*.jpg")))
 
 
+def test_an_input_that_cannot_be_found_is_one_image_among_several_and_alone_an_error(photos: Path) -> None:
+    missing = f"{photos}/gone[2].jpg"
+    (here,) = list_pending([missing, str(photos / "0 ü.jpg")], done=set())
+    assert here.paths == [missing, str(photos / "0 ü.jpg")]
+    with pytest.raises(ImageReadError, match="holds no images"):
+        list_pending([missing], done=set())
+
+
 def test_a_part_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(pa.ArrowInvalid):
         write_part(str(tmp_path), "1", [{"input_path": "a", "score": "high"}], {"model_digest": "0"})

@@ -50,6 +50,11 @@ def test_loops_end_and_each_folder_is_entered_once(parts: Path, tmp_path: Path) 
     assert passed.to_dict() == {"folders_seen_already": 3, "broken_links": 1}
 
 
+def test_a_folder_goes_by_its_own_name_if_a_link_leads_to_it_as_well(parts: Path) -> None:
+    (parts / "a link").symlink_to("good")
+    assert names(list_images(parts), parts) == ["good/a.png", "good/b.png", "line 2/bad/c.png"]
+
+
 def test_everything_passed_over_is_counted_and_said_in_one_line(
     parts: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +169,7 @@ def test_masks_that_the_lists_of_a_data_set_name_are_passed_over_wherever_it_lie
     (parts / "val.txt").write_text("good/a.png masks/a 1.png\nline 2/bad/c.png\tgood/a_mask.png\n")
     passed = PassedOver()
     assert names(expand(str(tmp_path / "parts"), passed=passed), parts) == [
-        "good/a.png", "good/b.png", "line 2/bad/c.png", "masks/unlisted.png",
+        "good/a.png", "good/b.png", "masks/unlisted.png", "line 2/bad/c.png",
     ]  # fmt: skip
     assert passed.counts["masks"] == 2
     assert "2 masks that the lists of a data set name" in str(passed)
