@@ -18,7 +18,7 @@ import numpy as np
 from paddlex.errors import ImageReadError
 from paddlex.inference.heic import HEIC_SUFFIXES, INSTALL, decode_heic
 from paddlex.inference.image_header import ImageHeader, checked_header, damaged, is_heic
-from paddlex.inference.list_files import masks_of_lists
+from paddlex.inference.list_files import LIST_NAMES, masks_of_lists
 from paddlex.inference.reading import ANY, Reading
 from paddlex.inference.video import (
     ALL_FRAMES,
@@ -91,6 +91,8 @@ def list_images(
                 yield path
         elif is_video(path):
             here.counts["videos"] += 1
+        elif skip_masks and os.path.basename(path) in LIST_NAMES:
+            pass
         elif is_known is None or not is_known(path):
             suffix = os.path.splitext(path)[1]
             here.not_images[suffix] += 1

@@ -11,6 +11,7 @@ from paddlex.utils.files import read_regular_file
 
 TRAIN_LIST = "train.txt"
 VAL_LIST = "val.txt"
+LIST_NAMES = (TRAIN_LIST, VAL_LIST)
 
 _MOST_BYTES = 64 * 2**20
 
@@ -22,7 +23,7 @@ def masks_of_lists(folder: str | os.PathLike[str]) -> set[str]:
     """
     root = Path(folder)
     images, masks = set(), set()
-    for name in (TRAIN_LIST, VAL_LIST):
+    for name in LIST_NAMES:
         try:
             lines = read_regular_file(root / name, _MOST_BYTES).decode("utf-8-sig").split("\n")
         except (OSError, UnicodeDecodeError):

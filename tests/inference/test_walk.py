@@ -171,7 +171,7 @@ def test_masks_that_the_lists_of_a_data_set_name_are_passed_over_wherever_it_lie
     assert names(expand(str(tmp_path / "parts"), passed=passed), parts) == [
         "good/a.png", "good/b.png", "masks/unlisted.png", "line 2/bad/c.png",
     ]  # fmt: skip
-    assert passed.counts["masks"] == 2
+    assert passed.to_dict() == {"masks": 2}
     assert "2 masks that the lists of a data set name" in str(passed)
     assert names(expand(str(tmp_path)), tmp_path).count("parts/masks/a 1.png") == 0
 

@@ -79,7 +79,11 @@ def read_folder(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
         elif role is Role.DEFECTS:
             layout.anomalous.append(Entry(image, mask))
     _check_sorted(found, layout, unsorted, problems)
-    problems.extend(_stray_mask(root, mask) for mask in masks.paths() if mask not in image_of_mask)
+    strays: dict[str, list[str]] = defaultdict(list)
+    for mask in masks.paths():
+        if mask not in image_of_mask:
+            strays[folder_of(mask)].append(mask)
+    problems.extend(_stray_masks(root, folder, stray) for folder, stray in strays.items())
     marked = map_in_threads(lambda mask: _is_marked(root / mask), masks_of_normal, "Reading masks of good parts")
     problems.extend(
         _marked_normal(root, mask) for mask, is_marked in zip(masks_of_normal, marked, strict=True) if is_marked
@@ -195,11 +199,11 @@ def _shared_mask(root: Path, mask: str, first: str, second: str) -> Problem:
     )
 
 
-def _stray_mask(root: Path, mask: str) -> Problem:
-    folder = folder_of(mask)
+def _stray_masks(root: Path, folder: str, masks: list[str]) -> Problem:
+    others = f", nor do {len(masks) - 1} others in {folder}/" if len(masks) > 1 else ""
     return Problem(
-        f"the mask {mask} belongs to no image",
-        os.fspath(root / mask),
+        f"the mask {masks[0]} belongs to no image{others}",
+        os.fspath(root / masks[0]),
         f"For an image bad/000.png, name it {MASK_FOLDER}/bad/000.png; or remove it. If {folder} holds no masks, name it in "
         "CheckDataset.convert.defects, normal or ignore",
     )

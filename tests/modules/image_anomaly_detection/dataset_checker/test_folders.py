@@ -306,6 +306,15 @@ def test_an_unannotated_image_beside_a_folder_of_good_parts_is_not_taken_for_goo
     convert(parts, "LabelMe", 0, FolderRules(normal=[folder]))
 
 
+def test_masks_that_belong_to_no_image_are_one_error_for_each_folder(parts):
+    for number in range(3):
+        write_mask(parts / f"label/x{number}.png")
+    with pytest.raises(
+        DatasetCheckError, match=r"the mask label/x0.png belongs to no image, nor do 2 others in label/"
+    ):
+        convert(parts, "Folder", seed=0)
+
+
 def test_a_folder_of_masks_alone_is_said_to_hold_no_parts(tmp_path):
     write_mask(tmp_path / "data/masks/0.png")
     with pytest.raises(DatasetError, match=r"holds no images of parts \(left out: 1 masks\)"):
