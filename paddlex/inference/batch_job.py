@@ -192,7 +192,7 @@ class _Failures:
         place = result["input_path"] + (f" frame {result['frame']}" if "frame" in result else "")
         reason = error.strerror if isinstance(error, OSError) and error.strerror else in_one_line(error)
         what = f"the result files {stem}_* cannot be written: {reason.removesuffix('.')}"
-        self.note(place, ResultFileError(what, where=place), result)
+        self.note(place, ResultFileError(what, where=place, remedy="Check the folder and its space"), result)
 
 
 @dataclass
