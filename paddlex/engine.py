@@ -178,7 +178,7 @@ def evaluate(config: Config) -> Result:
         }
         title = f"Evaluation of {card.model_name} on {Path(dataset_dir).resolve().name}"
         write_report(evaluation, predictor, config.output / "evaluate" / "report.html", title=title, about=about)
-    write_table(evaluation, config.output / "evaluate" / "per_image.csv")
+    write_table(evaluation.rows, config.output / "evaluate" / "per_image.csv")
     metrics = evaluation.to_dict()
     for name, value in metrics.items():
         if not isinstance(value, dict):

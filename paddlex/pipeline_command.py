@@ -102,7 +102,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
             "threshold": f"{limits.image.threshold:.6g} as a raw score ({limits.source})",
             "run mode": f"{pipeline.predictor.backend.run_mode} on {pipeline.predictor.device}",
             "images a second": f"{(told.images + told.failed) / max(time.monotonic() - start, 1e-9):.1f}",
-            **({"saved to": visible(arguments.save_path)} if arguments.save_path else {}),
+            **({"saved to": arguments.save_path} if arguments.save_path else {}),
         },
         to_stderr=arguments.json,
     )
@@ -140,7 +140,7 @@ def _run_on_ray(arguments: argparse.Namespace) -> int:
             "done by earlier runs": done.before,
             "workers": done.workers,
             "images a second": f"{done.images_per_second:.1f}",
-            "saved to": visible(arguments.save_path),
+            "saved to": arguments.save_path,
         },
         to_stderr=False,
     )
@@ -199,5 +199,5 @@ class _Teller:
 
 def _sum_up(values: dict[str, Any], to_stderr: bool) -> None:
     width = max(map(len, values))
-    lines = [f"{name:{width}}  {value}" for name, value in values.items()]
+    lines = [f"{name:{width}}  {visible(value)}" for name, value in values.items()]
     say("\n".join(["", *lines]), sys.stderr if to_stderr else sys.stdout)

@@ -239,6 +239,7 @@ def test_any_name_is_told_in_any_encoding_and_commands_no_terminal(
     for name in names:
         path = os.fsencode(folder) + b"/" + name
         Path(os.fsdecode(path)).write_bytes(b"no" if b"broken" in name else (val / "bent" / "000.jpg").read_bytes())
+    (folder / "passed over.\x1b[31m").write_bytes(b"")
     command = [sys.executable, "-m", "paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(trained)]
     command += ["--device", "cpu", "--input", str(folder), *(["--json"] if as_json else [])]
     done = subprocess.run(command, capture_output=True, timeout=300, cwd=ROOT, env={**os.environ, **encoding})

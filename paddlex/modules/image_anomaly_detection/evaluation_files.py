@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from paddlex.modules.image_anomaly_detection.evaluator import Evaluation
+from paddlex.modules.image_anomaly_detection.evaluator import ImageRow
 from paddlex.utils.csv_file import csv_file
 
 COLUMNS = (
@@ -13,11 +14,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def write_table(evaluation: Evaluation, path: Path) -> None:
+def write_table(rows: Iterable[ImageRow], path: Path) -> None:
     """per_image.csv: paths as in the list, 1 and 0 for yes and no, empty where a figure is unknown."""
     with csv_file(path) as write_row:
         write_row(COLUMNS)
-        for row in evaluation.rows:
+        for row in rows:
             pixels = row.pixels
             counts = [""] * 4
             if pixels is not None:
