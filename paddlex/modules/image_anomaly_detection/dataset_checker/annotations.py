@@ -33,6 +33,7 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.survey import (
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
 from paddlex.utils.files import read_regular_file
+from paddlex.utils.logging import logger
 
 #: The largest annotation file; LabelMe's may hold its image, COCO's all polygons of a data set.
 MOST_BYTES = 256 * 2**20
@@ -169,6 +170,13 @@ def recognise(found: Survey) -> str | None:
         if b'"images"' in text and b'"annotations"' in text:
             return "COCO"
     return None
+
+
+def tell_left_out(root: Path, paths: Sequence[str], tool: str) -> None:
+    """Say in one line which files are no annotations of a tool."""
+    if paths:
+        others = f", nor are {len(paths) - 1} others; they are" if len(paths) > 1 else " and is"
+        logger.warning("%s is not an annotation of %s%s left out", root / paths[0], tool, others)
 
 
 def nothing_found(found: Survey, tool: str, layout: str) -> DatasetError:

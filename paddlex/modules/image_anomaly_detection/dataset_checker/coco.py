@@ -18,13 +18,13 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.annotations import 
     ImageNames,
     lay_out,
     nothing_found,
+    tell_left_out,
     unusable,
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import Layout, without_suffix
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules
 from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, survey
-from paddlex.utils.logging import logger
 from paddlex.utils.strict import Malformed, read_json
 
 _LAYOUT = "a JSON file with lists of images and annotations, as annotations/instances_train.json"
@@ -60,6 +60,7 @@ def read_coco(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     drawings: dict[str, Drawing] = {}
     paths = [path for path in found.annotations if path.lower().endswith(".json")]
     has_read = [_read_file(_File(root, path, names, problems, drawings)) for path in paths]
+    tell_left_out(root, [path for path, is_coco in zip(paths, has_read, strict=True) if not is_coco], "COCO")
     problems.raise_if_errors()
     if not any(has_read):
         raise nothing_found(found, "COCO", _LAYOUT)
@@ -79,7 +80,6 @@ def _read_file(file: _File) -> bool:
         return True
     images, annotations = map(content.get, ("images", "annotations")) if isinstance(content, dict) else (None, None)
     if not isinstance(images, list) or not isinstance(annotations, list):
-        logger.warning("%s is no annotation file of COCO and is left out", file.root / file.path)
         return False
     by_id = _read_images(file, images)
     for number, annotation in enumerate(annotations, 1):

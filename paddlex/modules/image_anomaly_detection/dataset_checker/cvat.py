@@ -17,6 +17,7 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.annotations import 
     ImageNames,
     lay_out,
     nothing_found,
+    tell_left_out,
     unusable,
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import Layout, without_suffix
@@ -24,7 +25,6 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Pro
 from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules
 from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, survey
 from paddlex.modules.image_anomaly_detection.folder_names import is_normal_folder
-from paddlex.utils.logging import logger
 from paddlex.utils.strict import Malformed, read_text
 
 _LAYOUT = 'an XML file, exported as "CVAT for images 1.1"'
@@ -50,20 +50,21 @@ def read_cvat(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     found = survey(root, rules)
     names, problems = ImageNames(found.images), ProblemCollector()
     drawings: dict[str, Drawing] = {}
-    has_read = False
+    has_read, left_out = False, []
     for path in found.annotations:
         if not path.lower().endswith(".xml"):
             continue
         try:
             annotations = _parse(root / path)
             if annotations.tag != "annotations":
-                logger.warning("%s is no annotation file of CVAT and is left out", root / path)
+                left_out.append(path)
                 continue
             has_read = True
             _read_file(annotations, path, names, drawings)
         except ValueError as error:
             has_read = True
             problems.add(unusable(root, path, str(error), _AGAIN))
+    tell_left_out(root, left_out, "CVAT")
     problems.raise_if_errors()
     if not has_read:
         raise nothing_found(found, "CVAT", _LAYOUT)

@@ -22,6 +22,7 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.annotations import 
     lay_out,
     nothing_found,
     recognise,
+    tell_left_out,
     unusable,
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import Layout, without_suffix
@@ -30,7 +31,6 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.rules import Folder
 from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, survey
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
 from paddlex.modules.image_anomaly_detection.folder_names import is_normal_folder
-from paddlex.utils.logging import logger
 from paddlex.utils.strict import Malformed, read_json
 
 # As wide as LabelMe itself draws what has no area, in pixels.
@@ -57,13 +57,18 @@ def read_labelme(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     problems = ProblemCollector()
     drawings: dict[str, Drawing] = {}
     paths = [path for path in found.annotations if path.lower().endswith(".json")]
-    for drawing in map_in_threads(partial(read_annotation, root, names), paths, "Reading annotations"):
+    left_out = []
+    read = map_in_threads(partial(read_annotation, root, names), paths, "Reading annotations")
+    for path, drawing in zip(paths, read, strict=True):
         if isinstance(drawing, Problem):
             problems.add(drawing)
-        elif drawing is not None:
+        elif drawing is None:
+            left_out.append(path)
+        else:
             first = drawings.setdefault(drawing.image, drawing)
             if first is not drawing:
                 problems.add(_second_annotation(root, first, drawing))
+    tell_left_out(root, left_out, "LabelMe")
     problems.raise_if_errors()
     if not drawings and recognise(found) in ("COCO", "CVAT"):
         raise nothing_found(found, "LabelMe", "")
@@ -82,7 +87,6 @@ def read_annotation(root: Path, names: ImageNames, path: str) -> Drawing | Probl
         return unusable(root, path, f"it cannot be read: {error.strerror}", "Replace it or remove it")
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
         if names.beside(path) is None:
-            logger.warning("%s is not an annotation of LabelMe and is left out", root / path)
             return None
         return unusable(root, path, "it is not LabelMe's: it has no list of shapes", "Move it out of the data set")
     named = content.get("imagePath")

@@ -219,6 +219,25 @@ def test_without_annotations_of_the_type_those_that_are_there_are_named(root):
     assert "Set CheckDataset.convert.src_dataset_type=CVAT" in error_of(root, "LabelMe")
 
 
+@pytest.mark.parametrize(("source_type", "suffix"), [("LabelMe", "json"), ("COCO", "json"), ("CVAT", "xml")])
+def test_files_of_other_tools_are_left_out_and_told_of_in_one_line(root, source_type, suffix, caplog):
+    write_coco(root, []) if source_type == "COCO" else write_cvat(root, "")
+    for number in range(3):
+        (root / f"note{number}.{suffix}").write_text({"json": "{}", "xml": "<annotation/>"}[suffix])
+    if source_type == "LabelMe":
+        (root / "annotations.xml").unlink()
+    convert(root, source_type, seed=0)
+    told = [message for message in caplog.messages if "is not an annotation of" in message]
+    assert told == [f"{root}/note0.{suffix} is not an annotation of {source_type}, nor are 2 others; they are left out"]
+
+
+def test_unsorted_photos_with_annotations_are_told_which_type_reads_these(root):
+    write_coco(root, [annotation([TRIANGLE])])
+    assert "as there are annotations of COCO: set CheckDataset.convert.src_dataset_type=COCO" in error_of(
+        root, "Folder"
+    )
+
+
 def test_where_nothing_is_annotated_a_warning_says_that_all_images_count_as_good(root):
     warnings = check_dataset(root, root.parent / "output", convert_from="LabelMe")["warnings"]
     assert warnings[0]["what"] == "no image has an annotation: all 11 are taken for good parts"
