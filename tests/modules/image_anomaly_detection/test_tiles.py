@@ -163,16 +163,18 @@ def test_another_tiling_than_the_model_s_warns(tiled_run, caplog, other):
 
 
 def test_a_scratch_two_pixels_wide_is_found_in_its_place(tiled_run, surfaces):
+    """So much every short training gives: how it is rounded decides how high the scores are, and how wide the regions."""
     model = create_model("STFPM", tiled_run.output, device="cpu")
+    normal, scratched = [], []
     for sample in read_samples(surfaces, "val.txt"):
         result = next(model.predict(sample.image_path))
-        assert result["is_anomalous"] == (sample.mask is not None)
-        if sample.mask_path is not None:
-            scratch = read_mask(sample.mask_path)
-            x, y, width, height = result["regions"][0]["bbox"]
-            assert scratch[y : y + height, x : x + width].any()
-            assert scratch[result["pred"][0] > 0].sum() > 0.5 * scratch.sum()
-            assert result["anomalous_area"] < 0.1
+        if sample.mask_path is None:
+            normal.append(result["raw_score"])
+            continue
+        scratched.append(result["raw_score"])
+        distance = cv2.distanceTransform(1 - read_mask(sample.mask_path).astype(np.uint8), cv2.DIST_L2, 5)
+        assert distance.ravel()[result["anomaly_map"].argmax()] < 16  # pixels, a quarter of a tile
+    assert min(scratched) > max(normal)
 
 
 def test_without_tiling_its_place_is_lost(tiled_run, whole_run, surfaces):
