@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from paddlex.errors import DeviceError, ModelError
 from paddlex.inference.backends import AUTO_ORDER, RUN_MODES, RunMode, open_backend
@@ -179,6 +180,18 @@ def test_a_missing_package_is_named_with_the_command_that_adds_it(
     monkeypatch.setattr(RunMode, "is_installed", lambda mode: False)
     with pytest.raises(ModelError, match=rf"the run mode {mode} needs .*\. pip install {package}\."):
         open_backend(open_model_folder(trained), mode, CPU)
+
+
+@pytest.mark.parametrize("mode", EXACT_MODES)
+def test_a_mode_that_is_named_must_pass_the_self_check_too(damaged: Path, mode: str) -> None:
+    config = damaged / "inference.yml"
+    content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    content["AnomalyDetection"]["self_check"]["values"][1][3] += 1.0
+    config.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(
+        ModelError, match=rf"{mode} does not compute what the model did when it was exported: .* is off by "
+    ):
+        open_backend(open_model_folder(damaged), mode, CPU)
 
 
 def test_an_unknown_run_mode_is_refused_with_those_that_exist(trained: Path) -> None:

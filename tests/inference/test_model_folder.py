@@ -102,6 +102,53 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert (read.own, read.model_name, read.transform.size) == (written.own, "STFPM", (64, 32))
 
 
+#: As the first version of the toolkit wrote it, shortened.
+OLD_BLOCK = """
+Global: {model_name: STFPM}
+Deploy:
+  model: inference.pdmodel
+  params: inference.pdiparams
+  input_shape: [-1, 3, 128, 128]
+  transforms:
+  - {type: Resize, target_size: [128, 128]}
+  - type: Normalize
+    mean: [0.485, 0.456, 0.406]
+    std: [0.229, 0.224, 0.225]
+AnomalyDetection:
+  backbone: resnet18
+  layers: [layer1, layer2, layer3]
+  image_size: 128
+  teacher_weights: {source: bundled, sha256: 0a1b}
+  calibration:
+    fusion: calibrated
+    image_threshold: 4.353220928502137
+    pixel_threshold: 2.87227201461792
+    image_typical: 2.867305040359497
+    pixel_typical: -0.3885110914707184
+    target_fpr: 0.05
+    target_pixel_fpr: 0.001
+    method: 'extrapolated: log-normal prediction bound, because 5 images are too few for the quantile'
+    scores: [1.9, 2.5, 2.867305040359497, 3.1, 3.4]
+    region_cut: 0.25
+    min_area: 0.0001
+    best_f1_threshold: null
+    shrinkages: [0.0, 0.02, 1.0]
+    images: 5
+  self_check:
+    values:
+    - [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 1.0e-05]
+    - [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, -16.5]
+"""
+
+
+def test_a_folder_of_the_first_version_is_read(open_with) -> None:
+    folder = open_with(OLD_BLOCK)
+    assert folder.output == 1
+    assert (folder.limits.image.threshold, folder.limits.image.typical) == (4.353220928502137, 2.867305040359497)
+    assert (folder.limits.region_cut, folder.limits.min_area) == (0.25, 0.0001)
+    assert folder.own.tiling is None
+
+
 # What is wrong
 
 

@@ -151,6 +151,7 @@ def _open(folder: ModelFolder, run_mode: str, device: Device, threads: int | Non
 def _fastest(folder: ModelFolder, device: Device, threads: int | None, concurrency: int, quiet: bool) -> Backend:
     """The first of ``AUTO_ORDER`` that works; what was passed over is logged."""
     passed_over = []
+    last: ModelError | None = None
     for name in AUTO_ORDER[device.kind]:
         mode = RUN_MODES[name]
         if not mode.is_installed():
@@ -164,6 +165,7 @@ def _fastest(folder: ModelFolder, device: Device, threads: int | None, concurren
             except ModelError as error:
                 logger.warning("Run mode %s cannot be used: %s", name, error)
                 passed_over.append(f"{name} (fails)")
+                last = error
                 continue
             if off_by is None:
                 reason = f"; passed over: {', '.join(passed_over)}" if passed_over else ""
@@ -172,6 +174,12 @@ def _fastest(folder: ModelFolder, device: Device, threads: int | None, concurren
                 return backend
             logger.warning("Run mode %s is passed over: its answer to the self-check is off by %.2g.", name, off_by)
             passed_over.append(f"{name} (failed the self-check)")
+    if last is not None:  # the reason, and not a package that would be in vain
+        raise ModelError(
+            f"no run mode works on {device}: {'; '.join(passed_over)}; the last because {last.what}",
+            where=last.where or folder.path,
+            remedy=last.remedy,
+        ) from last
     commands = " or ".join(f"pip install {RUN_MODES[name].pip_name}" for name in AUTO_ORDER[device.kind])
     raise ModelError(
         f"no run mode works on {device}: {'; '.join(passed_over)}", where=folder.path, remedy=f"Try {commands}"
