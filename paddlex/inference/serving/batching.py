@@ -13,7 +13,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from paddlex.errors import ModelError
+from paddlex.errors import NotFiniteError
 from paddlex.inference.postprocess import Limits
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.serving.errors import Busy, QueueFull
@@ -43,12 +43,10 @@ def check_finite(result: AnomalyResult) -> None:
     """Whatever judged an image: no number, no verdict.
 
     Raises:
-        ModelError: a score, a threshold or the anomaly map is not finite.
+        NotFiniteError: a score, a threshold or the anomaly map is not finite.
     """
     if not np.isfinite([result[name] for name in _NUMBERS]).all() or not cv2.checkRange(result["anomaly_map"])[0]:
-        raise ModelError(
-            "the model's answer is not a finite number", remedy="The model is damaged; train or copy it anew"
-        )
+        raise NotFiniteError("the model's answer is not a finite number", remedy="Export or train the model again")
 
 
 @dataclass
@@ -178,5 +176,5 @@ class Batcher:
             try:
                 check_finite(result)
                 job.future.set_result(Judgement(result, predictor.limits))
-            except ModelError as error:
+            except NotFiniteError as error:
                 job.future.set_exception(error)

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paddlex.errors import DownloadError, ImageReadError, PaddleXError
+from paddlex.errors import DownloadError, ImageReadError, NotFiniteError, PaddleXError
 
 #: Of many problems of a request, so many are told.
 _TOLD = 5
@@ -52,6 +52,8 @@ def as_request_error(error: Exception) -> RequestError:
         return error
     if isinstance(error, ImageReadError):
         return RequestError(415, error.what, remedy=error.remedy)
+    if isinstance(error, NotFiniteError):
+        return RequestError(500, error.what, remedy=error.remedy)
     if isinstance(error, DownloadError):
         return RequestError(400, error.what, remedy=error.remedy)
     return RequestError(500, "the image could not be judged", remedy="The server's log says why")

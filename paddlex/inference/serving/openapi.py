@@ -27,6 +27,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     415: _problem("Not an image that can be read.", schemas.BatchProblem),
     421: _problem("The server does not go by the name in the Host header."),
     422: _problem("Not what the schema asks for."),
+    500: _problem(
+        "No verdict: the model's answer is not a finite number, or the service failed.", schemas.BatchProblem
+    ),
     503: {**_problem("Busy, starting or stopping: try again.", schemas.BatchProblem), "headers": _RETRY},
 }
 

@@ -65,6 +65,7 @@ def test_an_image_without_a_finite_score_is_an_error_of_every_endpoint_and_a_rel
     form = httpx.post(f"{url}/judge", files=[("files", ("a", photo)), ("files", ("b", photo))])
     for response in (single, batch, form):
         assert (response.status_code, response.json()["errorCode"]) == (500, 500)
+        assert "not a finite number" in response.json()["errorMsg"]
         assert "labelMap" not in response.text and "isAnomalous" not in response.text
     reload = httpx.post(f"{url}/models/parts/reload")
     assert (reload.status_code, reload.json()["errorCode"]) == (409, 409)
