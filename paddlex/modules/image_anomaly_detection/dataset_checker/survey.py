@@ -43,6 +43,8 @@ ANNOTATION_SUFFIXES = frozenset({".json", ".xml"})
 
 _RESULT_FILES = frozenset(f"{mode}_result.json" for mode in MODES)
 
+_RESULT_ENDINGS = ("_res", "_mask", "_heatmap", "_map")
+
 _LOOKED_AT = 5  # pictures of a folder
 _MOST_LABELS = 8  # grey levels of a mask; a photo has more
 _LOSSY_MARGIN = 32  # how far from black or white lossy compression takes a pixel of a mask
@@ -155,32 +157,36 @@ def folder_of(path: str) -> str:
 def _pictures(root: Path, found: Survey) -> dict[str, list[str]]:
     """The pictures of each folder; results of this program are left out, wherever they lie."""
     by_folder: dict[str, list[str]] = defaultdict(list)
-    outputs: set[str] = set()
+    outputs: dict[str, tuple[str, ...]] = {}  # folder -> endings of its results, and of those below it
 
     def is_known(path: str) -> bool:
-        relative = os.path.relpath(path, root)
+        relative = Path(path).relative_to(root).as_posix()
         if os.path.basename(path) in _RESULT_FILES:
-            outputs.add(folder_of(Path(relative).as_posix()))
+            outputs[folder_of(relative)] = ("",)
+        elif os.path.basename(path) == "summary.csv":
+            outputs.setdefault(folder_of(relative), _RESULT_ENDINGS)
         elif os.path.splitext(path)[1].lower() in ANNOTATION_SUFFIXES and not _is_result(relative):
-            found.annotations.append(Path(relative).as_posix())
+            found.annotations.append(relative)
         return is_known_file(path)
 
     for path in list_images(root, found.passed, is_known):
         relative = Path(path).relative_to(root).as_posix()
         by_folder[folder_of(relative)].append(relative)
+    outputs.pop(TOP, None)
+    found.annotations = [path for path in found.annotations if outputs.keys().isdisjoint(_folders_above(path))]
     for folder, paths in by_folder.items():
         if found.rules.role(folder) is None:
-            above = {
-                "/".join(PurePosixPath(folder).parts[:depth])
-                for depth in range(1, len(PurePosixPath(folder).parts) + 1)
-            }
-            has_summary = (root / folder / "summary.csv").is_file() and any(map(_is_result, paths))
-            is_output = has_summary or not outputs.isdisjoint(above - {TOP})
-            own = [path for path in paths if is_output or _is_result(path) or _is_from_a_check(path)]
+            places = [folder, *_folders_above(folder)]
+            endings = tuple(ending for place in places for ending in outputs.get(place, ()))
+            own = [path for path in paths if _is_result(path, endings) or _is_from_a_check(path)]
             for path in own:
                 found.leave_out(path, "results of this program")
             by_folder[folder] = sorted(set(paths).difference(own))
     return {folder: paths for folder, paths in by_folder.items() if paths}
+
+
+def _folders_above(path: str) -> list[str]:
+    return [str(parent) for parent in PurePosixPath(path).parents]
 
 
 def is_known_file(path: str) -> bool:
@@ -189,8 +195,8 @@ def is_known_file(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in ANNOTATION_SUFFIXES or os.path.basename(path).startswith(names)
 
 
-def _is_result(path: str) -> bool:
-    return without_suffix(path).endswith(("_res", "_result"))
+def _is_result(path: str, endings: tuple[str, ...] = ()) -> bool:
+    return without_suffix(path).endswith(("_res", "_heatmap", *endings))
 
 
 def _is_from_a_check(path: str) -> bool:

@@ -167,6 +167,13 @@ def test_a_coco_image_that_cannot_be_used_is_an_error_of_one_line(root, image, m
     assert message in error_of(root, "COCO")
 
 
+def test_what_predict_wrote_in_the_form_of_coco_is_no_annotation(root):
+    write_coco(root, [annotation([TRIANGLE])])
+    write_coco(root, [annotation([TRIANGLE])], path="output/predict/coco.json")
+    (root / "output/predict/summary.csv").write_text("image\n")
+    assert np.array_equal(mask_of(root, "COCO"), IN_TRIANGLE)
+
+
 def test_an_image_in_two_coco_files_is_an_error(root):
     write_coco(root, [annotation([TRIANGLE])])
     write_coco(root, [annotation([TRIANGLE])], path="annotations/again.json")

@@ -127,6 +127,18 @@ def test_results_of_this_program_are_left_out(parts, source_type):
     assert [use.images for use in uses if use.why == "results of this program"] == [1, 2, 1]
 
 
+def test_masks_and_maps_that_predict_wrote_are_left_out_and_a_photo_of_such_a_name_is_not(parts):
+    for name in ("1_mask.png", "scratch/1_map.tiff", "scratch/1_heatmap.png"):
+        write_photo(parts / "judged" / name)
+    (parts / "judged/summary.csv").write_text("image\n")
+    write_photo(parts / "scratch/test_result.png")
+    write_photo(parts / "scratch/road_map.png")
+    convert(parts, "Folder", seed=0)
+    assert {path for path in listed(parts) if not path.startswith("good/")} == {
+        "scratch/0.png", "scratch/1.png", "scratch/test_result.png", "scratch/road_map.png",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("source_type", ["Folder", "LabelMe"])
 @pytest.mark.parametrize("folder", ["Thumbs", "trash", "backup", "scratch/old", "good/tmp"])
 def test_a_folder_with_a_doubtful_name_is_asked_about(parts, folder, source_type):
