@@ -157,6 +157,9 @@ _REMEDIES = {
     errno.EACCES: "Check who owns it and may read and write it",
     errno.EPERM: "Check who owns it and may read and write it",
     errno.EROFS: "The disk is read-only: choose a folder on another one",
+    errno.ENOENT: "Check the path",
+    errno.EEXIST: "A file has the name of a folder that is to be written: choose another one",
+    errno.ENOTDIR: "A part of the path is a file: choose another one",
     errno.EMFILE: "Raise the limit of open files (ulimit -n)",
     errno.ENAMETOOLONG: "Shorten the name",
 }

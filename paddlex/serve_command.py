@@ -165,7 +165,9 @@ def _read_api_key(path: str | None) -> str | None:
             key = read_regular_file(path, _MAX_KEY_BYTES).decode("utf-8")
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"the API key cannot be read: {error}", where=path, remedy="Check --api_key_file"
+                f"the API key cannot be read: {getattr(error, 'strerror', None) or error}",
+                where=path,
+                remedy="Check --api_key_file",
             ) from error
     if key is None:
         return None

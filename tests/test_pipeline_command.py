@@ -330,7 +330,7 @@ def test_status_1_tells_of_an_image_that_nobody_judged(run, val: Path, tmp_path:
     assert good["error"] is None
     assert broken["input_path"] == str(tmp_path / "broken.jpg")
     assert broken["is_anomalous"] is None
-    assert "damaged" in broken["error"]
+    assert "not an image" in broken["error"]
     assert broken["error"] in err
 
 
@@ -398,7 +398,8 @@ def test_status_1_and_one_line_for_what_cannot_be_done(run, options: list[str], 
             "--json is for --engine local",
         ),
         (["--pipeline", "anomaly_detection", "--input", "a", "--threshold", "1", "--target_fpr", "0.1"], "not allowed"),
-        (["--pipeline", "anomaly_detection", "--input", "a", "--treshold", "1"], "unrecognized arguments"),
+        (["--pipeline", "anomaly_detection", "--input", "a", "--treshold", "1"], "did you mean --threshold?"),
+        (["train"], "-o Global.mode=train"),
         (["--pipeline", "x", "--input", "a", "--workers", "2"], "--workers and --shard_size are for --engine ray"),
         (["--pipeline", "anomaly_detection", "--input", "a", "--workers", "0", "--engine", "ray"], "invalid"),
     ],
@@ -408,6 +409,17 @@ def test_status_2_for_a_wrong_command_line(capsys, arguments: list[str], message
         main(arguments)
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_wrong_command_line_is_told_in_two_lines(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["--pipline", "anomaly_detection"])
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_models_folder_as_a_pipeline_is_refused_with_where_to_give_it(trained: Path, capsys) -> None:
+    assert main(["--pipeline", str(trained), "--input", "a.png"]) == 1
+    assert "--model_dir" in capsys.readouterr().err
 
 
 def test_status_130_after_an_interrupt(trained: Path, val: Path, tmp_path: Path) -> None:

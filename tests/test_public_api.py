@@ -224,3 +224,21 @@ def test_no_temporary_file_is_left_by_saving(result, tmp_path: Path) -> None:
     for save in saves:
         save(tmp_path)
     assert len(list(tmp_path.iterdir())) == len(saves)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"threads": 0}, "threads must be a whole number, 1 or more"),
+        ({"threads": "2"}, "threads must be a whole number"),
+        ({"batch_size": 0}, "batch_size must be a whole number, 1 or more"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_with_its_name(trained: Path, options: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        create_model("STFPM", model_dir=trained, device="cpu", **options)
+
+
+def test_no_pipeline_at_all_is_refused_in_words() -> None:
+    with pytest.raises(PaddleXError, match="no pipeline is named"):
+        paddlex.create_pipeline(None)

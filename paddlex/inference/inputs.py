@@ -104,7 +104,7 @@ def list_images(
 def tell(folder: str | os.PathLike[str], here: PassedOver, passed: PassedOver | None = None) -> None:
     """Say in one line what was passed over in a folder, and add it to the counts of the whole."""
     if here:
-        logger.log(logging.INFO if here.is_usual else logging.WARNING, "%s: %s are passed over.", folder, here)
+        logger.log(logging.INFO if here.is_usual else logging.WARNING, "%s: passed over: %s.", folder, here)
     if passed is not None:
         passed.add(here)
 

@@ -15,7 +15,7 @@ import numpy as np
 from paddlex.errors import ModelError, PaddleXError
 from paddlex.inference import reading
 from paddlex.inference.backends import Backend, open_backend
-from paddlex.inference.checked import optional
+from paddlex.inference.checked import named, optional, whole
 from paddlex.inference.inputs import Source, describe, expand, is_camera, origin, read_image
 from paddlex.inference.model_folder import checked_argument, open_model_folder
 from paddlex.inference.parallel import in_order
@@ -77,6 +77,7 @@ class AnomalyPredictor:
         max_megapixels: float | None = None,
         quiet: bool = False,
     ) -> None:
+        threads = named("threads", optional(whole(1)), threads)
         self.folder = open_model_folder(model_dir)
         if model_name not in (None, self.folder.model_name):
             raise ModelError(
@@ -86,7 +87,7 @@ class AnomalyPredictor:
             )
         self.device = resolve_device(device)
         self.backend = open_backend(self.folder, run_mode, self.device, threads, quiet=quiet)
-        self.batch_size = batch_size
+        self.batch_size = named("batch_size", whole(1), batch_size)
         self._threads = threads or default_threads()
         self._concurrent: Backend | None = None
         self.limits = self.folder.limits_at(
@@ -136,8 +137,7 @@ class AnomalyPredictor:
             ModelError: an image cannot be judged for another reason.
         """
         batch_size = self.batch_size if batch_size is None else batch_size
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        batch_size = named("batch_size", whole(1), batch_size)
         if self.tiling is not None:  # its tiles are batch enough, and several large images at once would be too large
             batch_size, read_ahead = 1, False
         root = os.fspath(input) if isinstance(input, (str, os.PathLike)) and os.path.isdir(input) else None

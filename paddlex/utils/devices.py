@@ -47,7 +47,7 @@ def resolve_device(name: str | None) -> Device:
     Raises:
         DeviceError: the name is not understood, or the GPU is not there. Nothing falls back to the CPU in silence.
     """
-    name = (name or "auto").strip().lower()
+    name = "auto" if name is None else str(name).strip().lower() or "auto"  # 0 is no device: gpu:0 is
     if name == "auto":
         return Device("gpu", (0,)) if gpu_count() else Device("cpu")
     if not _SYNTAX.fullmatch(name):

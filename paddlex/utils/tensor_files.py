@@ -14,6 +14,7 @@ import numpy as np
 import safetensors
 
 from paddlex.errors import WeightsError
+from paddlex.utils.paths import advice_for_missing
 from paddlex.utils.pickled_tensors import BFLOAT16, Storage, Tensor
 from paddlex.utils.safe_pickle import unpickle
 
@@ -60,8 +61,13 @@ def read_file(path: str | Path) -> bytes:
     """
     file = Path(os.path.expanduser(path))
     if not file.is_file():
-        what = "this is a folder, not a weight file" if file.is_dir() else "no such weight file"
-        raise WeightsError(what, where=path, remedy="Check the path")
+        if file.is_dir():
+            what, remedy = (
+                "this is a folder, not a weight file",
+                "Give the file in it, such as best_model/model.pdparams",
+            )
+            raise WeightsError(what, where=path, remedy=remedy)
+        raise WeightsError("no such weight file", where=path, remedy=advice_for_missing(file))
     try:
         if file.stat().st_size > _MAX_FILE_BYTES:
             raise WeightsError("the file is too large to hold the weights of a ResNet", where=path)
@@ -123,7 +129,7 @@ def _decode(data: bytes) -> dict[str, np.ndarray]:
         return _pickled(io.BytesIO(data))
     raise WeightsError(
         f"the file is in no known format of weights: it starts with {_one_line(ascii(data[:16]))}",
-        remedy="Give a .pdparams, .pth or .safetensors file",
+        remedy="Give a .pdparams, .pth or .safetensors file: of a training here best_model/model.pdparams",
     )
 
 

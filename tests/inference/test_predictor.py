@@ -109,7 +109,7 @@ def test_a_batch_of_mixed_sizes_gives_what_one_by_one_gives(
 
 
 def test_a_batch_size_below_one_is_refused(predictor: AnomalyPredictor) -> None:
-    with pytest.raises(ValueError, match="batch_size must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number, 1 or more, not 0"):
         next(predictor.predict("a.png", batch_size=0))
 
 

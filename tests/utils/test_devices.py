@@ -65,6 +65,12 @@ def test_another_programs_name_of_a_gpu_is_refused_with_ours(gpus, name: str, me
     assert str(caught.value).endswith(f"Did you mean {meant}?")
 
 
+def test_a_bare_number_is_never_the_cpu(gpus) -> None:
+    gpus(0)
+    with pytest.raises(DeviceError, match=r"Did you mean gpu:0\?"):
+        resolve_device(0)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["npu:0", "xpu", "mlu:0", "dcu"])
 def test_a_device_that_paddlex_alone_can_use_is_refused_with_those_that_work(gpus, name: str) -> None:
     gpus(0)

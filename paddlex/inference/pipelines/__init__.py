@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def create_pipeline(
-    pipeline: str | os.PathLike[str] = "anomaly_detection",
+    pipeline: str | os.PathLike[str] | None = "anomaly_detection",
     config: Mapping[str, Any] | None = None,
     device: str | None = None,
     use_hpip: bool | None = None,
@@ -63,10 +63,13 @@ def create_pipeline(
         DownloadError: the official model cannot be fetched.
         DeviceError: the device is not there.
     """
+    from paddlex.errors import ConfigError
     from paddlex.inference.engine_options import refuse_arguments
     from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
     from paddlex.inference.pipelines.pipeline_config import load_pipeline_config
 
+    if pipeline is None and config is None:
+        raise ConfigError("no pipeline is named", remedy="Give anomaly_detection, or a pipeline's YAML file")
     refuse_arguments("create_pipeline", others, inspect.signature(create_pipeline).parameters)
     overrides = {
         "use_hpip": use_hpip, "hpi_config": hpi_config, "engine": engine, "engine_config": engine_config,
@@ -75,5 +78,5 @@ def create_pipeline(
         "min_area": min_area, "tile_size": tile_size,
         "bit_depth": bit_depth, "max_megapixels": max_megapixels,
     }  # fmt: skip
-    settings = load_pipeline_config(pipeline if config is None else config, overrides)
+    settings = load_pipeline_config(config if config is not None else pipeline or "", overrides)
     return AnomalyDetectionPipeline(settings, device)

@@ -121,7 +121,10 @@ def pipeline_file(pipeline: str | os.PathLike[str]) -> Path:
     name = os.fspath(pipeline)
     if name not in SHIPPED and os.path.isfile(name):
         return Path(name)
-    if name.lower().endswith((".yaml", ".yml")) or os.path.basename(name) != name:
+    if name not in SHIPPED and os.path.isdir(name):
+        remedy = "Give a model's folder as model_dir (--model_dir), with the pipeline anomaly_detection"
+        raise ConfigError("a pipeline is a YAML file, and this is a folder", where=name, remedy=remedy)
+    if _is_yaml(name) or os.path.basename(name) != name:
         raise ConfigError("the pipeline's file does not exist", where=name, remedy=advice_for_missing(name))
     return shipped_file(name)
 
@@ -148,12 +151,16 @@ def _read_file(path: Path) -> Iterator[Found]:
         reason = error.strerror or str(error)
         raise ConfigError(f"the file cannot be read: {reason}", where=path, remedy="Check the path") from None
     except Malformed as error:
-        remedy = "Correct it, and save it as UTF-8"
+        remedy = "Correct it, and save it as UTF-8" if _is_yaml(path) else "A pipeline is a name or a YAML file"
         raise ConfigError(f"the file {error}", where=error.where(path), remedy=remedy) from None
     if not isinstance(content, Mapping):
         remedy = "Start from what paddlex --get_pipeline_config anomaly_detection writes"
         raise ConfigError("the file is not a mapping of keys", where=path, remedy=remedy)
     return _flatten(content, lambda key: f"{path} line {lines[key]}")
+
+
+def _is_yaml(name: str | os.PathLike[str]) -> bool:
+    return os.fspath(name).lower().endswith((".yaml", ".yml"))
 
 
 def _flatten(content: Mapping[Any, Any], where: Callable[[str], str], prefix: str = "") -> Iterator[Found]:

@@ -108,7 +108,7 @@ def make_demo_dataset(
             write_json(temporary / MARKER, parameters)
     except OSError as error:
         raise DatasetError(
-            f"the demonstration data set cannot be written: {error}",
+            f"the demonstration data set cannot be written: {error.strerror or error}",
             where=target,
             remedy="Choose a folder on a writable disk with 50 MB to spare",
         ) from error
