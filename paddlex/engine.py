@@ -92,6 +92,7 @@ def train(config: Config) -> Result:
     from paddlex.utils.devices import resolve_device
 
     _dataset_dir(config)
+    _check_output_name(config)
     device = resolve_device(config.Global.device)
     logger.info("Device: %s.", device)
     count = processes_to_start(config.Train.processes, device, config.Train.batch_size)
@@ -203,6 +204,7 @@ def export(config: Config) -> Result:
     from paddlex.modules.image_anomaly_detection.onnx_export import OPSET, quantise
     from paddlex.utils.files import atomic_directory
 
+    _check_output_name(config)
     options = config.Export
     weight_path = _weight_path(config, options.weight_path, "Export.weight_path")
     network, card = load_network(weight_path, config.Global.model, config.Train)
@@ -317,6 +319,19 @@ def _dataset_dir(config: Config) -> str:
         remedy = advice_for_missing(folder)
         raise DatasetError("the data set folder (Global.dataset_dir) does not exist", where=folder, remedy=remedy)
     return folder
+
+
+def _check_output_name(config: Config) -> None:
+    """Paddle writes to no path that is not UTF-8: say so before hours are spent."""
+    path = os.path.abspath(config.Global.output)
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            "the output folder's path is not UTF-8, and Paddle cannot write there",
+            where=path,
+            remedy="Set Global.output to another folder",
+        ) from None
 
 
 def _weight_path(config: Config, given: str | None, key: str) -> str:
