@@ -119,7 +119,7 @@ def _only_tell(pipeline: AnomalyDetectionPipeline, source: str | list[str], told
     for result in progress(results, "Predict"):
         told.result(result)
     if not told.images:
-        what = f"none of the {told.failed} images could be read"
+        what = f"none of the {told.failed} images could be judged"
         raise ImageReadError(what, where=source, remedy="See the log above")
 
 

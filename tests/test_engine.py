@@ -147,7 +147,7 @@ def test_predicting_only_broken_images_fails_and_the_summary_says_why(
     assert done.returncode == 1
     assert result["done_flag"] is False
     assert result["err_type"] == "ImageReadError"
-    assert result["err_msg"] == f"none of the 2 images could be read ({images}). See the log above."
+    assert result["err_msg"] == f"none of the 2 images could be judged ({images}). See the log above."
     files = {path for path in output.rglob("*") if path.is_file()}
     assert files == {output / "predict_result.json", output / "predict" / "summary.csv"}
     with (output / "predict" / "summary.csv").open(encoding="utf-8-sig", newline="") as file:

@@ -363,7 +363,7 @@ def test_status_1_if_not_one_image_could_be_read(run, tmp_path: Path, saving: bo
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     status, _, err = run("--input", tmp_path, *(["--save_path", tmp_path / "out"] if saving else []))
     assert status == 1
-    assert "none of the 1 images could be read" in err
+    assert "none of the 1 images could be judged" in err
     assert "Traceback" not in err
 
 

@@ -128,7 +128,7 @@ def predict_to_folder(
         for unsaved in videos.finish():
             failures.note_unsaved(*unsaved)
     if not count:
-        what = f"none of the {failures.count} images could be read" + (" and saved" if failures.unsaved else "")
+        what = f"none of the {failures.count} images could be judged" + (" and saved" if failures.unsaved else "")
         raise ImageReadError(what, where=source, remedy="See the log above")
     if coco is not None:
         write_json(folder / "coco.json", coco.to_dict())

@@ -147,7 +147,7 @@ def judge_on_ray(job: ScaleOut, inputs: Sequence[str], save_path: str) -> Outcom
     failed = done.failed + counted["failed"]
     judged = before + images - failed
     if not judged:
-        raise ImageReadError(f"none of the {failed} images could be read", where=save_path, remedy="See column error")
+        raise ImageReadError(f"none of the {failed} images could be judged", where=save_path, remedy="See column error")
     seconds = max(time.monotonic() - start, 1e-9)
     return Outcome(
         judged, done.anomalous + counted["anomalous"], failed, before, workers, images / seconds, str(passed)

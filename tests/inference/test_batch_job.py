@@ -175,7 +175,7 @@ def test_without_a_single_good_image_it_fails_and_the_summary_says_why(
     (output / "summary.csv").write_text("of an earlier run", encoding="utf-8")
     with pytest.raises(ImageReadError) as caught:
         predict_to_folder(predictor, str(source), output, batch_size=1)
-    assert str(caught.value) == f"none of the 1 images could be read ({source}). See the log above."
+    assert str(caught.value) == f"none of the 1 images could be judged ({source}). See the log above."
     assert [path.name for path in output.iterdir()] == ["summary.csv"]
     (row,) = rows_of(output)
     assert row["input_path"] == str(source / "broken.jpg")

@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -223,6 +224,28 @@ def test_a_shard_whose_worker_died_again_and_again_is_given_up(cluster: str, tmp
     rows = rows_of(tmp_path)
     assert set(rows) == {"a.jpg", "b.jpg"}
     assert rows["a.jpg"]["error"] == "the worker died 3 times while it judged this image's shard"
+
+
+def test_an_answer_that_is_not_finite_is_the_error_of_its_image_alone(
+    predictor: AnomalyPredictor, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maps_of = predictor.anomaly_maps
+
+    def anomaly_maps(images: Sequence[np.ndarray]) -> np.ndarray:
+        maps = maps_of(images)
+        maps[[image.min() == 255 for image in images], 0, 0] = np.inf
+        return maps
+
+    monkeypatch.setattr(predictor, "anomaly_maps", anomaly_maps)
+    good, white = str(photos / "0 ü.jpg"), str(tmp_path / "white.png")
+    cv2.imwrite(white, np.full((64, 64, 3), 255, np.uint8))
+    config = PipelineConfig(batch_size=2)
+    worker = _Judge(config, None, None, str(tmp_path), {}, None)
+    worker._pipeline = SimpleNamespace(config=config, predictor=predictor)
+    rows = {row["input_path"]: row for row in worker._rows(Shard("", "", [good, white, good], "name"))}
+    assert rows[good]["error"] is None and rows[good]["raw_score"] > 0
+    assert rows[white]["is_anomalous"] is None
+    assert rows[white]["error"].startswith("the network's answer is not finite")
 
 
 # What cannot be done

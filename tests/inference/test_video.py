@@ -371,6 +371,6 @@ def test_the_encoder_s_settings_do_not_stay_in_the_environment(
 
 def test_a_video_without_a_frame_leaves_no_files(predictor: AnomalyPredictor, tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"no video")
-    with pytest.raises(ImageReadError, match="none of the 1 images could be read"):
+    with pytest.raises(ImageReadError, match="none of the 1 images could be judged"):
         predict_to_folder(predictor, str(tmp_path / "a.mp4"), tmp_path / "output", batch_size=1)
     assert [path.name for path in (tmp_path / "output").iterdir()] == ["summary.csv"]

@@ -12,8 +12,10 @@ import pytest
 from paddlex import create_model
 from paddlex.config_schema import TrainSection
 from paddlex.errors import ModelError
+from paddlex.inference.backends.onnx_runtime import OnnxRuntime
 from paddlex.inference.inputs import read_image
 from paddlex.inference.model_folder import open_model_folder
+from paddlex.inference.self_check import probe
 from paddlex.modules.image_anomaly_detection import export_check, onnx_export
 from paddlex.modules.image_anomaly_detection.dataset import read_samples
 from paddlex.modules.image_anomaly_detection.export_check import check_export
@@ -152,6 +154,24 @@ def test_an_int8_model_that_loses_too_much_is_refused_unless_forced(
     with pytest.raises(ModelError, match=r"the INT8 model loses .* of AUROC.*set Export\.force=True"):
         check_export(network, exported / "inference", samples, has_labels=True, force=False)
     assert "onnx_int8" in check_export(network, exported / "inference", samples, has_labels=True, force=True)
+
+
+def test_a_map_that_is_not_finite_is_never_called_equal(
+    exported: Path, demo_dataset: Path, network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN is not larger than any tolerance."""
+    run = OnnxRuntime.run
+
+    def spoilt(backend: OnnxRuntime, batch: np.ndarray) -> list[np.ndarray]:
+        outputs = run(backend, batch)
+        if not np.array_equal(batch, probe((batch.shape[3], batch.shape[2]))):
+            outputs[1][0, 0, 0, 0] = np.nan
+        return outputs
+
+    monkeypatch.setattr(OnnxRuntime, "run", spoilt)
+    samples = read_samples(demo_dataset, "val.txt")
+    with pytest.raises(ModelError, match="the exported graph is wrong: by onnx its map is off by nan"):
+        check_export(network, exported / "inference", samples, has_labels=False, force=True)
 
 
 def test_a_graph_with_other_maps_than_the_network_is_not_called_done(exported: Path, network, tmp_path: Path) -> None:
