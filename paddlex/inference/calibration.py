@@ -68,7 +68,8 @@ class Calibration(Checked):
     def limits(self) -> Limits:
         """What images and pixels are held against."""
         return Limits(
-            Limit(self.image_threshold, self.image_typical),
+            # a threshold below what is typical (another rule, or one set by hand) still has a scale of scores around it
+            Limit(max(self.scores), self.image_typical).moved_to(self.image_threshold),
             Limit(self.pixel_threshold, self.pixel_typical),
             self.method,
             self.region_cut,

@@ -131,7 +131,8 @@ class ModelFolder:
         try:
             return image_threshold(self.calibration.scores, target_fpr)
         except ValueError as error:
-            raise ModelError(f"target_fpr cannot be held: {error}", where=where) from error
+            remedy = "Give a larger one, or score_threshold instead"
+            raise ModelError(f"target_fpr cannot be held: {error}", where=where, remedy=remedy) from error
         except ImportError as error:
             raise ModelError(
                 f"the calibration scores are too few for target_fpr {target_fpr:g}: the limit has to be extrapolated, "

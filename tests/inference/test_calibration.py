@@ -52,3 +52,15 @@ def test_training_cannot_make_one_that_could_not_be_read(change: dict[str, objec
 )
 def test_scores_are_alike_where_only_rounding_could_tell_them_apart(scores: list[float], alike: bool) -> None:
     assert are_alike(scores) is alike
+
+
+def test_its_limits_are_its_thresholds_above_what_is_typical() -> None:
+    limits = made().limits
+    assert (limits.image.threshold, limits.image.typical) == (2.0, 0.5)
+    assert (limits.pixel.threshold, limits.pixel.typical) == (1.0, 0.1)
+
+
+def test_an_image_threshold_below_what_is_typical_keeps_a_scale_of_scores() -> None:
+    """As wide as that from the typical score to the highest calibration score, 2.0 - 1.5."""
+    image = made(image_threshold=1.0, image_typical=1.5).limits.image
+    assert image.normalise([0.5, 1.0, 1.5]).tolist() == [0.25, 0.5, 0.75]

@@ -20,7 +20,8 @@ _MAX_FIELDS = 2_000_000
 
 _ARITHMETIC = """
 feed fetch data parameter combine full full_int_array full_like full_with_tensor full_batch_size_like fill_constant
-fill_any_like fill_constant_batch_size_like assign assign_value assign_out range arange linspace shape shape64 cast scale
+fill_any_like fill_constant_batch_size_like assign assign_value assign_out share_data range arange linspace shape shape64 cast
+scale
 
 conv2d depthwise_conv2d conv2d_transpose depthwise_conv2d_transpose pool2d max_pool2d_with_index batch_norm sync_batch_norm
 layer_norm instance_norm group_norm fc mul matmul matmul_v2 bmm mv addmm einsum dropout
