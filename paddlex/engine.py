@@ -160,7 +160,7 @@ def evaluate(config: Config) -> Result:
     from paddlex.modules.image_anomaly_detection.report import write_report
 
     dataset_dir, device = _dataset_dir(config), _device(config)
-    samples = read_samples(dataset_dir, VAL_LIST)
+    samples = read_samples(dataset_dir, VAL_LIST, config.Global.reading)
     weight_path = _weight_path(config, config.Evaluate.weight_path, "Evaluate.weight_path")
     network, card = load_network(weight_path, config.Global.model, config.Train)
     with tempfile.TemporaryDirectory() as folder:

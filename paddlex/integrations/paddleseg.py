@@ -158,7 +158,9 @@ class AnomalyDataset(paddle.io.Dataset):
         """The image, float32 [3, h, w], and its mask of 0 and 1: in training [h, w], in validation whole, [1, H, W]."""
         sample = self.samples[number]
         image = sample.read()
-        is_anomalous = np.zeros(image.shape[:2], bool) if sample.mask_path is None else read_mask(sample.mask_path)
+        is_anomalous = (
+            np.zeros(image.shape[:2], bool) if sample.mask_path is None else read_mask(sample.mask_path, sample.reading)
+        )
         label = is_anomalous.astype(np.uint8)
         is_training = self.mode == "train"
         data = {"img": image, "label": label, "trans_info": [], "gt_fields": ["label"] if is_training else []}

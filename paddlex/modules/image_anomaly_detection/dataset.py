@@ -129,16 +129,16 @@ def source_folder(root: Path) -> Path | None:
     return Path(text) if os.path.isabs(text) and "\0" not in text else None
 
 
-def read_mask(path: str | os.PathLike[str]) -> np.ndarray:
+def read_mask(path: str | os.PathLike[str], reading: Reading = ANY) -> np.ndarray:
     """Read a mask as bool [H, W]; see `decode_mask`.
 
     Raises:
         ImageReadError: the file is missing, truncated or no image.
     """
-    return decode_mask(read_bytes(path), name=os.fspath(path))
+    return decode_mask(read_bytes(path, reading), name=os.fspath(path), reading=reading)
 
 
-def decode_mask(data: bytes, *, name: str) -> np.ndarray:
+def decode_mask(data: bytes, *, name: str, reading: Reading = ANY) -> np.ndarray:
     """Decode a mask as bool [H, W]: any non-zero pixel is anomalous, whatever its value; an alpha channel does not count.
 
     Lossy compression leaves a fringe of small values around each region, so a pixel of a lossy file is anomalous above 127.
@@ -146,7 +146,7 @@ def decode_mask(data: bytes, *, name: str) -> np.ndarray:
     Raises:
         ImageReadError: the bytes are truncated or no image; ``name`` stands in the message.
     """
-    pixels = decode_image(data, flags=cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, name=name)
+    pixels = decode_image(data, flags=cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, name=name, reading=reading)
     highest_normal = 127 if is_lossy(data) else 0
     return cv2.inRange(pixels, (0, 0, 0), (highest_normal,) * 3) == 0  # many times faster than pixels.any(axis=2)
 

@@ -163,7 +163,7 @@ def validation_scores(predictor: AnomalyPredictor, samples: Sequence[Sample]) ->
     """
     scores: tuple[list[float], list[float]] = ([], [])
     for sample, result in _predict(predictor, samples):
-        has_mask = sample.mask_path is not None and bool(read_mask(sample.mask_path).any())
+        has_mask = sample.mask_path is not None and bool(read_mask(sample.mask_path, sample.reading).any())
         scores[has_mask or sample.is_defective_by_name].append(result["raw_score"])
     return np.array(scores[0], np.float64), np.array(scores[1], np.float64)
 
@@ -177,7 +177,7 @@ def _mask(sample: Sample, result: AnomalyResult) -> np.ndarray:
     shape = result["anomaly_map"].shape
     if sample.mask_path is None:
         return np.zeros(shape, bool)
-    mask = read_mask(sample.mask_path)
+    mask = read_mask(sample.mask_path, sample.reading)
     if mask.shape != shape:
         raise DatasetError(
             f"the mask {sample.mask} is {mask.shape[1]}x{mask.shape[0]}, its image {shape[1]}x{shape[0]} pixels",

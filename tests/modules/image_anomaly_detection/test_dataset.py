@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from paddlex.errors import DatasetError, ImageReadError
+from paddlex.inference.reading import Reading
 from paddlex.modules.image_anomaly_detection.dataset import (
     TRAIN_LIST,
     VAL_LIST,
@@ -244,3 +245,22 @@ def test_a_file_that_is_no_mask_is_named(tmp_path, content):
     (tmp_path / "mask.png").write_bytes(content)
     with pytest.raises(ImageReadError, match=r"mask\.png"):
         read_mask(tmp_path / "mask.png")
+
+
+def test_a_mask_of_several_pages_is_refused_and_one_of_sixteen_bits_is_anomalous_above_zero(tmp_path):
+    from PIL import Image
+
+    pages = [Image.new("L", (8, 6)) for _ in range(3)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ImageReadError, match="holds 3 pages"):
+        read_mask(tmp_path / "pages.tif")
+    deep = np.zeros((6, 8), np.uint16)
+    deep[2, 3], deep[4, 5] = 1, 65535
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    assert np.argwhere(read_mask(tmp_path / "deep.png")).tolist() == [[2, 3], [4, 5]]
+
+
+def test_the_limit_of_pixels_holds_for_masks_too(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((6, 8), np.uint8))
+    with pytest.raises(ImageReadError, match="8 x 6 pixels, more than 4e-05 megapixels"):
+        read_mask(tmp_path / "a.png", Reading(max_megapixels=0.00004))

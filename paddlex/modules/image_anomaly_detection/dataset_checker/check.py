@@ -164,8 +164,8 @@ def _read_sample_mask(sample: Sample, problems: list[Problem]) -> tuple[np.ndarr
     if sample.mask is None:
         return None, False
     try:
-        data = read_bytes(sample.root / sample.mask)
-        return decode_mask(data, name=sample.mask), is_lossy(data)
+        data = read_bytes(sample.root / sample.mask, sample.reading)
+        return decode_mask(data, name=sample.mask, reading=sample.reading), is_lossy(data)
     except ImageReadError as error:
         problems.append(_unreadable("mask", sample.mask, sample, error))
         return None, False

@@ -221,7 +221,11 @@ def _swatch(kind: str) -> Html:
 
 
 def _true_mask(row: ImageRow) -> np.ndarray | None:
-    return None if row.sample.mask_path is None or row.pixels is None else read_mask(row.sample.mask_path)
+    return (
+        None
+        if row.sample.mask_path is None or row.pixels is None
+        else read_mask(row.sample.mask_path, row.sample.reading)
+    )
 
 
 def _closed(points: np.ndarray) -> str:

@@ -16,6 +16,7 @@ from paddlex.errors import PaddleXError, TrainingError
 from paddlex.inference.backends import open_backend
 from paddlex.inference.calibration import Calibration
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.reading import Reading
 from paddlex.inference.tiling import Tiling
 from paddlex.modules.image_anomaly_detection.calibrator import calibrate, calibrate_tiles
 from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
@@ -158,7 +159,8 @@ class Completion:
 
     def _validation_ranking(self, predictor: AnomalyPredictor) -> Ranking | None:
         """The image scores of val.txt; None without normal or without anomalous images."""
-        normal, anomalous = validation_scores(predictor, read_samples(self._dataset_dir, VAL_LIST))
+        samples = read_samples(self._dataset_dir, VAL_LIST, Reading(max_megapixels=self._most))
+        normal, anomalous = validation_scores(predictor, samples)
         return Ranking.of_samples(normal, anomalous) if normal.size and anomalous.size else None
 
     def _check_validation_list(self, remedy: str) -> None:
