@@ -139,3 +139,14 @@ def test_the_networks_and_the_metrics_know_no_files_and_no_config() -> None:
     assert [
         pair for pair in imports if pair[1] in impure or pair[1].startswith(("paddlex.config", "paddlex.utils"))
     ] == []
+
+
+def test_nan_which_is_no_json_is_never_written_unasked() -> None:
+    """Python writes it unless told not to; what Python alone reads again may say ``allow_nan=True``."""
+    silent = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("json.dump", "json.dumps"):
+                if not any(keyword.arg == "allow_nan" for keyword in node.keywords):
+                    silent.append(f"{path.relative_to(PACKAGE)} line {node.lineno}")
+    assert silent == []

@@ -37,7 +37,7 @@ def pack(folder: Path, path: Path) -> None:
         "bytes": {name: len(data) for name, data in files.items()},
     }
     with atomic_path(path) as temporary, tarfile.open(temporary, "w") as tar:
-        for name, data in {MANIFEST: json.dumps(manifest, indent=2).encode(), **files}.items():
+        for name, data in {MANIFEST: json.dumps(manifest, indent=2, allow_nan=False).encode(), **files}.items():
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(data), 0o644
             tar.addfile(member, io.BytesIO(data))

@@ -60,7 +60,7 @@ def write_part(folder: str, name: str, rows: Sequence[Mapping[str, Any]], made_b
     import pyarrow.parquet as pq
 
     digest = made_by["model_digest"]
-    described = schema().with_metadata({MADE_BY: json.dumps(made_by).encode()})
+    described = schema().with_metadata({MADE_BY: json.dumps(made_by, allow_nan=False).encode()})
     texts = ({key: in_utf_8(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows)
     table = pa.Table.from_pylist([{**row, "model_digest": digest} for row in texts], schema=described)
     file_name = f"{_PREFIX}{name}.parquet"

@@ -173,7 +173,7 @@ class AnomalyResult(dict):
 
     def _write_json(self, path: Path, indent: int | None = 4, ensure_ascii: bool = False) -> None:
         values = self.record()
-        counts = json.dumps(values["mask"]["counts"], separators=(",", ":"))
+        counts = json.dumps(values["mask"]["counts"], separators=(",", ":"), allow_nan=False)
         values["mask"]["counts"] = "COUNTS"  # at an indentation each would have a line of its own
         text = json.dumps(values, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
         write_text(path, text.replace('"counts": "COUNTS"', f'"counts": {counts}') + "\n", durable=False)

@@ -252,7 +252,7 @@ def _run(
 
     counted = {"images": 0, "anomalous": 0, "failed": 0}
     described = [
-        {"shard": json.dumps(asdict(shard))} for shard in shards
+        {"shard": json.dumps(asdict(shard), allow_nan=False)} for shard in shards
     ]  # Arrow holds no name that is not UTF-8; this does
     tasks = ray.data.from_items(described, override_num_blocks=min(len(shards), 10_000))
     judged = tasks.map_batches(

@@ -81,5 +81,5 @@ def new_log_id() -> str:
 def error_body(status: int, message: str, log_id: str, **more: Any) -> bytes:
     """The JSON of an error, as PaddleX has it."""
     return json.dumps(
-        {"logId": log_id, "errorCode": status, "errorMsg": message, **more}, separators=(",", ":")
+        {"logId": log_id, "errorCode": status, "errorMsg": message, **more}, separators=(",", ":"), allow_nan=False
     ).encode()

@@ -123,7 +123,7 @@ class World:
         store, key = paddle.base.core.create_or_get_global_tcp_store(), f"paddlex/{next(self._calls)}"
         if self.is_main:
             result = work()
-            store.set(key, json.dumps(result))
+            store.set(key, json.dumps(result, allow_nan=True))
             return result
         with _lost_if_it_fails():
             return json.loads(store.get(key))

@@ -14,5 +14,5 @@ def different_settings(stored: Mapping[str, Any], current: Mapping[str, Any]) ->
         stored: settings that have been JSON.
         current: settings that have not; they are compared as JSON has them, a tuple as a list.
     """
-    current = json.loads(json.dumps(current))
+    current = json.loads(json.dumps(current, allow_nan=False))
     return sorted(key for key in stored.keys() | current.keys() if stored.get(key) != current.get(key))
