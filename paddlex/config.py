@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import ValidationError
 
-from paddlex.config_messages import SHIPPED, explain, suggestion
+from paddlex.config_messages import SHIPPED, explain, shortened, suggestion
 from paddlex.config_schema import Config, Section
 from paddlex.errors import ConfigError
 from paddlex.utils.logging import logger
@@ -84,14 +84,14 @@ def _read_file(path: str | os.PathLike[str], origin: dict[str, str]) -> dict[str
         lines: dict[str, int] = {}
         values: dict[str, Any] = construct_yaml(node, lines=lines, scalar=_value)
     except FileNotFoundError:
-        remedy = f"{advice_for_missing(path)}; the one that comes along is {SHIPPED}"
+        advice = advice_for_missing(path)
+        remedy = advice if advice.endswith("?") else f"{advice}; the one that comes along is {SHIPPED}"
         raise ConfigError("the config file does not exist", where=path, remedy=remedy) from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"the config file cannot be read: {reason}", where=path, remedy="Give a file") from None
     except Malformed as error:
-        remedy = "Correct it, and save it as UTF-8"
-        raise ConfigError(f"the config {error}", where=error.where(path), remedy=remedy) from None
+        raise ConfigError(f"the config {error}", where=error.where(path), remedy=error.remedy) from None
     origin.update({key: f"{path} line {line}" for key, line in lines.items()})
     return values
 
@@ -99,7 +99,7 @@ def _read_file(path: str | os.PathLike[str], origin: dict[str, str]) -> dict[str
 def _apply_override(values: dict[str, Any], override: str, origin: dict[str, str]) -> None:
     key, equals, text = override.partition("=")
     key = key.strip()
-    where = f"-o {override}"
+    where = f"-o {shortened(override)}"
     if not equals or not key:
         raise ConfigError("an override must read KEY=VALUE", where=where, remedy="For example -o Global.mode=train")
     try:
@@ -121,7 +121,12 @@ def _apply_override(values: dict[str, Any], override: str, origin: dict[str, str
     for depth, parent in enumerate(parents, 1):
         section = section.setdefault(parent, {})
         if not isinstance(section, dict):
-            raise ConfigError(f"{'.'.join(parents[:depth])} is not a section", where=where, remedy=suggestion(key))
+            name = ".".join(parents[:depth])
+            if not _is_section(_annotation(name)):
+                raise ConfigError(f"{name} is not a section", where=where, remedy=suggestion(key))
+            what = f"{name} must be a section of keys, not {shortened(repr(section))}"
+            remedy = "Put each key on a line of its own below it, indented, as KEY: value"
+            raise ConfigError(what, where=origin.get(name, where), remedy=remedy)
     origin[key] = where
     try:
         section[last] = construct_yaml(node, key, scalar=_value)

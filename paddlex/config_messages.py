@@ -27,6 +27,8 @@ _PADDLEX_KEYS = {
 #: What pydantic puts into the place of an error, beside names: the member of a union that it tried.
 _TYPES = ("str", "float", "int")
 
+_MOST_SHOWN = 80
+
 #: Of a section with more keys than this they are not listed.
 _FEW = 8
 SHIPPED = "paddlex/configs/image_anomaly_detection/STFPM.yaml"
@@ -61,7 +63,12 @@ def unknown_key(key: str, where: str | None, more: str = "") -> ConfigError:
         if known in _PADDLEX_KEYS:
             what = f"{key} is a key of PaddleX that means nothing here{more}"
             return ConfigError(what, where=where, remedy=_PADDLEX_KEYS[known])
-    return ConfigError(f"unknown key {key}{more}", where=where, remedy=suggestion(key))
+    return ConfigError(f"unknown key {shortened(key)}{more}", where=where, remedy=suggestion(key))
+
+
+def shortened(text: str) -> str:
+    """What somebody wrote, as much of it as fits a message."""
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
 
 
 def suggestion(key: str) -> str:
@@ -115,8 +122,7 @@ def _complaint(problem: ErrorDetails) -> tuple[str, str]:
     )
     if isinstance(got, dict):
         return what, "Correct the value"
-    shown = "empty" if got is None else repr(got)
-    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    shown = "empty" if got is None else shortened(repr(got))
     if name in ("int", "float") and isinstance(got, str) and got.strip().lstrip("+-").replace(".", "", 1).isdigit():
         return f"{what}, not the text {shown}", "Leave the quotes out"
     if name == "literal" and isinstance(got, str):

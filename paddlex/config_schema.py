@@ -23,12 +23,19 @@ Backbone = Literal[
     "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2",
 ]  # fmt: skip
 
+
+def _user_path(path: str) -> str:
+    if "\0" in path:
+        raise ValueError("must be a path, and none holds a zero byte")
+    return os.path.expanduser(path)
+
+
 Percent = Annotated[float, Field(ge=0, le=100)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 
 #: A path as users write it: a leading ~ is their home folder, which no shell puts in the place of -o Global.output=~/x.
-UserPath = Annotated[str, AfterValidator(os.path.expanduser)]
+UserPath = Annotated[str, AfterValidator(_user_path)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
 
 

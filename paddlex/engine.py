@@ -381,7 +381,8 @@ def _report(error: BaseException, path: str, overrides: Sequence[str]) -> None:
     section = read_loosely(path, overrides).get("Global")
     section = section if isinstance(section, dict) else {}
     mode, output = str(section.get("mode") or "check_dataset"), section.get("output")
-    output = os.path.expanduser(output) if isinstance(output, str) and output else DEFAULT_OUTPUT
+    is_path = isinstance(output, str) and bool(output) and "\0" not in output
+    output = os.path.expanduser(str(output)) if is_path else DEFAULT_OUTPUT
     name = mode if re.fullmatch(r"\w{1,40}", mode) else "unknown_mode"
     result: Result = {"done_flag": False, "err_type": type(error).__name__, "err_msg": message}
     problems = getattr(error, "problems", None)

@@ -146,7 +146,7 @@ def test_nan_which_is_no_json_is_never_written_unasked() -> None:
     silent = []
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("json.dump", "json.dumps"):
-                if not any(keyword.arg == "allow_nan" for keyword in node.keywords):
-                    silent.append(f"{path.relative_to(PACKAGE)} line {node.lineno}")
+            is_json = isinstance(node, ast.Call) and ast.unparse(node.func) in ("json.dump", "json.dumps")
+            if is_json and not any(keyword.arg == "allow_nan" for keyword in node.keywords):
+                silent.append(f"{path.relative_to(PACKAGE)} line {node.lineno}")
     assert silent == []

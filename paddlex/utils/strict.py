@@ -22,6 +22,14 @@ _MAX_JSON_ITEMS = 1_000_000
 _MAX_DIGITS = 64  # of a number: any that is meant as one fits a float
 
 
+#: Words of PyYAML's errors -> what is mostly the reason.
+_ADVICE = {
+    "found character '\\t'": "Indent with spaces, not with tabs",
+    "unknown escape character": "Put text with a \\ in single quotes, or write paths with /",
+    "mapping values are not allowed": "Look at the indentation, and quote text that holds a colon",
+}
+
+
 class Malformed(ValueError):
     """The text is not what the reader takes; the message is a predicate, such as "is not valid JSON".
 
@@ -32,6 +40,12 @@ class Malformed(ValueError):
     def __init__(self, reason: str, line: int | None = None) -> None:
         super().__init__(reason)
         self.line = line
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, as a sentence without a full stop."""
+        advice = (advice for words, advice in _ADVICE.items() if words in str(self))
+        return next(advice, "Correct it, and save it as UTF-8")
 
     def where(self, path: str | os.PathLike[str]) -> str:
         """The file, and the line if it is known."""

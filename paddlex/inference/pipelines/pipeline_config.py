@@ -151,7 +151,7 @@ def _read_file(path: Path) -> Iterator[Found]:
         reason = error.strerror or str(error)
         raise ConfigError(f"the file cannot be read: {reason}", where=path, remedy="Check the path") from None
     except Malformed as error:
-        remedy = "Correct it, and save it as UTF-8" if _is_yaml(path) else "A pipeline is a name or a YAML file"
+        remedy = error.remedy if _is_yaml(path) else "A pipeline is a name or a YAML file"
         raise ConfigError(f"the file {error}", where=error.where(path), remedy=remedy) from None
     if not isinstance(content, Mapping):
         remedy = "Start from what paddlex --get_pipeline_config anomaly_detection writes"
