@@ -10,7 +10,7 @@ from typing import Any
 
 import h11
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from paddlex.inference.serving.errors import error_body, new_log_id
 from paddlex.inference.serving.settings import ServerSettings
@@ -66,7 +66,10 @@ class GuardedTransport:
 
 
 class GuardedConnection(h11.Connection):
-    """Each chunk of a body costs time of the event loop, however little it holds: bodies of crumbs are refused."""
+    """Refuses what h11 lets pass: two kinds of length in one request (RFC 9112, 6.1), and bodies of crumbs.
+
+    Each chunk of a body costs time of the event loop, however little it holds.
+    """
 
     _chunks = _bytes = 0
 
@@ -74,6 +77,9 @@ class GuardedConnection(h11.Connection):
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._chunks = self._bytes = 0
+            names = {name for name, _ in event.headers}
+            if b"content-length" in names and b"transfer-encoding" in names:  # a proxy may read it otherwise than we do
+                raise h11.RemoteProtocolError("two lengths")
         elif isinstance(event, h11.Data):
             self._chunks += event.chunk_start
             self._bytes += len(event.data)
@@ -167,7 +173,8 @@ class GuardedProtocol(H11Protocol):
             (b"content-length", str(len(content)).encode()),
             CLOSE_HEADER,
         ]
-        for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=content), h11.EndOfMessage()):
+        start = h11.Response(status_code=status, headers=headers, reason=STATUS_PHRASES.get(status, b""))
+        for event in (start, h11.Data(data=content), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 

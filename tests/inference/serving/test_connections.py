@@ -123,6 +123,7 @@ def test_clients_are_told_how_long_a_connection_is_kept_and_a_little_less_than_t
         (POST % (b"/image-anomaly-detection", b"Transfer-Encoding: chunked\r\n") + b"5\r\nhello\r\nZZ\r\n", 400),
         (POST % (b"/judge?model=none", b"Transfer-Encoding: chunked\r\n") + b"5\r\nhello\r\nZZ\r\n", None),
         (POST % (b"/image-anomaly-detection", b"Content-Length: 1\r\nContent-Length: 2\r\n"), 400),
+        (POST % (b"/healthz", b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n") + b"0\r\n\r\n" + HEALTH, 400),
     ],
 )
 def test_what_is_no_http_is_answered_in_a_word_and_fills_no_log(server, sent: bytes, status: int | None) -> None:
