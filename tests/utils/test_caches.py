@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import paddlex
 from paddlex.utils.caches import cache_folder, cache_path
 
 ROOT = Path(paddlex.__file__).parent.parent
+CONFIG = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"
 
 
 def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -80,3 +82,28 @@ def test_a_folder_that_another_user_has_put_there_is_not_used(temporary: Path) -
     path, mode = as_nobody(temporary)
     assert not path.startswith(f"{temporary}/paddlex-54321/")
     assert mode == "0o700"
+
+
+@needs_root
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_a_user_without_home_makes_a_model_and_leaves_nothing_where_they_stand(
+    temporary: Path, demo_dataset: Path
+) -> None:
+    """Paddle would make a folder named ~ there."""
+    (temporary / "here").mkdir()
+    (temporary / "here").chmod(0o777)
+    unknown = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+    reads_all = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]  # this checkout may be another's
+    overrides = [
+        "Global.mode=check_dataset", f"Global.dataset_dir={demo_dataset}", f"Global.output={temporary}/here/output",
+        "Global.device=cpu",
+    ]  # fmt: skip
+    done = subprocess.run(
+        [*unknown, *reads_all, sys.executable, ROOT / "main.py", "-c", CONFIG,
+         *(part for override in overrides for part in ("-o", override))],
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "TMPDIR": str(temporary)},
+        cwd=temporary / "here", capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert os.listdir(temporary / "here") == ["output"]
