@@ -223,7 +223,7 @@ def test_an_array_is_neither_changed_nor_needs_it_be_contiguous(predictor: Anoma
 
 
 def test_a_broken_image_is_an_error_without_on_error(predictor: AnomalyPredictor, images: list[str]) -> None:
-    results = predictor.predict([images[0], b"no image", images[1]])
+    results = predictor.predict([images[0], b"\0no image", images[1]])
     assert next(results)["input_path"] == images[0]
     with pytest.raises(ImageReadError, match="truncated, damaged or of an unknown format"):
         next(results)
