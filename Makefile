@@ -1,7 +1,8 @@
-# make demo   everything, once, on made-up pictures: environment, data set, check, train, evaluate, export, predict
-# make test   environment, then the tests; make test-slow those that take minutes
-# make lint   formatting, lint and types
-# make bench  how fast each inference engine is here, after make demo
+# make install  an environment in .venv that makes and uses models
+# make demo     everything, once, on made-up pictures: environment, data set, check, train, evaluate, export, predict
+# make test     environment, then the tests; make test-slow those that take minutes
+# make lint     formatting, lint and types
+# make bench    how fast each inference engine is here, after make demo
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +14,7 @@ MODE = $(RUN) main.py -c $(CONFIG) -o Global.dataset_dir=$(DATASET) -o Global.ou
 
 .PHONY: demo test test-slow lint bench install lock clean
 
-install: $(VENV)/test
+install: $(VENV)/demo
 
 # What is installed is what locks/ names, with the checksums of every file: for the demonstration (demo.txt) what making a
 # model needs, for the rest (test.txt) what the tests need as well. They are for Python 3.10 to 3.12.
@@ -30,7 +31,7 @@ $(VENV)/%: setup.py locks/paddle.txt locks/%.txt
 
 # after a change of requirements.txt or setup.py
 LOCK = $(RUN) -m uv --no-config pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
-lock: install
+lock: $(VENV)/test
 	$(LOCK) setup.py --extra train --extra cpu --no-emit-package paddlepaddle -o locks/demo.txt
 	$(LOCK) setup.py --extra dev --extra cpu --no-emit-package paddlepaddle -o locks/test.txt
 	grep ^paddlepaddle requirements.txt | $(LOCK) --no-deps - -o locks/paddle.txt
@@ -45,16 +46,16 @@ demo: $(VENV)/demo
 	$(RUN) -m paddlex.modules.image_anomaly_detection.demo.summary $(OUTPUT)
 
 # every inference engine on the model of `make demo`
-bench: install
+bench: $(VENV)/test
 	$(RUN) benchmarks/inference.py $(OUTPUT)/best_model/inference $(DATASET)/images/val --plot $(OUTPUT)/inference.png
 
-test: install
+test: $(VENV)/test
 	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
-test-slow: install
+test-slow: $(VENV)/test
 	$(RUN) -m pytest -n 2 --dist loadfile -m slow
 
-lint: install
+lint: $(VENV)/test
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy

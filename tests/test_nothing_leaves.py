@@ -116,8 +116,8 @@ def mode(name: str, dataset: Path, output: Path, *overrides: str) -> list[str]:
     ("name", "overrides"),
     [
         ("check_dataset", []),
-        ("train", ["Train.visualdl=True"]),
-        ("train", ["Train.processes=2"]),
+        pytest.param("train", ["Train.visualdl=True"], marks=pytest.mark.slow),
+        pytest.param("train", ["Train.processes=2"], marks=pytest.mark.slow),
         ("evaluate", []),
         ("export", ["Export.precision=int8", "Export.archive=True", "Export.force=True"]),
         ("predict", []),
@@ -176,6 +176,7 @@ def test_the_service_listens_on_the_loopback_alone(watched: Watched, trained: Pa
     assert (watched.addresses(), watched.in_home()) == (set(), [])
 
 
+@pytest.mark.slow
 def test_ray_listens_on_the_loopback_alone(watched: Watched, demo_dataset: Path, trained: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     watched.run(

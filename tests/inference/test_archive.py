@@ -138,6 +138,13 @@ def test_what_the_manifest_does_not_name_is_not_written_for_a_moment(cache: Path
         unpack(path)
 
 
+def test_an_archive_of_thousands_of_empty_files_is_refused_at_once(cache: Path, tmp_path: Path) -> None:
+    path = repacked(tmp_path / "many.tar", manifest(**{f"{number}": b"" for number in range(2000)}))
+    with pytest.raises(ModelError, match="it holds more than 1000 files"):
+        unpack(path)
+    assert list((cache / "models").iterdir()) == []
+
+
 def test_a_file_larger_than_stated_is_refused(tmp_path: Path) -> None:
     files = manifest(a=b"x")
     stated = {**json.loads(files["manifest.json"]), "bytes": {"a": 2}}
