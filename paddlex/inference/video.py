@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -162,8 +163,23 @@ def _frames(
 
 @contextmanager
 def _opened(source: str | int) -> Iterator[cv2.VideoCapture]:
-    capture = cv2.VideoCapture(source)
+    with nullcontext(source) if isinstance(source, int) else utf_8_path(source) as name:
+        capture = cv2.VideoCapture(name)
+        try:
+            yield capture
+        finally:
+            capture.release()
+
+
+@contextmanager
+def utf_8_path(path: str) -> Iterator[str]:
+    """The path of a file, or of a link to it where that is not UTF-8: over such a name OpenCV's videos end the process."""
     try:
-        yield capture
-    finally:
-        capture.release()
+        path.encode()
+    except UnicodeEncodeError:
+        with TemporaryDirectory() as folder:
+            link = os.path.join(folder, "video" + os.path.splitext(path)[1])
+            os.symlink(path, link)
+            yield link
+    else:
+        yield path

@@ -16,7 +16,7 @@ import numpy as np
 
 from paddlex.errors import PaddleXError
 from paddlex.inference.results import AnomalyResult
-from paddlex.inference.video import VideoOptions, frame_rate
+from paddlex.inference.video import VideoOptions, frame_rate, utf_8_path
 from paddlex.utils.files import atomic_path
 
 _LONGEST_STILL = 2.0  # seconds: a longer gap in the time stamps is not filled with more of the same picture
@@ -54,7 +54,8 @@ class VideoOutput:
         self._writer: cv2.VideoWriter | None = None
         with self._files:  # what is open is closed again if the next cannot be opened
             if "picture" in self.files:
-                self._video_path = self._files.enter_context(atomic_path(self.files["picture"]))
+                path = self._files.enter_context(atomic_path(self.files["picture"]))
+                self._video_path = self._files.enter_context(utf_8_path(os.path.abspath(path)))
             if "json" in self.files:
                 path = self._files.enter_context(atomic_path(self.files["json"]))
                 self._file = self._files.enter_context(path.open("w", encoding="utf-8", errors="backslashreplace"))
@@ -96,7 +97,7 @@ class VideoOutput:
     def _open(self, width: int, height: int) -> cv2.VideoWriter:
         with _fast_and_quiet():
             writer = cv2.VideoWriter(
-                str(self._video_path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP80"), self._rate, (width, height)
+                self._video_path, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP80"), self._rate, (width, height)
             )
         if not writer.isOpened():
             raise PaddleXError(

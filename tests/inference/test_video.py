@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -374,3 +376,29 @@ def test_a_video_without_a_frame_leaves_no_files(predictor: AnomalyPredictor, tm
     with pytest.raises(ImageReadError, match="none of the 1 images could be judged"):
         predict_to_folder(predictor, str(tmp_path / "a.mp4"), tmp_path / "output", batch_size=1)
     assert [path.name for path in (tmp_path / "output").iterdir()] == ["summary.csv"]
+
+
+def test_a_name_that_is_not_utf_8_does_not_end_the_process(tmp_path: Path) -> None:
+    """OpenCV's videos crash over such a name, both ways; so it is tried in a process of its own."""
+    write_video(tmp_path / "a.avi", [np.full((64, 64, 3), 20 * number, np.uint8) for number in range(5)])
+    code = """if True:
+        import os, sys
+        from pathlib import Path
+        from paddlex.inference.inputs import expand
+        from paddlex.inference.video import utf_8_path
+        import cv2
+        folder = Path(sys.argv[1])
+        name = os.fsdecode(os.fsencode(folder) + b"/caf\\xe9.avi")
+        os.rename(folder / "a.avi", name)
+        print(len([frame for frame in expand(name) if frame.error is None]))
+        new = os.fsdecode(os.fsencode(folder) + b"/n\\xe9w.webm")
+        Path(new).touch()
+        with utf_8_path(new) as path:
+            writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP80"), 5, (64, 64))
+            for frame in expand(name):
+                writer.write(frame.image)
+            writer.release()
+        print(os.path.getsize(new) > 0)
+    """
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, ["5", "True"]), done.stderr
