@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from paddlex.config_messages import SHIPPED, explain, shortened, suggestion
 from paddlex.config_schema import Config, Section
-from paddlex.errors import ConfigError
+from paddlex.errors import ConfigError, remedy_of
 from paddlex.utils.logging import logger
 from paddlex.utils.paths import advice_for_missing
 from paddlex.utils.strict import Malformed, compose_yaml, construct_yaml, read_text, yaml_value
@@ -89,7 +89,9 @@ def _read_file(path: str | os.PathLike[str], origin: dict[str, str]) -> dict[str
         raise ConfigError("the config file does not exist", where=path, remedy=remedy) from None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ConfigError(f"the config file cannot be read: {reason}", where=path, remedy="Give a file") from None
+        raise ConfigError(
+            f"the config file cannot be read: {reason}", where=path, remedy=remedy_of(error, "Give a file")
+        ) from None
     except Malformed as error:
         raise ConfigError(f"the config {error}", where=error.where(path), remedy=error.remedy) from None
     origin.update({key: f"{path} line {line}" for key, line in lines.items()})

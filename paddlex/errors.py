@@ -149,6 +149,11 @@ def in_one_line(error: BaseException) -> str:
     return f"{kind}: {text}" if text and not isinstance(error, OSError) else text or kind
 
 
+def remedy_of(error: BaseException, otherwise: str) -> str:
+    """What to do about an error of the operating system; ``otherwise`` for another one, or where that is not known."""
+    return _REMEDIES.get(getattr(error, "errno", None) or 0, otherwise)
+
+
 #: What to do about an error of the operating system.
 _REMEDIES = {
     errno.ENOSPC: "Free some space on the disk, or choose a folder on another one",

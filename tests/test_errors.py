@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from paddlex.errors import ConfigError, in_one_line
+from paddlex.errors import ConfigError, in_one_line, remedy_of
 
 PADDLE = """
 
@@ -45,3 +45,8 @@ def test_an_error_is_one_line_with_what_where_and_a_remedy(error: BaseException,
     assert "--" not in line
     for word in words:
         assert word in line
+
+
+def test_an_error_of_the_operating_system_has_its_own_remedy_whatever_was_read() -> None:
+    assert "who owns it" in remedy_of(PermissionError(errno.EACCES, "Permission denied"), "Save it as UTF-8")
+    assert remedy_of(UnicodeDecodeError("utf-8", b"x", 0, 1, "no"), "Save it as UTF-8") == "Save it as UTF-8"

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from paddlex.errors import ModelError
+from paddlex.errors import ModelError, remedy_of
 from paddlex.inference.archive import unpack
 from paddlex.inference.calibration import Calibration
 from paddlex.inference.checked import Check, Invalid, named, number, rate, share, text
@@ -233,7 +233,8 @@ def _read(folder: Path) -> ModelFolder:
         own = _own_block(content)
     except OSError as error:
         reason = error.strerror or error
-        raise ModelError(f"inference.yml cannot be read: {reason}", where=where, remedy="Export it again") from error
+        remedy = remedy_of(error, "Export it again")
+        raise ModelError(f"inference.yml cannot be read: {reason}", where=where, remedy=remedy) from error
     except Malformed as error:
         raise ModelError(f"inference.yml {error}", where=error.where(where), remedy="Export it again") from None
     except Invalid as error:

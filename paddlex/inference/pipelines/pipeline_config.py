@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paddlex.errors import ConfigError
+from paddlex.errors import ConfigError, remedy_of
 from paddlex.inference.checked import (
     Check,
     Invalid,
@@ -149,7 +149,8 @@ def _read_file(path: Path) -> Iterator[Found]:
         content = read_yaml(path, lines)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ConfigError(f"the file cannot be read: {reason}", where=path, remedy="Check the path") from None
+        remedy = remedy_of(error, "Check the path")
+        raise ConfigError(f"the file cannot be read: {reason}", where=path, remedy=remedy) from None
     except Malformed as error:
         remedy = error.remedy if _is_yaml(path) else "A pipeline is a name or a YAML file"
         raise ConfigError(f"the file {error}", where=error.where(path), remedy=remedy) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from paddlex.errors import DatasetError
+from paddlex.errors import DatasetError, remedy_of
 from paddlex.inference.inputs import decode_image, read_bytes, read_image
 from paddlex.inference.list_files import TRAIN_LIST as TRAIN_LIST
 from paddlex.inference.list_files import VAL_LIST, split_line
@@ -106,7 +106,8 @@ def read_samples(dataset_dir: str | os.PathLike[str], list_name: str, reading: R
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise DatasetError(f"the list cannot be read: {reason}", where=path, remedy="Save it as UTF-8 text") from error
+        remedy = remedy_of(error, "Save it as UTF-8 text")
+        raise DatasetError(f"the list cannot be read: {reason}", where=path, remedy=remedy) from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         raise DatasetError("the list is not text", where=path, remedy="Save it as UTF-8 text")

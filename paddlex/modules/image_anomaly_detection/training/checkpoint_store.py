@@ -15,6 +15,7 @@ from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.training.checkpoint import FILES, WEIGHTS, Run
 from paddlex.modules.image_anomaly_detection.training.manifest import Manifest, damage
 from paddlex.utils.files import atomic_directory, copy_files
+from paddlex.utils.logging import logger
 
 CHECKPOINTS = "checkpoints"
 
@@ -82,6 +83,8 @@ class CheckpointStore:
     def supersede(self) -> None:
         """The checkpoints that are here belong to another run: the first one of this run takes their place."""
         self._superseded = self.newest_first()
+        if self._superseded:
+            logger.info("The checkpoints of the training before go when this one saves its first: %s.", self.folder)
 
     def adopt_best(self, checkpoint: Path) -> None:
         """Copy the best model that a checkpoint of another folder names."""

@@ -307,6 +307,7 @@ def test_a_new_training_keeps_the_best_model_of_the_one_before_and_says_where(da
     kept = output / "best_model_previous"
     assert files_of(kept) == files_of(uninterrupted / "best_model")
     assert str(kept) in caplog.text
+    assert "The checkpoints of the training before go" in caplog.text
     result = describe_training(trainer.run, folders, output, "STFPM", 1.0, previous_best=trainer.previous_best)
     assert result["previous_best_model"] == "best_model_previous"
 
