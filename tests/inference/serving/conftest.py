@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import os
@@ -11,8 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import httpx
@@ -25,6 +28,7 @@ from paddlex.inference.serving.server import Server, listen
 from paddlex.inference.serving.settings import ServerSettings
 from paddlex.inference.serving.web_pages import PAGE
 
+R = TypeVar("R")
 ROOT = Path(__file__).parents[3]
 
 
@@ -135,6 +139,17 @@ def serve_here(predictor: AnomalyPredictor) -> Iterator[Callable[..., str]]:
         server.should_exit = True
         thread.join(240)
         assert not thread.is_alive()
+
+
+def run_in_thread(work: Coroutine[Any, Any, R]) -> R:
+    """``asyncio.run`` on a thread of its own: in the tests' own, Playwright's loop runs as long as its browser is open."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+@pytest.fixture(scope="session")
+def run_async() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    return run_in_thread
 
 
 @pytest.fixture(scope="session")

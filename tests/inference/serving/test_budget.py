@@ -23,21 +23,26 @@ BUILD = partial(answers.detection_json, threshold=None, picture=False)
 PIXELS = 128 * 128  # of each photo
 
 
-def with_service(predictor: AnomalyPredictor, work: Callable[[Service], Awaitable[None]], **settings: object) -> None:
-    chosen = ServerSettings(**{"max_batch": 4, **settings})  # type: ignore[arg-type]
+@pytest.fixture
+def with_service(predictor: AnomalyPredictor, run_async: Callable[..., None]) -> Callable[..., None]:
+    """Runs a coroutine with a service of certain settings."""
 
-    async def run() -> None:
-        metrics = Metrics()
-        service = Service(
-            chosen, ModelRegistry({"parts": "parts"}, lambda _: Loaded(predictor), chosen, metrics), metrics
-        )
-        await service.load()
-        try:
-            await asyncio.wait_for(work(service), 60)
-        finally:
-            service.close()
+    def with_(work: Callable[[Service], Awaitable[None]], **settings: object) -> None:
+        chosen = ServerSettings(**{"max_batch": 4, **settings})  # type: ignore[arg-type]
 
-    asyncio.run(run())
+        async def run() -> None:
+            metrics = Metrics()
+            registry = ModelRegistry({"parts": "parts"}, lambda _: Loaded(predictor), chosen, metrics)
+            service = Service(chosen, registry, metrics)
+            await service.load()
+            try:
+                await asyncio.wait_for(work(service), 60)
+            finally:
+                service.close()
+
+        run_async(run())
+
+    return with_
 
 
 def test_what_was_taken_is_given_back_once_and_with_the_parts() -> None:
@@ -58,7 +63,7 @@ def test_what_was_taken_is_given_back_once_and_with_the_parts() -> None:
     assert (bodies.taken, pixels.taken) == (0, 0)
 
 
-def test_an_answer_counts_until_it_is_read(predictor: AnomalyPredictor, photo: bytes) -> None:
+def test_an_answer_counts_until_it_is_read(with_service: Callable[..., None], photo: bytes) -> None:
     async def work(service: Service) -> None:
         budgets, hold = service.budgets, Hold()
         hold.take_now(budgets.bodies, len(photo) + 100)
@@ -70,10 +75,12 @@ def test_an_answer_counts_until_it_is_read(predictor: AnomalyPredictor, photo: b
         hold.close()
         assert (budgets.bodies.taken, budgets.answers.taken) == (0, 0)
 
-    with_service(predictor, work)
+    with_service(work)
 
 
-def test_while_too_many_answers_are_unread_an_image_counts_as_one(predictor: AnomalyPredictor, photo: bytes) -> None:
+def test_while_too_many_answers_are_unread_an_image_counts_as_one(
+    with_service: Callable[..., None], photo: bytes
+) -> None:
     async def work(service: Service) -> None:
         budgets, hold, others = service.budgets, Hold(), Hold()
         others.take_now(budgets.answers, service.settings.max_bytes_in_flight)
@@ -82,11 +89,11 @@ def test_while_too_many_answers_are_unread_an_image_counts_as_one(predictor: Ano
         answer.hold.close()
         assert budgets.pixels.taken == 0
 
-    with_service(predictor, work)
+    with_service(work)
 
 
 def test_images_that_keep_their_pixels_do_not_wait_for_each_other_for_ever(
-    predictor: AnomalyPredictor, photos: list[bytes]
+    with_service: Callable[..., None], photos: list[bytes]
 ) -> None:
     """There is room for two images; all keep it until their answers are read, and later ones come before earlier ones."""
 
@@ -111,10 +118,10 @@ def test_images_that_keep_their_pixels_do_not_wait_for_each_other_for_ever(
         assert [result["errorCode"] for result in results] == [0] * 5 + [415] + [0] * 5
         assert service.budgets.pixels.taken == 0
 
-    with_service(predictor, work, max_pixels=PIXELS)
+    with_service(work, max_pixels=PIXELS)
 
 
-def test_turns_come_in_their_order_whoever_ends_first() -> None:
+def test_turns_come_in_their_order_whoever_ends_first(run_async: Callable[..., list[int]]) -> None:
     async def run() -> list[int]:
         turns, order = Turns(), []
         mine = [turns.start() for _ in range(4)]
@@ -132,11 +139,11 @@ def test_turns_come_in_their_order_whoever_ends_first() -> None:
         await asyncio.gather(*tasks)
         return order
 
-    assert asyncio.run(run()) == [0, 1, 3]
+    assert run_async(run()) == [0, 1, 3]
 
 
 def test_the_bytes_of_an_image_at_a_url_count_like_those_of_a_request(
-    predictor: AnomalyPredictor, photo: bytes
+    with_service: Callable[..., None], photo: bytes
 ) -> None:
     class Fetcher:
         async def fetch(self, url: str, take: Callable[[int], None]) -> bytes:
@@ -155,4 +162,4 @@ def test_the_bytes_of_an_image_at_a_url_count_like_those_of_a_request(
         assert caught.value.status == 503
         assert service.budgets.bodies.taken == 0
 
-    with_service(predictor, work, max_body_bytes=len(photo) * 100)
+    with_service(work, max_body_bytes=len(photo) * 100)

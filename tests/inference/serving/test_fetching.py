@@ -91,7 +91,7 @@ class Connects(httpcore.AsyncNetworkBackend):
 
 
 @pytest.fixture
-def fetch(web: WebServer) -> Callable[..., bytes]:
+def fetch(web: WebServer, run_async: Callable[..., bytes]) -> Callable[..., bytes]:
     """Fetches with a resolver that gives each name the lists of addresses it is told, one at each call."""
 
     def run(url: str, names: dict[str, list[list[str]]], **settings: object) -> bytes:
@@ -103,7 +103,7 @@ def fetch(web: WebServer) -> Callable[..., bytes]:
             chosen = ServerSettings(**{"allow_urls": True, **settings})  # type: ignore[arg-type]
             return await ImageFetcher(chosen, PublicOnly(run.connects, resolver)).fetch(url)  # type: ignore[attr-defined]
 
-        return asyncio.run(go())
+        return run_async(go())
 
     return run
 
@@ -201,7 +201,7 @@ def test_an_error_or_a_name_that_does_not_exist_is_the_clients_fault(web, fetch)
     assert status_of(lambda: fetch("http://photos.example/", {"photos.example": [[PUBLIC]]})) == 400
 
 
-def test_a_server_that_never_answers_is_not_waited_for() -> None:
+def test_a_server_that_never_answers_is_not_waited_for(run_async: Callable[..., bytes]) -> None:
     async def go() -> bytes:
         async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 200 OK\r\n")
@@ -215,4 +215,4 @@ def test_a_server_that_never_answers_is_not_waited_for() -> None:
         backend = PublicOnly(Connects(server.sockets[0].getsockname()[1]), resolver)
         return await ImageFetcher(settings, backend).fetch("http://photos.example/")
 
-    assert status_of(lambda: asyncio.run(go())) == 400
+    assert status_of(lambda: run_async(go())) == 400
