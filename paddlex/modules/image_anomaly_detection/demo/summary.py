@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from paddlex.utils.console import say
+from paddlex.utils.strict import read_json
 
 EXAMPLES = ("thread/000", "bent/000", "good/000")
 
@@ -31,7 +31,7 @@ def summarise(output: Path) -> str:
         f"  image AUROC {metrics['image_auroc']:.3f}, pixel AUROC {metrics['pixel_auroc']:.3f}",
         f"  at the calibrated threshold {metrics['image_recall']:.0%} of the defective images are found, "
         f"and {metrics['image_false_positive_rate']:.0%} of the normal ones are false alarms",
-        f"  of the pixels: IoU {metrics['IoU']:.3f}, Precision {metrics['Precision']:.3f}, Recall {metrics['Recall']:.3f}",
+        "  of the pixels: " + ", ".join(f"{name} {_figure(metrics[name])}" for name in ("IoU", "Precision", "Recall")),
         "",
         f"{prediction['images']} images were predicted. Look at",
         *(f"  {output / name!s:{width}}   {meaning}" for name, meaning in files.items()),
@@ -40,8 +40,12 @@ def summarise(output: Path) -> str:
     return "\n".join(lines)
 
 
+def _figure(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.3f}"
+
+
 def _result(output: Path, mode: str) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads((output / f"{mode}_result.json").read_text(encoding="utf-8"))
+    result: dict[str, Any] = read_json(output / f"{mode}_result.json", max_bytes=2**26)
     return result
 
 
