@@ -62,7 +62,7 @@ def read_header(data: bytes, name: str) -> ImageHeader:
     """
     parse = next((parse for start, parse in _FORMATS.items() if data.startswith(start)), None)
     if parse is None or (parse is _webp and data[8:12] != b"WEBP"):
-        what, remedy = _what_it_is(data)
+        what, remedy = _what_it_is(data, name)
         raise ImageReadError(what, where=name, remedy=remedy)
     try:
         header = parse(data)
@@ -128,7 +128,7 @@ def is_heic(data: bytes) -> bool:
     )
 
 
-def _what_it_is(data: bytes) -> tuple[str, str]:
+def _what_it_is(data: bytes, name: str) -> tuple[str, str]:
     """What a file is that is no image, as far as it can be seen, and what to do."""
     remedy = f"The formats are {NAMES}"
     if not data:
@@ -136,7 +136,7 @@ def _what_it_is(data: bytes) -> tuple[str, str]:
     for place, start, kind in _OTHERS:
         if data[place : place + len(start)] == start:
             return f"the image is of an unknown format: it is {kind}", remedy
-    if _is_text(data[:4096]):
+    if (b"\n" in data or name.lower().endswith(_TEXTS)) and _is_text(data[:4096]):
         return "it is a text file, not an image", "For the images that a list names give their folder, or the images"
     return "the image is truncated, damaged or of an unknown format", "Replace it or leave it out"
 
@@ -327,6 +327,8 @@ _FORMATS: dict[bytes, Callable[[bytes], ImageHeader]] = {
 }
 NAMES = "JPEG, PNG, BMP, GIF, TIFF, WebP, PPM"
 
+_TEXTS = (".txt", ".csv", ".json", ".yaml", ".yml", ".xml", ".md")
+
 #: Files that are met in the place of images: where and how they begin, and what they are.
 _OTHERS = (
     (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 file"),
@@ -342,8 +344,6 @@ _OTHERS = (
     (0, b"Rar!", "an archive; unpack it"),
     (257, b"ustar", "an archive; unpack it"),
     (0, b"%!PS", "a PostScript file"),
-    (0, b"PK\x03\x04", "a ZIP archive or an Office document"),
-    (0, b"\x1f\x8b", "a gzip archive"),
     (0, b"\x93NUMPY", "a NumPy array (load it and give the array)"),
     (0, b"8BPS", "a Photoshop file"),
     (0, b"\x76\x2f\x31\x01", "an OpenEXR file"),

@@ -195,7 +195,7 @@ def test_a_tiff_of_other_values_is_refused_and_says_why(array: type, what: str) 
         ("好/零.png\n".encode(), "it is a text file, not an image"),
         (b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(40), "it is a JPEG 2000 file"),
         (b"%PDF-1.7\n\x00", "it is a PDF"),
-        (b"PK\x03\x04" + bytes(30), "it is a ZIP archive"),
+        (b"PK\x03\x04" + bytes(30), "it is an archive; unpack it"),
         (b"\x00\x00\x00\x20ftypisom" + bytes(30), "it is a video"),
         (bytes(range(256)), "the image is truncated, damaged or of an unknown format"),
     ],

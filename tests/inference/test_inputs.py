@@ -165,7 +165,7 @@ def test_a_truncated_image_is_an_error_and_not_half_a_picture(tmp_path: Path, su
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"", "the image is empty (0 bytes)"), (b"\x00html", "the image is truncated, damaged or of an unknown format")],
+    [(b"", "the image is empty (0 bytes)"), (b"<html>", "the image is truncated, damaged or of an unknown format")],
 )
 def test_a_file_that_is_no_image_is_an_error_that_names_it(tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "a.png").write_bytes(content)
