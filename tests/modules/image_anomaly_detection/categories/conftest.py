@@ -28,9 +28,9 @@ def categories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part in ("train", "test"):
         shutil.copytree(good, root / "broken" / part / "good")
     for path in (root / "broken" / "train" / "good").iterdir():
-        path.write_bytes(b"no image")
+        path.write_bytes(b"\xff\0" + path.name.encode())
     for number in range(5):
-        (root / "broken" / "train" / "good" / f"more {number}.png").write_bytes(b"no image")
+        (root / "broken" / "train" / "good" / f"more {number}.png").write_bytes(b"\xff\0" + bytes([number]))
     (root / "notes").mkdir()
     (root / "readme.txt").write_text("not a folder", encoding="utf-8")
     return root
