@@ -20,6 +20,7 @@ from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import log_to_console, log_to_file, logger
 from paddlex.utils.paths import advice_for_file, advice_for_missing
 from paddlex.utils.processes import process_rank, processes_to_start
+from paddlex.utils.signals import no_interrupt_lost
 
 if TYPE_CHECKING:
     from paddlex.utils.devices import Device
@@ -45,7 +46,8 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
         if speaks:
             _tidy_up(config)
             _forget(result_path)  # should this run be killed, no earlier one must speak for it
-        result = {"done_flag": True, **MODES[config.Global.mode](config)}
+        with no_interrupt_lost():
+            result = {"done_flag": True, **MODES[config.Global.mode](config)}
         if speaks:
             write_json(result_path, result)
         if not result["done_flag"]:  # some categories of a benchmark failed, or some images that predict has read

@@ -22,6 +22,7 @@ from paddlex.utils.console import encodable, json_for, say, visible
 from paddlex.utils.files import write_text
 from paddlex.utils.logging import log_to_console, logger
 from paddlex.utils.progress import progress
+from paddlex.utils.signals import no_interrupt_lost
 
 DONE, FAILED, ANOMALY_FOUND, INTERRUPTED = 0, 1, 3, 130
 
@@ -60,7 +61,8 @@ def save_pipeline_config(name: str, save_path: str | None) -> int:
 def _status_of(task: Callable[[], int]) -> int:
     """Run a task; an error that the user can put right becomes one line and a status."""
     try:
-        return task()
+        with no_interrupt_lost():
+            return task()
     except BrokenPipeError:  # the reader of standard output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (PaddleXError, OSError, MemoryError) as error:

@@ -16,6 +16,12 @@ ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"
 
 
+def pytest_configure() -> None:
+    """Who is started in the background by a script ignores Ctrl-C, and so would the programs under test."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda number, frame: None)  # is not handed on, ignoring would be
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -23,6 +27,35 @@ def keep_signals_off_this_thread() -> None:
 def _take_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Event().wait()
+
+
+@contextmanager
+def no_interrupt_lost() -> Iterator[None]:
+    """Let Ctrl-C interrupt the block wherever it lands.
+
+    Where Python is called by what can pass on no error, a weak reference, a ``__del__`` or a library, it ignores a
+    KeyboardInterrupt, and a run of hours would go on. It is raised again a moment later.
+    """
+    previous = sys.unraisablehook
+    again: list[threading.Timer] = []
+
+    def hook(ignored: sys.UnraisableHookArgs) -> None:
+        if ignored.exc_type is not KeyboardInterrupt:
+            previous(ignored)
+            return
+        again.append(threading.Timer(0.05, _thread.interrupt_main))  # at once it would be raised in here
+        again[-1].start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = previous
+        waiting = [timer for timer in again if timer.is_alive()]
+        for timer in waiting:
+            timer.cancel()
+    if waiting:
+        raise KeyboardInterrupt
 
 
 class StopRequest:

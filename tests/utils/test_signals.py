@@ -121,6 +121,28 @@ def test_a_signal_that_comes_while_a_weak_reference_is_called_back_is_noted() ->
     assert said(code) == f"{int(signal.SIGINT)}\n"
 
 
+# Python itself ignores it there.
+@pytest.mark.parametrize("then", ["while True: time.sleep(0.01)", "pass"], ids=["in the middle", "at the very end"])
+def test_ctrl_c_interrupts_though_it_comes_while_a_weak_reference_is_called_back(then: str) -> None:
+    code = f"""
+        import weakref
+        from paddlex.utils.signals import no_interrupt_lost
+
+        class Thing: pass
+
+        try:
+            with no_interrupt_lost():
+                thing = Thing()
+                reference = weakref.ref(thing, lambda _: get(signal.SIGINT))
+                del thing
+                {then}
+        except KeyboardInterrupt:
+            say("interrupted")
+        time.sleep(0.2)
+    """
+    assert said(code) == "interrupted\n"
+
+
 # What is not done by Python is not interrupted: Paddle's store and others take an interrupted read for a lost connection.
 def test_a_read_by_a_library_goes_on_when_a_signal_comes() -> None:
     code = """
