@@ -40,7 +40,7 @@ class Limit:
     def raw(self, score: float) -> float:
         """The raw value whose score is ``score``, above 0 and below 1: ``normalise`` undone."""
         side = 2 * score - 1
-        return self.threshold + side / (1 - abs(side)) * max(self.threshold - self.typical, 1e-12)
+        return self.threshold + side / max(1 - abs(side), 1e-12) * max(self.threshold - self.typical, 1e-12)
 
     def normalise(self, raw: np.ndarray | float) -> np.ndarray:
         """Map raw values to 0..1, strictly monotone: typical is at 0.25, the threshold at 0.5, as far above it at 0.75.

@@ -169,3 +169,8 @@ def test_the_map_is_not_changed() -> None:
     before = MAP.copy()
     anomaly_mask(MAP, limits(1, region_cut=0.25, min_area=0.1))
     assert np.array_equal(MAP, before)
+
+
+def test_a_score_next_to_0_or_1_still_has_a_raw_value() -> None:
+    limit = Limit(2.0, 1.0)
+    assert -np.inf < limit.raw(1e-300) < limit.raw(0.001) < limit.raw(0.999) < limit.raw(1 - 1e-16) < np.inf
