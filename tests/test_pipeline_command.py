@@ -330,7 +330,7 @@ def test_status_1_tells_of_an_image_that_nobody_judged(run, val: Path, tmp_path:
     assert good["error"] is None
     assert broken["input_path"] == str(tmp_path / "broken.jpg")
     assert broken["is_anomalous"] is None
-    assert "not an image" in broken["error"]
+    assert "truncated, damaged" in broken["error"]
     assert broken["error"] in err
 
 
