@@ -123,7 +123,7 @@ def test_an_archive_without_a_manifest_that_says_what_is_in_it_is_refused(tmp_pa
 
 
 def test_a_weight_file_is_no_archive_and_the_message_says_what_to_give(trained: Path) -> None:
-    with pytest.raises(ModelError, match=r"it is no plain \.tar .*Give the folder or the \.tar that export wrote"):
+    with pytest.raises(ModelError, match=r"Give the folder that it is in: .*best_model"):
         create_model("STFPM", trained / "best_model" / "model.pdparams", "cpu")
 
 
