@@ -32,6 +32,8 @@ class ImageHeader:
         bits: of a value in the file; more than 8 are read into 16.
         pages: single pictures in the file: pages or frames.
         largest_part: the most pixels that a decoder holds at once: the image, or a tile that is larger than it.
+        white: of a picture of 8 bits, the value that stands for white.
+        is_darkened_by_alpha: whether the decoder darkens pixels that are not opaque.
     """
 
     format: str
@@ -40,6 +42,8 @@ class ImageHeader:
     bits: int = 8
     pages: int = 1
     largest_part: int = 0
+    white: int = 255
+    is_darkened_by_alpha: bool = False
 
     @property
     def pixels(self) -> int:
@@ -247,7 +251,9 @@ def _pnm(data: bytes) -> ImageHeader:
     if match is None:
         raise ValueError("no header")
     width, height, largest = map(int, match.groups())
-    return ImageHeader("PPM", width, height, bits=16 if largest > 255 else 8)
+    if not 1 <= largest <= 65535:
+        raise ValueError("no range")
+    return ImageHeader("PPM", width, height, bits=16 if largest > 255 else 8, white=min(largest, 255))
 
 
 class _Tiff:
@@ -302,10 +308,15 @@ def _tiff(data: bytes) -> ImageHeader:
         raise _Unsupported("holds floating-point values")
     if kind not in (1, 4) or bits not in _TIFF_BITS:
         raise _Unsupported(f"holds {'signed' if kind == 2 else 'other'} values of {bits} bits")
+    samples, white_is_zero, has_planes = first.get(277, 1), first.get(262) == 0, first.get(284) == 2
+    if bits > 8 and (white_is_zero or (has_planes and samples > 1)):  # OpenCV takes no notice of either
+        how = "whose white is 0" if white_is_zero else "that keeps each colour apart"
+        raise _Unsupported(f"is a TIFF of {bits} bits {how}")
     rows = first.get(278, 0)
     strip = 0 if rows in _ALL_ROWS else width * rows
     tile = first.get(322, 0) * first.get(323, 0)
-    return ImageHeader("TIFF", width, height, max(8, bits), pages, max(strip, tile))
+    is_darkened = bits == 8 and samples == 4 and first.get(338) == 2
+    return ImageHeader("TIFF", width, height, max(8, bits), pages, max(strip, tile), is_darkened_by_alpha=is_darkened)
 
 
 #: How the formats begin that are read. OpenCV picks its decoder in the same way, so the two cannot differ.

@@ -299,9 +299,16 @@ def decode_picture(data: bytes, name: str, reading: Reading = ANY, header: Image
         return decode_heic(data, name, reading.max_pixels)
     header = header or checked_header(data, name, reading.max_pixels)
     if header.bits == 8:
-        return _decoded(data, cv2.IMREAD_COLOR, name)
+        if header.is_darkened_by_alpha and _decoded(data, cv2.IMREAD_UNCHANGED, name)[..., -1].min() < 255:
+            what = "the image is a TIFF with transparent pixels, whose colours cannot be read"
+            raise ImageReadError(what, where=name, remedy="Save it without transparency")
+        image = _decoded(data, cv2.IMREAD_COLOR, name)
+        return image if header.white == 255 else cv2.convertScaleAbs(image, alpha=255 / header.white)
     deep = _decoded(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, name)
-    return deep if deep.dtype == np.uint8 else reading.to_eight_bits(deep, name, header.bits)
+    if deep.dtype == np.uint8:  # OpenCV has cut the lower bits off, whatever the values reach
+        what = f"only 8 of the image's {header.bits} bits can be read"
+        raise ImageReadError(what, where=name, remedy="Save it as a PNG of 16 bits, grey or RGB, without transparency")
+    return reading.to_eight_bits(deep, name, header.bits)
 
 
 def decode_image(data: bytes, *, flags: int, name: str, reading: Reading = ANY) -> np.ndarray:

@@ -188,6 +188,36 @@ def test_a_tiff_of_other_values_is_refused_and_says_why(array: type, what: str) 
     assert "Save it as PNG or TIFF of 8 or 16 bits" in str(caught.value)
 
 
+WHITE = np.full((30, 40), 65535, "<u2").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (tiff_of({258: 16, 262: 0}, WHITE), "is a TIFF of 16 bits whose white is 0"),
+        (tiff_of({258: 16, 262: 2, 277: 3, 284: 2}, 3 * WHITE), "is a TIFF of 16 bits that keeps each colour apart"),
+        (tiff_of({258: 16, 277: 2, 338: 2}, 2 * WHITE), "only 8 of the image's 16 bits can be read"),
+        (tiff_of({262: 2, 277: 4, 338: 2}, 2 * WHITE[:-1] + b"\x80"), "with transparent pixels"),
+    ],
+)  # fmt: skip
+def test_a_tiff_that_opencv_would_read_wrongly_is_refused(data: bytes, what: str) -> None:
+    with pytest.raises(ImageReadError, match=what):
+        read_image(data)
+
+
+def test_an_opaque_alpha_channel_of_a_tiff_is_dropped() -> None:
+    picture = np.array(PICTURE.convert("RGBA"))
+    data = tiff_of({262: 2, 277: 4, 338: 2}, picture.tobytes())
+    assert np.array_equal(read_image(data), picture[:, :, :3])
+
+
+@pytest.mark.parametrize("white", [1, 15, 100, 255])
+def test_the_white_that_a_pgm_says_is_white(white: int) -> None:
+    image = read_image(b"P5 40 30 %d\n" % white + bytes([white, 0] * 600))
+    assert (image[:, ::2] == 255).all()
+    assert not image[:, 1::2].any()
+
+
 @pytest.mark.parametrize(
     ("data", "what"),
     [
