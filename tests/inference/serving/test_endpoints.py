@@ -135,7 +135,7 @@ def test_images_of_any_shape_are_judged(
         (b'{"image": "QUJD", "threshold": NaN}', 422, "threshold"),
         (b'{"image": "QUJD", "visualize": 0}', 422, "visualize"),
         (b'{"image": "QUJD", "model": "other"}', 404, "there is no model 'other'"),
-        (b'{"image": "QUJD"}', 415, "a text file"),
+        (b'{"image": "QUJD"}', 415, "unknown format"),
         (b'{"image": ""}', 415, "empty"),
     ],
 )
@@ -211,7 +211,7 @@ def test_a_broken_file_does_not_spoil_the_others(client: httpx.Client, photo: by
     response = client.post("/judge", files=files)
     assert response.status_code == 200
     assert [entry["errorCode"] for entry in response.json()["results"]] == [415, 0, 415]
-    assert response.json()["results"][0]["errorMsg"].startswith("it is a text file, not an image")
+    assert response.json()["results"][0]["errorMsg"].startswith("the image is truncated, damaged")
 
 
 def test_a_file_of_several_pages_is_refused_and_one_of_12_bits_is_not_taken_for_a_dark_one(
