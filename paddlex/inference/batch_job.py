@@ -15,7 +15,7 @@ import numpy as np
 
 from paddlex.errors import ConfigError, DownloadError, ImageReadError, PaddleXError, ResultFileError, in_one_line
 from paddlex.inference.coco import CocoCollector
-from paddlex.inference.inputs import Source, describe, expand, is_camera, is_url, origin
+from paddlex.inference.inputs import Source, describe, expand, is_camera, origin
 from paddlex.inference.parallel import in_order
 from paddlex.inference.pictures import draw_result
 from paddlex.inference.postprocess import Limit
@@ -30,6 +30,7 @@ from paddlex.utils.files import write_json
 from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import default_threads
+from paddlex.utils.paths import is_url
 from paddlex.utils.progress import progress
 from paddlex.utils.signals import StopRequest
 

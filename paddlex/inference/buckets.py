@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from paddlex.errors import ConfigError, ImageReadError
-from paddlex.inference.inputs import is_image_name
+from paddlex.inference.walk import is_image_name
 
 
 def is_bucket(path: str) -> bool:

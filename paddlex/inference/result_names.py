@@ -10,7 +10,7 @@ import unicodedata
 from array import array
 from pathlib import Path
 
-from paddlex.inference.inputs import is_url
+from paddlex.utils.paths import is_url
 
 #: What follows a name in the files of one result; explicit paths may have any suffix, and the word or not.
 _ENDING = re.compile(r"(?:_res|_mask|_heatmap|_map)?\.[^.]+\Z")

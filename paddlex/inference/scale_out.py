@@ -22,7 +22,8 @@ import numpy as np
 from paddlex.errors import ImageReadError, MissingPackageError, PaddleXError, ScaleOutError
 from paddlex.inference.archive import MANIFEST
 from paddlex.inference.buckets import is_bucket, open_bucket
-from paddlex.inference.inputs import decode_picture, read_image
+from paddlex.inference.image_files import decode_picture
+from paddlex.inference.inputs import read_image
 from paddlex.inference.local_ray import local_cluster
 from paddlex.inference.model_folder import ModelFolder, open_model_folder
 from paddlex.inference.official_models import official_model_folder

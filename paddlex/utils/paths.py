@@ -1,4 +1,4 @@
-"""What to tell a user whose path leads nowhere."""
+"""What a user gives for a path: whether it is a URL, and what to say of one that leads nowhere."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ _MOST_NAMES = 5000
 
 #: Ends of the names of archives that data sets and models are sent in.
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
+
+
+def is_url(source: object) -> bool:
+    """Whether ``source`` is a string that starts with http:// or https://."""
+    return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
 
 
 def advice_for_missing(path: str | os.PathLike[str]) -> str:

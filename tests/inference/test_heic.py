@@ -12,7 +12,8 @@ from PIL import Image
 
 from paddlex.errors import ImageReadError, ImageTooLargeError
 from paddlex.inference import heic
-from paddlex.inference.inputs import expand, highest_value, picture_size, read_image
+from paddlex.inference.image_files import highest_value, picture_size
+from paddlex.inference.inputs import expand, read_image
 from paddlex.inference.reading import Reading
 from paddlex.inference.serving.image_guard import ImageSize, decode, read_size
 from paddlex.inference.walk import PassedOver

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from paddlex.errors import DownloadError, ImageReadError
-from paddlex.inference.inputs import IMAGE_SUFFIXES, describe, expand, is_url, list_images, read_image
+from paddlex.inference.inputs import describe, expand, list_images, read_image
+from paddlex.inference.walk import IMAGE_SUFFIXES
+from paddlex.utils.paths import is_url
 
 HEIGHT, WIDTH = 48, 64
 

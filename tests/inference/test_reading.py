@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from paddlex.errors import ImageReadError
-from paddlex.inference.inputs import highest_value, read_image
+from paddlex.inference.image_files import highest_value
+from paddlex.inference.inputs import read_image
 from paddlex.inference.reading import ANY, Reading, smallest_depth
 
 #: A grey ramp, as a camera of 8 bits has it.

@@ -12,8 +12,8 @@ import numpy as np
 
 from paddlex.errors import ImageReadError, ImageTooLargeError
 from paddlex.inference.heic import heic_size
+from paddlex.inference.image_files import decode_picture
 from paddlex.inference.image_header import NAMES, checked_header, damaged, is_heic
-from paddlex.inference.inputs import decode_picture
 from paddlex.inference.reading import ANY, Reading
 from paddlex.inference.serving.errors import RequestError
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from paddlex.errors import DatasetError, ImageReadError
-from paddlex.inference.inputs import highest_value
+from paddlex.inference.image_files import highest_value
 from paddlex.inference.reading import Reading, smallest_depth
 from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, Sample, read_samples
 from paddlex.utils.logging import logger

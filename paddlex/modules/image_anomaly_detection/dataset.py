@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from paddlex.errors import DatasetError, remedy_of
-from paddlex.inference.inputs import decode_image, read_bytes, read_image
+from paddlex.inference.image_files import decode_image, read_bytes
+from paddlex.inference.inputs import read_image
 from paddlex.inference.list_files import TRAIN_LIST as TRAIN_LIST
 from paddlex.inference.list_files import VAL_LIST, split_line
 from paddlex.inference.reading import ANY, Reading

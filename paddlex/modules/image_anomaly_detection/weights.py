@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from paddlex.errors import DownloadError, WeightsError
-from paddlex.inference.inputs import is_url
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
 from paddlex.modules.image_anomaly_detection.backbones.state_dicts import deepest_used, name_of, translated
 from paddlex.utils.caches import cache_path
 from paddlex.utils.downloads import download
+from paddlex.utils.paths import is_url
 from paddlex.utils.tensor_files import decode_arrays, read_arrays, read_file
 
 __all__ = ["Weights", "load_checkpoint", "load_teacher_weights", "read_arrays"]

@@ -2,7 +2,7 @@
 
 import { Item } from "./state.js";
 
-// The same as IMAGE_SUFFIXES in paddlex/inference/inputs.py.
+// The same as IMAGE_SUFFIXES in paddlex/inference/walk.py.
 const SUFFIXES = [".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"];
 
 const ACCEPT = ["image/*", ...SUFFIXES].join(",");

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from paddlex.errors import DatasetError, ImageReadError
-from paddlex.inference.inputs import picture_size
+from paddlex.inference.image_files import picture_size
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
     MASK_FOLDER,
     Layout,

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from paddlex.errors import DatasetError, ImageReadError
-from paddlex.inference.inputs import decode_picture, read_bytes
+from paddlex.inference.image_files import decode_picture, read_bytes
 from paddlex.inference.reading import ANY, Reading
 from paddlex.modules.image_anomaly_detection.dataset import (
     TRAIN_LIST,

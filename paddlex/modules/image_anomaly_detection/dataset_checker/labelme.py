@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ImageReadError
-from paddlex.inference.inputs import decode_image
+from paddlex.inference.image_files import decode_image
 from paddlex.modules.image_anomaly_detection.dataset_checker import shapes
 from paddlex.modules.image_anomaly_detection.dataset_checker.annotations import (
     MOST_BYTES,

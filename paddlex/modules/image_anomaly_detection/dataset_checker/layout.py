@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ImageReadError
-from paddlex.inference.inputs import picture_size
+from paddlex.inference.image_files import picture_size
 from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads

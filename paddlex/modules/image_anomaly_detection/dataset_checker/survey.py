@@ -14,8 +14,9 @@ import numpy as np
 
 from paddlex.config_schema import MODES
 from paddlex.errors import DatasetError, ImageReadError
-from paddlex.inference.inputs import IMAGE_SUFFIXES, decode_image, list_images, read_bytes
-from paddlex.inference.walk import PassedOver
+from paddlex.inference.image_files import decode_image, read_bytes
+from paddlex.inference.inputs import list_images
+from paddlex.inference.walk import IMAGE_SUFFIXES, PassedOver
 from paddlex.modules.image_anomaly_detection.dataset import SOURCE_FILE, TRAIN_LIST, VAL_LIST, is_lossy
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
     DEMO_FOLDER,

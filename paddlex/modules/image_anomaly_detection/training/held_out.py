@@ -10,7 +10,7 @@ import paddle
 from paddle import nn
 
 from paddlex.errors import TrainingError
-from paddlex.inference.inputs import read_bytes
+from paddlex.inference.image_files import read_bytes
 from paddlex.modules.image_anomaly_detection.dataset import FEWEST_TRAINING_IMAGES, TRAIN_LIST, Sample
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from paddlex.inference.inputs import IMAGE_SUFFIXES
 from paddlex.inference.postprocess import Limit
 from paddlex.inference.serving.web_pages import PAGE
+from paddlex.inference.walk import IMAGE_SUFFIXES
 
 
 def test_scores_are_pythons_to_the_last_bit(page: Any) -> None:

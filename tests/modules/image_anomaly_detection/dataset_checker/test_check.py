@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from paddlex.errors import DatasetCheckError, DatasetError
-from paddlex.inference.inputs import read_bytes
+from paddlex.inference.image_files import read_bytes
 from paddlex.modules.image_anomaly_detection.dataset_checker import check, check_dataset
 
 HEIGHT, WIDTH = 24, 32
