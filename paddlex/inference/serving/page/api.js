@@ -50,8 +50,8 @@ export async function judge(files, model, signal) {
 
 /** Whether a result is a judgement: everything that the page shows of one is there, and the score is a number. */
 export function isJudgement(result) {
-  const { errorCode, rawScore, score, anomalousArea, size, regions, heatMap } = result ?? {};
-  const areNumbers = [rawScore, score, anomalousArea, ...(size ?? [])].every(Number.isFinite);
+  const { errorCode, rawScore, score, threshold, anomalousArea, size, regions, heatMap } = result ?? {};
+  const areNumbers = [rawScore, score, threshold, anomalousArea, ...(size ?? [])].every(Number.isFinite);
   return errorCode === 0 && areNumbers && size?.length === 2 && Array.isArray(regions) && typeof heatMap === "string";
 }
 

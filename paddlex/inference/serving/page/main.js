@@ -40,6 +40,13 @@ const uploader = new Uploader({
     Object.assign(item, { status: "error", error });
     finish(item);
   },
+  isCurrent: ({ rawScore, score, threshold }) =>
+    threshold === state.model.threshold && Math.abs(score - state.ownLimit.normalise(rawScore)) < 1e-9,
+  onReplaced() {
+    showNotice(t("model.replaced"));
+    judgeAnew(null);
+    connect();
+  },
   onKey: askForKey,
   onWait(seconds, code) {
     const isBusy = code === 503 || code === 429;
@@ -118,11 +125,12 @@ async function connect() {
       }
     }
   }
-  state.model = state.models.find((model) => model.isDefault) ?? state.models[0];
-  showService("ready", t("service.ready"));
+  const chosen = $("model").value; // none at the start
+  state.model = state.models.find(({ name }) => name === chosen) ?? state.models.find((model) => model.isDefault);
   renderModels();
+  if (state.items.length) send(state.items); // whatever was dropped before the service answered
+  else showService("ready", t("service.ready"));
   state.changed();
-  uploader.add(state.items); // whatever was dropped before the service answered
 }
 
 function renderModels() {
@@ -136,11 +144,15 @@ function renderModels() {
   $("model-facts").textContent = t("model.facts", { architecture, width, height, device, runMode });
 }
 
-/** Another model judges everything on the page anew. */
 function changeModel() {
-  uploader.cancel();
-  state.model = state.models.find((model) => model.name === $("model").value);
+  judgeAnew(state.models.find((model) => model.name === $("model").value));
   renderModels();
+}
+
+/** Another model judges everything on the page anew; null if it is not known yet. */
+function judgeAnew(model) {
+  uploader.cancel();
+  state.model = model;
   for (const item of state.items) forget(item);
   send(state.items);
 }
@@ -199,7 +211,7 @@ function announceVerdict() {
 }
 
 function renderCounts() {
-  const counts = state.model ? state.counts() : { all: state.items.length, ng: 0, ok: 0, error: 0, waiting: 0 };
+  const counts = state.counts();
   for (const verdict of ["all", "ng", "ok", "error"]) $(`count-${verdict}`).textContent = counts[verdict];
   const done = counts.all - counts.waiting;
   $("progress").hidden = counts.waiting === 0;
@@ -233,9 +245,9 @@ const camera = new Camera(takeFrame, () => state.changed(), showNotice);
 
 state.onChange(() => {
   renderCounts();
-  if (!state.model) return;
   viewer.render(state);
   table.render();
+  if (!state.model) return;
   threshold.render();
   announceVerdict();
 });

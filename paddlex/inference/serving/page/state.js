@@ -28,7 +28,7 @@ export class State {
   #listeners = [];
   #scheduled = false;
   #rows = null;
-  #thresholds = new Map(); // by model: what the user chose instead of the model's own
+  #thresholds = new WeakMap(); // by model: what the user chose instead of the model's own; one loaded anew has its own again
 
   items = [];
   models = [];
@@ -63,18 +63,18 @@ export class State {
   /** The limit that this page decides by. */
   get limit() {
     const own = this.ownLimit;
-    return own && this.isMoved ? own.movedTo(this.#thresholds.get(this.model.name)) : own;
+    return own && this.isMoved ? own.movedTo(this.#thresholds.get(this.model)) : own;
   }
 
   get isMoved() {
-    return this.model !== null && this.#thresholds.has(this.model.name);
+    return this.model !== null && this.#thresholds.has(this.model);
   }
 
   /** Decide by another threshold, a raw score; null for the model's own. */
   moveThreshold(threshold) {
     if (!this.model) return;
-    if (threshold === null || threshold === this.model.threshold) this.#thresholds.delete(this.model.name);
-    else this.#thresholds.set(this.model.name, threshold);
+    if (threshold === null || threshold === this.model.threshold) this.#thresholds.delete(this.model);
+    else this.#thresholds.set(this.model, threshold);
     this.changed();
   }
 

@@ -4,6 +4,7 @@ export default {
   stage: "Verdict",
   model: "Model",
   "model.default": "{name} (default)",
+  "model.replaced": "The service has another version of the model now: all images are judged anew.",
   "model.facts": "{architecture} · {width}×{height} · {device} · {runMode}",
   "service.waiting": "Looking for the service …",
   "service.ready": "Ready",

@@ -4,6 +4,7 @@ export default {
   stage: "判定结果",
   model: "模型",
   "model.default": "{name}（默认）",
+  "model.replaced": "服务中的模型已更换，所有图片将重新判定。",
   "model.facts": "{architecture} · {width}×{height} · {device} · {runMode}",
   "service.waiting": "正在连接服务……",
   "service.ready": "就绪",

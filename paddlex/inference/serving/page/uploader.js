@@ -21,7 +21,8 @@ export class Uploader {
 
   /**
    * @param hooks model() names the model; onResult(item, result) and onError(item, {code, message}) take what came of an
-   *   image; onKey() asks for an API key and resolves when there is one; onWait(seconds, code) is told of a pause;
+   *   image; isCurrent(result) says whether it is of the model that the page knows, onReplaced() is told that one is not,
+   *   and sends everything anew; onKey() asks for an API key and resolves when there is one; onWait(seconds, code) is told of a pause;
    *   onIdle() of the end.
    */
   constructor(hooks) {
@@ -80,11 +81,15 @@ export class Uploader {
         await this.#pause(signal);
         const results = await judge(items.map((item) => item.file), this.#hooks.model(), signal);
         if (signal.aborted) return;
-        this.#settle(items, results);
+        if (results.some((result) => isJudgement(result) && !this.#hooks.isCurrent(result))) this.#hooks.onReplaced();
+        else this.#settle(items, results);
         return;
       } catch (error) {
         if (signal.aborted) return;
-        if (!(error instanceof ServiceError)) throw error;
+        if (!(error instanceof ServiceError)) {
+          this.#fail(items, { code: 0, message: "error.answer" });
+          throw error;
+        }
         if (error.code === 0 && (await this.#dropGone(batch))) return;
         if (error.code === 401) await this.#hooks.onKey();
         else if (isBusy(error.code)) this.#rest(error.retryAfter ?? 1, error.code);

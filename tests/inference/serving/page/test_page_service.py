@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from paddlex.errors import ImageReadError
@@ -159,7 +160,7 @@ def test_no_other_host_is_asked_for_anything(page: Any, parts: list[Path], serve
 @pytest.mark.parametrize(
     "change",
     ["result.rawScore = null", "result.score = null", "delete result.rawScore", "delete result.errorCode",
-     "result.heatMap = null", "result.regions = null", "content.results[1] = null"],
+     "result.threshold = null", "result.heatMap = null", "result.regions = null", "content.results[1] = null"],
 )  # fmt: skip
 def test_an_answer_without_a_valid_score_is_an_error_in_red(page: Any, parts: list[Path], change: str) -> None:
     page.choose(parts[:1])  # the first image goes alone
@@ -182,3 +183,29 @@ def test_an_answer_without_a_valid_score_is_an_error_in_red(page: Any, parts: li
         name => getComputedStyle(document.querySelector(name)).color)""")
     assert colours[0] == colours[1]
     assert {row["verdict"] for row in page.rows()[:3]} <= {"OK", "NG"}
+
+
+def test_after_a_reload_no_verdict_rests_on_the_limit_of_the_old_model(
+    open_page: Open, start_server: Callable[..., Any], trained: Path, parts: list[Path], tmp_path: Path
+) -> None:
+    pipeline = tmp_path / "parts.yaml"
+
+    def write(threshold: float) -> None:
+        model = f"SubModules:\n  AnomalyDetection:\n    model_dir: {trained}\n    threshold: {threshold}\n"
+        pipeline.write_text(model, encoding="utf-8")
+
+    write(1000)
+    server = start_server("--pipeline", str(pipeline)).wait_until_ready()
+    page = open_page(server.url).ready().choose(parts[:3])
+    assert {row["verdict"] for row in page.rows()} == {"OK"}
+    page.slide(2)
+    write(0)
+    assert httpx.post(f"{server.url}/models/parts/reload").status_code == 200
+    page.choose(parts[3:4])
+    page.browser.locator("#threshold-raw").evaluate(
+        "async field => { while (field.value !== '0') await new Promise(requestAnimationFrame); }"
+    )
+    page.wait_for_verdicts()
+    assert [row["verdict"] for row in page.rows()] == 4 * ["NG"]
+    assert "another version" in page.browser.inner_text("#notice") and page.browser.is_disabled("#threshold-reset")
+    assert page.complaints == []
