@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -58,6 +59,14 @@ def run(command: list[str] | str, folder: Path) -> None:
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
+def unexplained_keys(output: Path) -> list[str]:
+    """Keys of the modes' results that docs/outputs.md does not name."""
+    text = (ROOT / "docs/outputs.md").read_text(encoding="utf-8")
+    results = sorted(output.glob("*_result.json"))
+    keys = [f"{path.stem}: {key}" for path in results for key in json.loads(path.read_text(encoding="utf-8"))]
+    return [key for key in keys if not re.search(rf"`{key.partition(': ')[2]}[`.]", text)]
+
+
 @pytest.mark.slow
 def test_the_commands_of_a_page_work_in_their_order(page_and_folder):
     page, folder = page_and_folder
@@ -69,6 +78,7 @@ def test_the_commands_of_a_page_work_in_their_order(page_and_folder):
     for code in blocks(page, "python"):
         run([sys.executable, "-c", code], folder)
     assert list((folder / "output" / "results").rglob("*_res.json"))
+    assert not unexplained_keys(folder / "output")
 
 
 @pytest.mark.slow

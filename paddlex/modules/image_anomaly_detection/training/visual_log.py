@@ -54,7 +54,7 @@ class VisualLog:
             raise ConfigError(
                 f"VisualDL cannot be imported: {error}",
                 where="Train.visualdl",
-                remedy='pip install "visualdl>=2.5", or set Train.visualdl=False',
+                remedy='In the checkout: pip install ".[visualdl]"; or set Train.visualdl=False',
             ) from error
         self.path = output / FOLDER / FILE
         self._samples = {f"{HEAT_MAPS}/{sample.image}": sample for sample in samples}
