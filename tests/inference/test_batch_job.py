@@ -26,7 +26,7 @@ def photos(images: list[str], tmp_path: Path):
             path = tmp_path / "photos" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if "broken" in name:
-                path.write_bytes(b"no image")
+                path.write_bytes(b"\0no image")
             else:
                 shutil.copy(images[1], path)
         return tmp_path / "photos"
