@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from paddlex.config import load_config, read_loosely
 from paddlex.config_arguments import Parser, add_config_arguments
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
-from paddlex.errors import ConfigError, DatasetError, PaddleXError, ProcessLost, TrainingInterrupted, in_one_line
+from paddlex.errors import ConfigError, DatasetError, Interrupted, PaddleXError, ProcessLost, in_one_line
 from paddlex.utils.files import write_json, write_text
 from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import log_to_console, log_to_file, logger
@@ -53,7 +53,7 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
         if not result["done_flag"]:  # some categories of a benchmark failed, or some images that predict has read
             logger.error("%s", result["err_msg"])
         return 0 if result["done_flag"] else 1
-    except TrainingInterrupted as error:
+    except Interrupted as error:
         _report(error, path, overrides)
         return 128 + error.signal_number
     except KeyboardInterrupt as error:

@@ -104,8 +104,8 @@ class BenchmarkError(PaddleXError):
     """Categories of a benchmark failed; the others have their figures."""
 
 
-class TrainingInterrupted(PaddleXError):
-    """Training was stopped by a signal, after a checkpoint was saved.
+class Interrupted(PaddleXError):
+    """A signal has stopped the work, and what was done until then is kept.
 
     Args:
         signal_number: the signal, for the exit status (128 + signal_number).
@@ -114,6 +114,10 @@ class TrainingInterrupted(PaddleXError):
     def __init__(self, what: str, *, signal_number: int, where: object = None, remedy: str | None = None) -> None:
         self.signal_number = signal_number
         super().__init__(what, where=where, remedy=remedy)
+
+
+class TrainingInterrupted(Interrupted):
+    """Training was stopped by a signal, after a checkpoint was saved."""
 
 
 class ProcessLost(TrainingError):

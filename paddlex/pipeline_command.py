@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from paddlex.errors import ConfigError, ImageReadError, PaddleXError, ResultFileError, in_one_line
+from paddlex.errors import ConfigError, ImageReadError, Interrupted, PaddleXError, ResultFileError, in_one_line
 from paddlex.inference.batch_job import predict_to_folder
 from paddlex.inference.inputs import Source, describe, expand, is_camera
 from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
@@ -67,6 +67,8 @@ def _status_of(task: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (PaddleXError, OSError, MemoryError) as error:
         logger.error("%s", in_one_line(error))
+        if isinstance(error, Interrupted):
+            return 128 + error.signal_number
     except KeyboardInterrupt as error:
         logger.error("%s", in_one_line(error))
         return INTERRUPTED

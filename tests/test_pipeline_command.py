@@ -31,6 +31,7 @@ from paddlex import create_model
 from paddlex.cli import main
 from paddlex.inference.pipelines.pipeline_config import PipelineConfig, load_pipeline_config
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.pipeline_command import _Teller
 
 ROOT = Path(paddlex.__file__).parent.parent
 
@@ -435,6 +436,23 @@ def test_status_130_after_an_interrupt(trained: Path, val: Path, tmp_path: Path)
     assert process.returncode == 130
     assert err.endswith("Interrupted.\n")
     assert "Traceback" not in err
+
+
+def test_status_143_after_sigterm_with_a_summary_of_what_came_before(
+    trained: Path, val: Path, tmp_path: Path, ask_to_stop, monkeypatch, capsys
+) -> None:
+    judged = _Teller.result
+
+    def judged_and_stopped(told: _Teller, *of_an_image: object) -> None:
+        judged(told, *of_an_image)
+        if told.images == 1:
+            ask_to_stop()
+
+    monkeypatch.setattr(_Teller, "result", judged_and_stopped)
+    options = ["--pipeline", "anomaly_detection", "--model_dir", str(trained), "--device", "cpu"]
+    assert main([*options, "--input", *[str(val)] * 4, "--save_path", str(tmp_path / "out")]) == 143
+    assert (tmp_path / "out" / "summary.csv").exists()
+    assert "stopped by signal 15" in capsys.readouterr().err
 
 
 def test_a_reader_that_has_seen_enough_is_no_traceback(trained: Path, val: Path) -> None:

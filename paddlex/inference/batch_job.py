@@ -8,12 +8,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from paddlex.errors import ConfigError, DownloadError, ImageReadError, PaddleXError, ResultFileError, in_one_line
+from paddlex.errors import (
+    ConfigError,
+    DownloadError,
+    ImageReadError,
+    Interrupted,
+    PaddleXError,
+    ResultFileError,
+    in_one_line,
+)
 from paddlex.inference.coco import CocoCollector
 from paddlex.inference.inputs import Source, describe, expand, is_camera, origin
 from paddlex.inference.parallel import in_order
@@ -58,8 +67,9 @@ def predict_to_folder(
     """Write the files of each image, such as ``<name>_res.png``; summary.csv; and coco.json if asked to.
 
     The picture and the JSON of a video or a camera are ``<name>_res.webm`` and ``<name>_res.jsonl``, see ``VideoOutput``; its
-    other files are numbered by the frame. A camera is recorded until ``video.max_frames``, Ctrl-C or SIGTERM, and what it
-    has given so far is written.
+    other files are numbered by the frame. A camera is recorded until ``video.max_frames``, Ctrl-C or SIGTERM.
+
+    The first Ctrl-C or SIGTERM lets the images that are under way be the last: the summary has all until then.
 
     Images below an input folder keep their sub-folders. An image that cannot be read, or whose files cannot be written, is
     logged, counted and has its error in the summary; the others go on. What an earlier run wrote to ``folder`` is not taken
@@ -87,6 +97,7 @@ def predict_to_folder(
     Raises:
         ConfigError: an input lies in ``folder``.
         ImageReadError: not one image could be read and saved.
+        Interrupted: a signal came, and the source is no camera.
     """
     tidy_up(folder)
     start = time.monotonic()
@@ -99,8 +110,8 @@ def predict_to_folder(
         write_row(_COLUMNS)
         failures = _Failures(write_row, on_error)
         videos = opened.enter_context(VideoOutputs(video, files))
-        stop = opened.enter_context(StopRequest()) if is_camera(source) else StopRequest()  # a camera has no other end
-        sources = _outside(expand(source, video, passed), folder)
+        stop = opened.enter_context(StopRequest())
+        sources = takewhile(lambda _: stop.signal_number is None, _outside(expand(source, video, passed), folder))
         results = predictor.predict(sources, batch_size, on_error=failures.note, read_ahead=not is_camera(source))
         save = partial(_save, files=files, anomalous_only=anomalous_only, pixel_limit=predictor.limits.pixel)
         for saved in progress(in_order(save, _named(results, source, folder), default_threads()), "Predict"):
@@ -123,16 +134,17 @@ def predict_to_folder(
             anomalous += result["is_anomalous"]
             if on_result is not None:
                 on_result(result, names)
-            if stop.signal_number is not None:
-                logger.info("Stopped by signal %d after %d images.", stop.signal_number, count)
-                break
         for unsaved in videos.finish():
             failures.note_unsaved(*unsaved)
-    if not count:
+    stopped = None if is_camera(source) else stop.signal_number  # a camera has no other end
+    if not count and stopped is None:
         what = f"none of the {failures.count} images could be judged" + (" and saved" if failures.unsaved else "")
         raise ImageReadError(what, where=source, remedy="See the log above")
     if coco is not None:
         write_json(folder / "coco.json", coco.to_dict())
+    if stopped is not None:
+        what = f"stopped by signal {stopped} after {count + failures.count} images, which summary.csv has"
+        raise Interrupted(what, signal_number=stopped, where=folder, remedy="Start it again to judge them all")
     logger.info("%d of %d images are anomalous; the results are in %s.", anomalous, count, folder)
     return {
         **failures.verdict(),

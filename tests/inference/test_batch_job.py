@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from paddlex.errors import ConfigError, ImageReadError, ResultFileError
+from paddlex.errors import ConfigError, ImageReadError, Interrupted, ResultFileError
 from paddlex.inference.batch_job import predict_to_folder
 from paddlex.inference.predictor import AnomalyPredictor
 
@@ -292,3 +292,24 @@ def test_results_are_not_written_where_the_images_lie(
         with pytest.raises(ConfigError, match="the input lies in the folder that the results are written to"):
             predict_to_folder(predictor, named, source, batch_size=1)
     assert [path.name for path in source.iterdir()] == ["sub"]
+
+
+@pytest.mark.parametrize("name", ["{:02d}.jpg", "{:02d}_broken.jpg"])
+def test_a_signal_ends_the_run_and_the_summary_has_what_came_before(
+    predictor: AnomalyPredictor, photos, tmp_path: Path, ask_to_stop, name: str
+) -> None:
+    source, told = photos(*map(name.format, range(40))), []
+
+    def tell(*of_an_image: object) -> None:
+        told.append(of_an_image)
+        if len(told) == 3:
+            ask_to_stop()
+
+    with pytest.raises(Interrupted, match=r"stopped by signal 15 after \d+ images, which summary.csv has") as caught:
+        predict_to_folder(predictor, str(source), tmp_path / "output", 1, save_coco=True, on_result=tell, on_error=tell)
+    assert caught.value.signal_number == 15
+    assert [row["input_path"] for row in rows_of(tmp_path / "output")] == [
+        str(source / name.format(number)) for number in range(len(told))
+    ]
+    assert 3 <= len(told) < 40
+    assert (tmp_path / "output" / "coco.json").exists()
