@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Union
 
 import cv2
@@ -89,12 +90,22 @@ def decision(judgement: Judgement, threshold: float | None = None) -> dict[str, 
 
 
 def detection_json(
-    judgement: Judgement, *, threshold: float | None, warning: str | None = None, picture: bool, label_map: bool = True
+    judgement: Judgement,
+    *,
+    threshold: float | None = None,
+    score_threshold: float | None = None,
+    picture: bool,
+    label_map: bool = True,
 ) -> Parts:
-    """``result`` of PaddleX's endpoint, with what is ours."""
+    """``result`` of PaddleX's endpoint, with what is ours; another threshold is given by one of its two scales."""
+    limits = judgement.limits
+    if score_threshold is not None:
+        threshold = limits.image.raw(score_threshold)
     values = decision(judgement, threshold)
-    if warning is not None:
-        values["warning"] = warning
+    if threshold is not None:
+        moved = replace(limits, image=limits.image.moved_to(threshold))
+        if (warning := judgement.predictor.folder.doubt(moved)) is not None:
+            values["warning"] = warning
     values["pixelThreshold"] = judgement.result["pixel_threshold"]
     values["image"] = _picture(judgement, values) if picture else None
     text = _dumps(values)

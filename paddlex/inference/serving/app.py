@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 import paddlex
-from paddlex.inference.serving.errors import RequestError, error_body, explain
+from paddlex.inference.serving.errors import RequestError, error_body, explain, failure
 from paddlex.inference.serving.gate import Gate
 from paddlex.inference.serving.judging import Service
 from paddlex.inference.serving.routes import add_routes
@@ -65,6 +65,7 @@ def create_app(
             RequestError: _on_request_error,
             HTTPException: _on_http_error,
             RequestValidationError: _on_validation_error,
+            Exception: _on_failure,
         },
     )
     add_routes(app.router, service)
@@ -92,6 +93,11 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     return _problem(request, 422, explain(error.errors()), {})
+
+
+async def _on_failure(request: Request, _: Exception) -> Response:
+    failed = failure()  # what failed is raised again, and the gate logs it
+    return _problem(request, failed.status, str(failed), {})
 
 
 def _problem(request: Request, status: int, message: str, headers: dict[str, str]) -> Response:

@@ -14,25 +14,31 @@ import cv2
 import numpy as np
 
 from paddlex.errors import NotFiniteError
+from paddlex.inference.model_folder import ModelFolder
 from paddlex.inference.postprocess import Limits
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.serving.errors import Busy, QueueFull
 
 
 class Judge(Protocol):
-    """What a batcher needs of a predictor."""
+    """What a batcher needs of a predictor, and an answer."""
 
     limits: Limits
+    folder: ModelFolder
 
     def judge(self, images: Sequence[np.ndarray]) -> list[AnomalyResult]: ...
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A result, with the limits of the predictor that gave it: a reload may have changed them since."""
+    """A result, with the predictor that gave it: a reload may have put another in its place since."""
 
     result: AnomalyResult
-    limits: Limits
+    predictor: Judge
+
+    @property
+    def limits(self) -> Limits:
+        return self.predictor.limits
 
 
 #: The numbers of a result that a decision rests on.
@@ -175,6 +181,6 @@ class Batcher:
         for job, result in zip(jobs, results, strict=True):
             try:
                 check_finite(result)
-                job.future.set_result(Judgement(result, predictor.limits))
+                job.future.set_result(Judgement(result, predictor))
             except NotFiniteError as error:
                 job.future.set_exception(error)

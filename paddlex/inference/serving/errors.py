@@ -46,6 +46,11 @@ class QueueFull(Busy):
     """No further image may wait for this model."""
 
 
+def failure() -> RequestError:
+    """What a client is told of our own fault."""
+    return RequestError(500, "the service failed", remedy="The server's log says why")
+
+
 def as_request_error(error: Exception) -> RequestError:
     """Any error of a single image as one with a status: 415 for what is no image, 500 for what is our own fault."""
     if isinstance(error, RequestError):

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from paddlex.inference.serving.body import BodyReader
 from paddlex.inference.serving.budget import Budget, Hold
-from paddlex.inference.serving.errors import Busy, RequestError, error_body, new_log_id
+from paddlex.inference.serving.errors import Busy, RequestError, error_body, failure, new_log_id
 from paddlex.inference.serving.metrics import Metrics
 from paddlex.inference.serving.settings import ServerSettings, is_loopback
 from paddlex.utils.logging import logger
@@ -146,7 +146,7 @@ class Gate:
     async def _fail(self, error: Exception, scope: Scope, answer: _Answer) -> None:
         if not isinstance(error, RequestError):
             logger.error("The service failed at %s.", endpoint_of(scope), exc_info=error)
-            error = RequestError(500, "the service failed", remedy="The server's log says why")
+            error = failure()
         if answer.is_complete:
             return
         if answer.has_started:  # all that is left is to break off, so that nobody takes half an answer for a whole

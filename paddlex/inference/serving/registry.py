@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +12,6 @@ import numpy as np
 
 from paddlex.errors import ConfigError
 from paddlex.inference.backends import Backend
-from paddlex.inference.model_folder import ModelFolder
 from paddlex.inference.reading import Reading
 from paddlex.inference.serving.batching import Batcher, Judge, check_finite
 from paddlex.inference.serving.errors import Busy, RequestError
@@ -26,7 +25,6 @@ from paddlex.utils.logging import logger
 class Predictor(Judge, Protocol):
     """A loaded model, see ``AnomalyPredictor``."""
 
-    folder: ModelFolder
     device: Device
     backend: Backend
     tiling: Tiling | None
@@ -102,16 +100,6 @@ class ServedModel:
     def reading(self) -> Reading:
         """How its pictures are read."""
         return self._loaded.predictor.reading
-
-    def threshold_of(self, threshold: float | None, score: float | None) -> tuple[float | None, str | None]:
-        """The raw threshold that a request asks for, by either key, and what speaks against it."""
-        predictor = self._loaded.predictor
-        limits = predictor.limits
-        if score is not None:
-            threshold = limits.image.raw(score)
-        if threshold is None:
-            return None, None
-        return threshold, predictor.folder.doubt(replace(limits, image=limits.image.moved_to(threshold)))
 
     def replace(self, loaded: Loaded) -> None:
         """Use another predictor from the next batch on."""

@@ -49,11 +49,10 @@ def _add_detection(router: APIRouter, service: Service) -> None:
         """Judge one image: PaddleX's endpoint, with its request and its answer."""
         body = await _parsed(request, service, schemas.ImageRequest)
         model = service.registry.get(body.model)
-        threshold, warning = model.threshold_of(body.threshold, body.scoreThreshold)
         build = partial(
             answers.detection_json,
-            threshold=threshold,
-            warning=warning,
+            threshold=body.threshold,
+            score_threshold=body.scoreThreshold,
             picture=model.visualize if body.visualize is None else body.visualize,
         )
         answer = await service.answered(body.image, model, build, request.scope["hold"])
@@ -71,12 +70,13 @@ def _add_detection(router: APIRouter, service: Service) -> None:
         check_count(len(body.images), service.settings)
         model = service.registry.get(body.model)
 
-        threshold, warning = model.threshold_of(body.threshold, body.scoreThreshold)
-        picture, label_map = body.visualize is True, body.labelMap is not False
-
         def build(judgement: Judgement) -> answers.Parts:
             result = answers.detection_json(
-                judgement, threshold=threshold, warning=warning, picture=picture, label_map=label_map
+                judgement,
+                threshold=body.threshold,
+                score_threshold=body.scoreThreshold,
+                picture=body.visualize is True,
+                label_map=body.labelMap is not False,
             )
             return answers.batch_item_json(result)
 
@@ -217,7 +217,7 @@ async def _uploads(request: Request, service: Service) -> list[tuple[str, bytes]
     parser.spool_max_size = 2 * service.settings.max_body_bytes  # larger than any body: nothing is ever written to disk
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
+    except (MultiPartException, KeyError, UnicodeError) as error:
         too_many = isinstance(error, MultiPartException) and error.message.startswith("Too many files")
         message = getattr(error, "message", "it cannot be read")[:200]
         raise RequestError(413 if too_many else 400, f"the form is malformed: {message}") from error

@@ -19,7 +19,8 @@ ImageText = Annotated[
 ]
 ModelName = Annotated[str | None, Field(description="One of GET /models; the default one if it is left out.")]
 Threshold = Annotated[
-    FiniteFloat | None, Field(description="Another threshold for the raw image score than the model's own.")
+    FiniteFloat | None,
+    Field(ge=-1e30, le=1e30, description="Another threshold for the raw image score than the model's own."),
 ]
 
 ScoreThreshold = Annotated[

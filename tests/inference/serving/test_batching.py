@@ -22,7 +22,7 @@ class Gated:
     def __init__(self, predictor: AnomalyPredictor, poison: int | None = None) -> None:
         self._predictor = predictor
         self._poison = poison
-        self.limits = predictor.limits
+        self.limits, self.folder = predictor.limits, predictor.folder
         self.sizes: list[int] = []
         self.has_begun = threading.Event()
         self.go = threading.Event()
@@ -84,7 +84,7 @@ def test_an_image_alone_does_not_wait_for_a_full_batch(make_batcher, predictor) 
     judge = Gated(predictor)
     judge.go.set()
     batcher = make_batcher(judge)
-    assert batcher.submit(grey(5)).result(120).limits is predictor.limits
+    assert batcher.submit(grey(5)).result(120).predictor is judge
     assert judge.sizes == [1]
 
 

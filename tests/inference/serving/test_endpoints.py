@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +18,8 @@ import requests
 
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
+from paddlex.inference.serving.answers import detection_json
+from paddlex.inference.serving.batching import Judgement
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -88,8 +92,16 @@ def test_a_threshold_on_the_scale_of_the_scores_is_where_the_score_is_half(
     result = client.post("/image-anomaly-detection", json=body).json()["result"]
     assert result["score"] == pytest.approx(0.5, abs=1e-3)
     assert result["threshold"] == pytest.approx(expected["raw_score"], rel=1e-3)
-    for wrong in ({"scoreThreshold": 1.0}, {"scoreThreshold": 0.6, "threshold": 1.0}):
+    for wrong in ({"scoreThreshold": 1.0}, {"scoreThreshold": 0.6, "threshold": 1.0}, {"threshold": -1.7e308}):
         assert client.post("/image-anomaly-detection", json={**body, **wrong}).status_code == 422
+
+
+def test_a_score_threshold_is_on_the_scale_of_the_model_that_judged(predictor: AnomalyPredictor) -> None:
+    result = predictor.judge([np.full((32, 32, 3), 128, np.uint8)])[0]
+    reloaded = copy.copy(predictor)
+    reloaded.limits = replace(predictor.limits, image=predictor.limits.image.moved_to(1234.5))
+    text, *_ = detection_json(Judgement(result, reloaded), score_threshold=0.5, picture=False, label_map=False)
+    assert json.loads(text)["threshold"] == 1234.5
 
 
 def test_a_threshold_far_out_of_the_calibrations_range_is_warned_of(
@@ -258,6 +270,25 @@ def test_a_batch_comes_without_label_maps_and_with_pictures_if_asked_to(
     result = client.post("/image-anomaly-detection/batch", json=body).json()["results"][0]["result"]
     assert "labelMap" not in result
     assert base64.b64decode(result["image"]).startswith(b"\xff\xd8\xff")
+
+
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "utf-7", "zlib"])
+def test_a_form_in_an_odd_charset_is_no_fault_of_ours(client: httpx.Client, photo: bytes, charset: str) -> None:
+    head = '--b\r\nContent-Disposition: form-data; name=files; filename="\u00e9+2AA-"\r\n\r\n'
+    content_type = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
+    response = client.post("/judge", content=head.encode() + photo + b"\r\n--b--\r\n", headers=content_type)
+    assert response.status_code in (200, 400, 422)
+
+
+def test_what_we_did_wrong_is_told_in_the_form_of_every_error(
+    serve_here: Callable[..., str], predictor: AnomalyPredictor
+) -> None:
+    broken = copy.copy(predictor)
+    url = serve_here(broken)
+    del broken.folder
+    response = httpx.get(f"{url}/models")
+    assert (response.status_code, response.json()["errorCode"]) == (500, 500)
+    assert "log says why" in response.json()["errorMsg"]
 
 
 # Models
