@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ModelError
-from paddlex.inference.checked import list_of, named, number, whole, within
+from paddlex.inference.checked import fraction, list_of, named, whole, within
 
 #: RGB statistics of ImageNet, for values in 0..1: what the teacher was trained with.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -26,8 +26,8 @@ _INTERPOLATIONS = {
 #: Of the network's input, in pixels; a graph for more would need more memory than there is.
 LARGEST_SIDE = 8192
 
-#: Division by less would leave the range of float32.
-_LEAST_STD = 1e-6
+#: Of values in 0..1; with more, every image would look alike to the network, and would be called what that one is.
+_LEAST_STD, _LARGEST_STD = 0.001, 1
 
 
 class Transform:
@@ -108,11 +108,12 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _mean(value: Any) -> list[float]:
-    return list_of(number, length=3)(_each(value))
+    return list_of(fraction, length=3)(_each(value))
 
 
 def _std(value: Any) -> list[float]:
-    return list_of(within(_LEAST_STD, 1e6, f"a number from {_LEAST_STD:g} to 1e6"), length=3)(_each(value))
+    words = f"a number from {_LEAST_STD:g} to {_LARGEST_STD:g}"
+    return list_of(within(_LEAST_STD, _LARGEST_STD, words), length=3)(_each(value))
 
 
 def _each(value: Any) -> Any:

@@ -281,6 +281,8 @@ def test_a_self_check_that_would_check_nothing_is_refused(open_with, tmp_path: P
     "transforms",
     [
         [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize", "mean": [math.nan, 0, 0]}],
+        [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize", "mean": [485, 0.456, 0.406]}],
+        [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize", "std": [0.229, 224, 0.225]}],
         [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize", "std": [1, math.inf, 1]}],
         [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize", "std": [1, -1, 1]}],
         [{"type": "Resize", "target_size": [64, 32]}, {"type": "Normalize", "std": 0}],

@@ -127,7 +127,7 @@ def test_upstreams_default_options_change_nothing() -> None:
         ([{**RESIZE, "colour": 1}, NORMALIZE], "Deploy.transforms have an option that is not supported"),
         (
             [RESIZE, {**NORMALIZE, "std": [0, 1, 1]}],
-            "Deploy.transforms cannot be read: std[0] must be a number from 1e-06",
+            "Deploy.transforms cannot be read: std[0] must be a number from 0.001 to 1",
         ),
     ],
 )
