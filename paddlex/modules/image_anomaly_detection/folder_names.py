@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 
 def _words(text: str) -> frozenset[str]:
@@ -13,7 +14,9 @@ def _words(text: str) -> frozenset[str]:
 ACCEPTED_NORMAL_NAMES = "good, normal, ok, pass, 正常, 良品, 合格"
 
 _NORMAL = _words("""good normal ok okay pass passed fine healthy intact qualified
-    正常 良品 良 良好 合格 合格品 好 好品 好件 正品 无缺陷 无异常 无瑕疵 정상 양품""") | {
+    gut io gutteil gutteile
+    正常 良 良好 合格 好 正 无缺陷 无异常 无瑕疵 정상 양품""") | {
+    "i o",
     "defect free",
     "defectfree",
     "no defect",
@@ -24,7 +27,10 @@ _NORMAL = _words("""good normal ok okay pass passed fine healthy intact qualifie
 }
 
 _DEFECTIVE = _words("""bad ng nok defect defects defective anomaly anomalies anomalous abnormal fail failed
-    faulty reject rejected 不良 不良品 缺陷 缺陷品 异常 不合格 不合格品 次品 坏 坏件 불량""") | {
+    faulty reject rejected schlecht schlechtteil schlechtteile nio ausschuss fehler defekt
+    不良 缺陷 异常 不合格 次 坏 废 불량""") | {
+    "n i o",
+    "ni o",
     "not good",
     "no good",
     "not ok",
@@ -57,6 +63,22 @@ _DOUBTFUL = {
     **dict.fromkeys(("thumbs", "thumb", "thumbnail", "thumbnails", "preview", "previews", "缩略图"), "thumbnails"),
     **dict.fromkeys(("trash", "recycle", "recycled", "recycler", "deleted", "回收站", "废片"), "deleted files"),
     **dict.fromkeys(("backup", "backups", "bak", "old", "archive", "备份", "旧"), "a backup"),
+    **dict.fromkeys(
+        (
+            "unsorted",
+            "unknown",
+            "unlabeled",
+            "unlabelled",
+            "todo",
+            "review",
+            "pending",
+            "待定",
+            "未知",
+            "未分类",
+            "待检",
+        ),
+        "parts that nobody has sorted",
+    ),
     **dict.fromkeys(("tmp", "temp", "cache", "临时"), "temporary files"),
     **dict.fromkeys(
         (
@@ -75,7 +97,13 @@ _DOUBTFUL = {
     ),
 }
 
-_CHINESE_SUFFIX = re.compile("(?<=.)(图像|图片|照片|图|样本|样品|文件夹|目录|数据|产品|零件)$")
+_CHINESE_SUFFIX = re.compile("(?<=.)(图像|图片|照片|图|样本|样品|文件夹|目录|数据|产品|零件|件|品)+$")
+
+_DATE = re.compile(
+    r"(19|20)\d\d(0[1-9]|1[0-2])?([0-2]\d|3[01])?(\d{4}(\d\d)?)?"
+)  # to the second, as recorders name folders
+
+_MASK_WORDS = frozenset({"mask", "masks", "maske", "masken", "groundtruth", "掩码", "掩膜"})
 
 
 def is_normal_folder(name: str) -> bool:
@@ -95,7 +123,7 @@ def is_partition_folder(name: str) -> bool:
 
 def is_neutral_folder(name: str) -> bool:
     """Whether its name says nothing about the parts, such as ``images``; so does no name. A bare number may be a kind."""
-    return not name or (not _telling_words(name) and not name.isdecimal())
+    return not name or (not _telling_words(name) and (not name.isdecimal() or _DATE.fullmatch(name) is not None))
 
 
 def is_mask_folder(name: str) -> bool:
@@ -106,16 +134,23 @@ def is_mask_folder(name: str) -> bool:
 def system_folder(name: str) -> str | None:
     """What a folder that a system has made holds; None for any other."""
     lower = name.lower()
-    return _SYSTEM.get(lower) or ("files of the system" if lower.startswith(("@", "#", "$", "~", "__")) else None)
+    is_made_by_one = lower.startswith(("@", "#", "$", "~", "__")) and not lower[1:2].isdecimal()  # "#2" is a machine
+    return _SYSTEM.get(lower) or ("files of the system" if is_made_by_one else None)
 
 
 def doubtful_folder(name: str) -> str | None:
     """What a folder probably holds in place of photos of parts; None for any other."""
-    return _DOUBTFUL.get(name.lower())
+    words = _words_of(name)
+    return _DOUBTFUL.get(name.lower()) or (None if _MASK_WORDS.isdisjoint(words) or is_mask_folder(name) else "masks")
 
 
 def _telling_words(name: str) -> str:
     """The words of a name that are not neutral, in lower case, without digits and signs."""
-    words = re.split(r"[\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
-    words = [_CHINESE_SUFFIX.sub("", word.lower()) for word in words if word]
-    return " ".join(word for word in words if word not in _NEUTRAL)
+    words = (_CHINESE_SUFFIX.sub("", word) for word in _words_of(name) if word not in _NEUTRAL)
+    return " ".join(words)
+
+
+def _words_of(name: str) -> list[str]:
+    """The words of a name in lower case; letters of full width, or taken apart as macOS stores them, are as any others."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name))
+    return [word.lower() for word in re.split(r"[\W\d_]+", name) if word]

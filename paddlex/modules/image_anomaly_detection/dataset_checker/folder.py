@@ -6,13 +6,13 @@ import os
 from collections import Counter, defaultdict
 from pathlib import Path, PurePosixPath
 
-from paddlex.errors import DatasetError, ImageReadError
-from paddlex.modules.image_anomaly_detection.dataset import read_mask
+from paddlex.errors import DatasetError
 from paddlex.modules.image_anomaly_detection.dataset_checker.annotations import recognise
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
     MASK_FOLDER,
     Layout,
     MaskIndex,
+    check_masks_of_normal,
     list_folders,
     without_suffix,
 )
@@ -29,7 +29,6 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.survey import (
     telling_names,
     undecided,
 )
-from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
 from paddlex.modules.image_anomaly_detection.folder_names import (
     ACCEPTED_NORMAL_NAMES,
     is_mask_folder,
@@ -84,10 +83,7 @@ def read_folder(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
         if mask not in image_of_mask:
             strays[folder_of(mask)].append(mask)
     problems.extend(_stray_masks(root, folder, stray) for folder, stray in strays.items())
-    marked = map_in_threads(lambda mask: _is_marked(root / mask), masks_of_normal, "Reading masks of good parts")
-    problems.extend(
-        _marked_normal(root, mask) for mask, is_marked in zip(masks_of_normal, marked, strict=True) if is_marked
-    )
+    check_masks_of_normal(root, masks_of_normal, problems)
     layout.add_unlocated(root, unmasked, problems)
     problems.raise_if_errors()
     tool = recognise(found)
@@ -165,21 +161,6 @@ def _key(path: str, rules: FolderRules) -> str:
             kept.append(folder)
         is_inside = is_masks
     return "/".join([*kept, name])
-
-
-def _is_marked(mask: Path) -> bool:
-    try:
-        return bool(read_mask(mask).any())
-    except ImageReadError:  # of no account, because a good part needs no mask
-        return False
-
-
-def _marked_normal(root: Path, mask: str) -> Problem:
-    return Problem(
-        f"the mask {mask} marks a defect of an image in a folder of good parts",
-        os.fspath(root / mask),
-        "Move the image to a folder of defects, or remove the mask",
-    )
 
 
 def _no_kind(root: Path, images: list[str]) -> Problem:

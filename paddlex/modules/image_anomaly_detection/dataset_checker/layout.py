@@ -15,6 +15,7 @@ import numpy as np
 
 from paddlex.errors import ImageReadError
 from paddlex.inference.image_files import picture_size
+from paddlex.modules.image_anomaly_detection.dataset import read_mask
 from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
@@ -86,12 +87,23 @@ class MaskIndex:
         names = (f"{key}{ending}" for ending in (*MASK_ENDINGS, ""))
         return next((self._masks[name] for name in names if name in self._masks), None)
 
-    def find_several(self, key: str) -> list[str]:
-        """The masks in a folder that is named after the image, sorted."""
-        return sorted(self._by_folder.get(key, ()))
+    def find_all(self, key: str) -> list[str]:
+        """Its mask; else those in a folder that is named after the image, sorted."""
+        mask = self.find(key)
+        return sorted(self._by_folder.get(key, ())) if mask is None else [mask]
 
     def paths(self) -> Iterable[str]:
         return self._masks.values()
+
+
+def check_masks_of_normal(root: Path, masks: Sequence[str], problems: ProblemCollector) -> None:
+    """Report masks of images in folders of good parts that mark a defect: one of the two is wrong."""
+    for mask, is_marked in zip(
+        masks, map_in_threads(partial(_is_marked, root), masks, "Reading masks of good parts"), strict=True
+    ):
+        if is_marked:
+            what = f"the mask {mask} marks a defect of an image in a folder of good parts"
+            problems.add(Problem(what, str(root / mask), "Move the image to a folder of defects, or remove the mask"))
 
 
 def without_suffix(path: str) -> str:
@@ -113,6 +125,13 @@ def first_folder(path: str) -> str:
 def list_folders(folder: str | os.PathLike[str]) -> list[str]:
     """The names of the folders in a folder, sorted, hidden ones left out."""
     return sorted(path.name for path in Path(folder).iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _is_marked(root: Path, mask: str) -> bool:
+    try:
+        return bool(read_mask(root / mask).any())
+    except ImageReadError:  # of no account, because a good part needs no mask
+        return False
 
 
 def _read_size(root: Path, image: str) -> tuple[int, int] | Problem:

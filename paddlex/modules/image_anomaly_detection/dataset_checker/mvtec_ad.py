@@ -13,6 +13,7 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
     MASK_FOLDER,
     Layout,
     MaskIndex,
+    check_masks_of_normal,
     encode_mask,
     first_folder,
     list_folders,
@@ -21,17 +22,25 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
 from paddlex.modules.image_anomaly_detection.dataset_checker.lists import Entry
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules, Role
-from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, folder_of, survey
+from paddlex.modules.image_anomaly_detection.dataset_checker.survey import (
+    Survey,
+    folder_of,
+    says_bad,
+    survey,
+    undecided,
+)
 from paddlex.modules.image_anomaly_detection.folder_names import ACCEPTED_NORMAL_NAMES, is_normal_folder
 
 _LAYOUT = "train/good, test/good, test/<defect> and ground_truth/<defect>"
 _GROUND_TRUTH = "ground_truth"
+_PARTS = ("train", "validation", "test", _GROUND_TRUTH)
 
 
 def read_mvtec_ad(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     """Read one category of a data set in the layout of MVTec AD::
 
         train/good/000.png
+        validation/good/000.png                (MVTec LOCO AD) more good parts to validate with
         test/good/000.png
         test/<defect>/000.png
         ground_truth/<defect>/000_mask.png     or 000.png; with any suffix of an image
@@ -43,26 +52,37 @@ def read_mvtec_ad(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     Raises:
         DatasetError: the folder is no category; the categories in it are listed.
         DatasetCheckError: images that stand in no folder of this layout, or defective ones without a mask beside others
-            that have one.
+            that have one; folders or masks that say of good parts that they are bad.
     """
     _check_is_category(root)
-    found = survey(root, rules, ("train", "test", _GROUND_TRUTH))
+    found = survey(root, rules, _PARTS)
     masks = MaskIndex((without_suffix(_inside(path)), path) for path in found.masks)
     layout = Layout()
     problems = ProblemCollector()
-    unmasked = []
+    unmasked: list[str] = []
+    masks_of_normal: list[str] = []
+    undecided_folders: dict[str, None] = {}
+    strays = set(found.masks)
     for image in found.images:
         part, kind, key = first_folder(image), first_folder(_inside(image)), without_suffix(_inside(image))
         role = rules.role(folder_of(image))
-        mask = masks.find(key) or _merge(root, masks.find_several(key), key, layout, problems)
-        if role is Role.NORMAL or (role is None and is_normal_folder(kind)):
+        own_masks = masks.find_all(key) if part == "test" else []
+        strays.difference_update(own_masks)
+        if role is None and is_normal_folder(kind) and says_bad(folder_of(image)):
+            undecided_folders[folder_of(image)] = None
+        elif role is Role.NORMAL or (role is None and is_normal_folder(kind)):
             layout.normal.append(image)
-        elif part == "train" or not kind:
+            masks_of_normal += own_masks
+        elif part != "test" or not kind:
             problems.add(_misplaced(root, image))
-        elif mask is None:
+        elif not own_masks:
             unmasked.append(image)
         else:
-            layout.anomalous.append(Entry(image, mask))
+            layout.anomalous.append(Entry(image, _merge(root, own_masks, key, layout, problems)))
+    problems.extend(undecided(folder, "its name says good and bad") for folder in undecided_folders)
+    check_masks_of_normal(root, masks_of_normal, problems)
+    if strays:
+        layout.notes.append(_stray_masks(root, sorted(strays)))
     if found.masks:
         problems.extend(_no_mask(root, image) for image in unmasked)
     else:
@@ -89,10 +109,10 @@ def _check_is_category(root: Path) -> None:
     raise DatasetError("the folder has no train and test folder", where=root, remedy=f"MVTec AD has {_LAYOUT}")
 
 
-def _merge(root: Path, masks: list[str], key: str, layout: Layout, problems: ProblemCollector) -> str | None:
-    """One mask of several: a pixel is anomalous if it is in any of them. None where there are none."""
-    if not masks:
-        return None
+def _merge(root: Path, masks: list[str], key: str, layout: Layout, problems: ProblemCollector) -> str:
+    """One mask of one or several: a pixel is anomalous if it is in any of them."""
+    if len(masks) == 1:
+        return masks[0]
     try:
         merged = read_mask(root / masks[0])
         for path in masks[1:]:
@@ -104,8 +124,6 @@ def _merge(root: Path, masks: list[str], key: str, layout: Layout, problems: Pro
         problems.add(
             Problem(f"the masks {folder_of(masks[0])} cannot be used: {error.what}", str(error.where), "Replace them")
         )
-        return masks[0]
-    if len(masks) == 1:
         return masks[0]
     name = f"{MASK_FOLDER}/{key}.png"
     layout.new_masks[name] = encode_mask(merged)
@@ -122,6 +140,16 @@ def _misplaced(root: Path, image: str) -> Problem:
         f"the image {image} stands in no folder of the layout of MVTec AD",
         os.fspath(root / image),
         f"The layout is {_LAYOUT}, and good may also be called {ACCEPTED_NORMAL_NAMES}: move the image or leave it out",
+    )
+
+
+def _stray_masks(root: Path, masks: list[str]) -> Problem:
+    others = f", nor do {len(masks) - 1} others" if len(masks) > 1 else ""
+    return Problem(
+        f"the mask {masks[0]} belongs to no image of test{others}",
+        os.fspath(root / masks[0]),
+        "Make sure that its image is not among the good parts",
+        "warning",
     )
 
 

@@ -143,7 +143,6 @@ def test_a_category_without_any_mask_is_used_at_image_level(bottle, caplog):
 def test_several_masks_of_an_image_are_joined_as_mvtec_loco_means_them(bottle):
     write_image(bottle / "test/logical_anomalies/000.png", 400)
     write_image(bottle / "test/logical_anomalies/001.png", 401)
-    write_image(bottle / "validation/good/000.png", 402)
     for number, (row, value) in enumerate(((1, 255), (9, 254))):
         mask = np.zeros((16, 24), np.uint8)
         mask[row : row + 3, 4:8] = value
@@ -151,14 +150,44 @@ def test_several_masks_of_an_image_are_joined_as_mvtec_loco_means_them(bottle):
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), mask)
     write_mask(bottle / "ground_truth/logical_anomalies/001/000.png")
-    uses = convert(bottle, "MVTec_AD", seed=0).uses
+    convert(bottle, "MVTec_AD", seed=0)
     lines = read_list(bottle, "val.txt")
     assert "test/logical_anomalies/000.png masks/logical_anomalies/000.png" in lines
     assert "test/logical_anomalies/001.png ground_truth/logical_anomalies/001/000.png" in lines
     joined = cv2.imread(str(bottle / "masks/logical_anomalies/000.png"), cv2.IMREAD_UNCHANGED)
     assert np.argwhere(joined.any(axis=1)).ravel().tolist() == [1, 2, 3, 9, 10, 11]
-    assert [str(use) for use in uses if use.why == "no folder of this layout"] == [
-        "validation/good/ (1: no folder of this layout)"
+
+
+def test_the_good_parts_for_validation_of_mvtec_loco_validate(bottle):
+    write_image(bottle / "validation/good/000.png", 402)
+    write_image(bottle / "extra/0.png", 403)
+    uses = convert(bottle, "MVTec_AD", seed=0).uses
+    assert "validation/good/000.png" in read_list(bottle, "val.txt")
+    assert "extra/ (1: no folder of this layout)" in map(str, uses)
+
+
+@pytest.mark.parametrize("folder", ["train/good/NG", "test/good/不良"])
+def test_a_folder_of_bad_parts_among_the_good_ones_is_asked_about(bottle, folder):
+    write_image(bottle / folder / "000.png", 402)
+    with pytest.raises(
+        DatasetCheckError, match=f"not clear what the folder {folder} holds: its name says good and bad"
+    ):
+        convert(bottle, "MVTec_AD", seed=0)
+
+
+def test_a_mask_that_marks_a_defect_of_a_good_part_of_test_is_an_error(bottle):
+    write_mask(bottle / "ground_truth/good/000_mask.png")
+    with pytest.raises(
+        DatasetCheckError, match=r"ground_truth/good/000_mask.png marks a defect of an image in a folder"
+    ):
+        convert(bottle, "MVTec_AD", seed=0)
+
+
+def test_a_mask_whose_image_is_gone_is_warned_of_because_the_image_may_be_among_the_good_parts(bottle):
+    os.rename(bottle / "test/contamination/000.png", bottle / "test/good/moved.png")
+    result = check_dataset(bottle, bottle.parent / "output", convert_from="MVTec_AD")
+    assert [warning["what"] for warning in result["warnings"]] == [
+        "the mask ground_truth/contamination/000_mask.png belongs to no image of test"
     ]
 
 

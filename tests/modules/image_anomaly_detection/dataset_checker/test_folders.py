@@ -2,6 +2,7 @@
 
 import json
 import logging
+import unicodedata
 
 import cv2
 import numpy as np
@@ -52,13 +53,30 @@ def parts(tmp_path):
 @pytest.mark.parametrize(
     "name",
     ["good", "OK", "Normal", "pass", "normal_dir", "02_Good-images", "OkParts", "no_defect", "defect-free", "正常", "良品",
-     "合格", "良品图片"],
+     "合格", "良品图片", "正常品", "OK件", "合格产品", "ＯＫ", unicodedata.normalize("NFD", "정상"), "gut", "Gutteile", "i.O."],
 )  # fmt: skip
 def test_folders_of_good_parts_have_many_names(name):
     assert is_normal_folder(name)
 
 
-@pytest.mark.parametrize("name", ["ng", "bad", "not_good", "abnormal", "不良品", "不合格", "异常"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ng",
+        "bad",
+        "not_good",
+        "abnormal",
+        "不良品",
+        "不合格",
+        "异常",
+        "NG件",
+        "次品",
+        "ＮＧ",
+        "schlecht",
+        "n.i.O.",
+        "Ausschuss",
+    ],
+)
 def test_some_names_say_plainly_that_parts_are_bad(name):
     assert is_defective_folder(name)
     assert not is_normal_folder(name)
@@ -113,6 +131,20 @@ def test_folders_that_systems_make_are_left_out(parts, folder, source_type):
     assert not any(folder in path for path in listed(parts))
 
 
+def test_a_folder_that_is_named_after_a_machine_is_kept(parts):
+    write_photo(parts / "good/#2/7.png")
+    convert(parts, "Folder", seed=0)
+    assert "good/#2/7.png" in listed(parts)
+
+
+def test_a_date_is_no_kind_of_defect(parts):
+    write_photo(parts / "20240301/7.png")
+    with pytest.raises(
+        DatasetCheckError, match=r"20240301/7.png stands in no folder that says whether it is good or bad"
+    ):
+        convert(parts, "Folder", seed=0)
+
+
 @pytest.mark.parametrize("source_type", ["Folder", "LabelMe"])
 def test_results_of_this_program_are_left_out(parts, source_type):
     write_photo(parts / "output/predict/scratch/0_res.png")
@@ -140,7 +172,9 @@ def test_masks_and_maps_that_predict_wrote_are_left_out_and_a_photo_of_such_a_na
 
 
 @pytest.mark.parametrize("source_type", ["Folder", "LabelMe"])
-@pytest.mark.parametrize("folder", ["Thumbs", "trash", "backup", "scratch/old", "good/tmp"])
+@pytest.mark.parametrize(
+    "folder", ["Thumbs", "trash", "backup", "scratch/old", "good/tmp", "unsorted", "待定", "Mask2"]
+)
 def test_a_folder_with_a_doubtful_name_is_asked_about(parts, folder, source_type):
     write_photo(parts / folder / "7.png")
     with pytest.raises(
