@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from paddlex.config import load_config, read_loosely
 from paddlex.config_arguments import Parser, add_config_arguments
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
-from paddlex.errors import ConfigError, DatasetError, Interrupted, PaddleXError, ProcessLost, in_one_line
-from paddlex.utils.files import write_json, write_text
+from paddlex.errors import ConfigError, Interrupted, PaddleXError, ProcessLost, in_one_line
+from paddlex.modes import MODES, Result
+from paddlex.utils.files import write_json
 from paddlex.utils.leftovers import tidy_up
-from paddlex.utils.logging import log_to_console, log_to_file, logger
-from paddlex.utils.paths import advice_for_file, advice_for_missing
-from paddlex.utils.processes import process_rank, processes_to_start
+from paddlex.utils.logging import log_to_console, logger
+from paddlex.utils.processes import process_rank
 from paddlex.utils.signals import no_interrupt_lost
-
-if TYPE_CHECKING:
-    from paddlex.utils.devices import Device
-
-Result = dict[str, Any]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,228 +59,6 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
         return 1
 
 
-def check_dataset(config: Config) -> Result:
-    """Convert and split if asked to, then check every file; describe what is there."""
-    from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
-    from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules
-
-    options = config.CheckDataset
-    lists = (getattr(options.convert, role) for role in ("normal", "defects", "masks", "ignore"))
-    rules = FolderRules(*([names] if isinstance(names, str) else names for names in lists))
-    return check_dataset(
-        _dataset_dir(config),
-        config.output,
-        convert_from=options.convert.src_dataset_type if options.convert.enable else None,
-        rules=rules,
-        lists_dir=options.lists_dir,
-        train_percent=options.split.train_percent if options.split.enable else None,
-        val_percent=options.split.val_percent if options.split.enable else None,
-        seed=options.split.seed,
-        reading=config.Global.reading,
-    )
-
-
-def train(config: Config) -> Result:
-    """Train a student, in one process or several; choose, calibrate and export the best model."""
-    from paddlex.utils.devices import resolve_device
-
-    _dataset_dir(config)
-    _check_output_name(config)
-    device = resolve_device(config.Global.device)
-    logger.info("Device: %s.", device)
-    count = processes_to_start(config.Train.processes, device, config.Train.batch_size)
-    if count == 1:
-        return _train_in_this_process(config, device)
-    from paddlex.utils.launcher import run_processes
-
-    return run_processes(_train_in_this_process, (config, device), count, device)
-
-
-def _train_in_this_process(config: Config, device: Device) -> Result:
-    """Alone, or as one of several processes, of which the first one writes all files."""
-    from paddlex.modules.image_anomaly_detection.training.distributed import join_world
-    from paddlex.modules.image_anomaly_detection.training.folder import training_folder
-    from paddlex.modules.image_anomaly_detection.training.train_result import LABELS, describe_training
-    from paddlex.modules.image_anomaly_detection.training.trainer import Trainer
-
-    world = join_world(device.is_gpu)
-    if world.size == 1:
-        _use(device)
-    if not world.is_main:
-        Trainer(config, str(device), world).train()
-        return {}
-    resolved = config.model_copy(deep=True)
-    resolved.Global.device, resolved.Global.dataset_dir = str(device), os.path.abspath(_dataset_dir(config))
-    resolved.Train.resume_path = None  # whoever trains again from this file starts at the beginning
-    append = bool(config.Train.resume_path)
-    with training_folder(config.output), log_to_file(config.output / "train.log", append=append):
-        write_text(config.output / "config.yaml", resolved.to_yaml())
-        write_text(config.output / "label_dict.txt", LABELS)
-        start = time.monotonic()
-        trainer = Trainer(config, str(device), world)
-        folders = trainer.train()
-        _add_onnx(folders["best"])
-        minutes = (time.monotonic() - start) / 60
-        logger.info("Training took %.1f minutes.", minutes)
-    visualdl_log = None if trainer.visual_log is None else trainer.visual_log.path
-    return describe_training(
-        trainer.run, folders, config.output, config.Global.model, minutes, trainer.warnings, visualdl_log,
-        trainer.previous_best,
-    )  # fmt: skip
-
-
-def _add_onnx(best: Path) -> None:
-    """Let the best model run in the engines for ONNX as well; a training does not fail for want of it."""
-    from paddlex.modules.image_anomaly_detection.exporter import add_onnx
-    from paddlex.modules.image_anomaly_detection.training.completion import INFERENCE
-
-    try:
-        add_onnx(best / INFERENCE)
-    except (PaddleXError, OSError) as error:
-        logger.warning("The best model has no ONNX file: %s", error)
-
-
-def evaluate(config: Config) -> Result:
-    """Measure a model on the validation images, through the same path as predict."""
-    import tempfile
-
-    from paddlex.inference.predictor import AnomalyPredictor
-    from paddlex.modules.image_anomaly_detection import evaluator
-    from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
-    from paddlex.modules.image_anomaly_detection.evaluation_files import write_table
-    from paddlex.modules.image_anomaly_detection.exporter import export
-    from paddlex.modules.image_anomaly_detection.model import load_network
-    from paddlex.modules.image_anomaly_detection.report import write_report
-
-    dataset_dir, device = _dataset_dir(config), _device(config)
-    samples = read_samples(dataset_dir, VAL_LIST, config.Global.reading)
-    weight_path = _weight_path(config, config.Evaluate.weight_path, "Evaluate.weight_path")
-    network, card = load_network(weight_path, config.Global.model, config.Train)
-    with tempfile.TemporaryDirectory() as folder:
-        export(network, card, Path(folder) / "inference")
-        predictor = AnomalyPredictor(
-            Path(folder) / "inference", device=device, quiet=True,
-            bit_depth=config.Global.bit_depth, max_megapixels=config.Global.max_megapixels,
-        )  # fmt: skip
-        evaluation = evaluator.evaluate(predictor, samples, config.Evaluate.log_interval)
-        about = {
-            "Model": f"{card.model_name}, {card.backbone}, {card.image_size} × {card.image_size} pixels"
-            + (f", {card.tiling}" if card.tiling else ""),
-            "Weights": weight_path,
-            "Data set": dataset_dir,
-            "Date": date.today().isoformat(),
-        }
-        title = f"Evaluation of {card.model_name} on {Path(dataset_dir).resolve().name}"
-        write_report(evaluation, predictor, config.output / "evaluate" / "report.html", title=title, about=about)
-    write_table(evaluation.rows, config.output / "evaluate" / "per_image.csv")
-    metrics = evaluation.to_dict()
-    for name, value in metrics.items():
-        if not isinstance(value, dict):
-            logger.info("%s: %s", name, f"{value:.4f}" if isinstance(value, float) else value)
-    return {
-        "metrics": metrics,
-        "per_image": "evaluate/per_image.csv",
-        "report": "evaluate/report.html",
-        "weights": weight_path,
-        "teacher_weights": dict(card.teacher_weights),
-    }
-
-
-def export(config: Config) -> Result:
-    """Write the inference folder of a model, and hold it against the model on real images before it is called done."""
-    from paddlex.inference.archive import SUFFIX, pack
-    from paddlex.inference.model_folder import INT8_NAME, ONNX_NAME
-    from paddlex.modules.image_anomaly_detection import exporter
-    from paddlex.modules.image_anomaly_detection.export_check import check_export
-    from paddlex.modules.image_anomaly_detection.export_images import export_images
-    from paddlex.modules.image_anomaly_detection.model import load_network
-    from paddlex.modules.image_anomaly_detection.onnx_export import OPSET, quantise
-    from paddlex.utils.files import atomic_directory
-
-    _check_output_name(config)
-    options = config.Export
-    weight_path = _weight_path(config, options.weight_path, "Export.weight_path")
-    network, card = load_network(weight_path, config.Global.model, config.Train)
-    reading = replace(config.Global.reading, bit_depth=config.Global.bit_depth or card.bit_depth)
-    images = export_images(config.Global.dataset_dir, reading)
-    folder = config.output / "inference"
-    with atomic_directory(folder) as temporary:
-        exporter.write_model(network, card, temporary)
-        exporter.add_onnx(temporary)
-        if options.precision == "int8":
-            quantise(temporary / ONNX_NAME, temporary / INT8_NAME, images.batches(card.transform, card.tiling))
-        checks = check_export(network, temporary, images.to_check, has_labels=images.has_labels, force=options.force)
-    archive = None
-    if options.archive:
-        archive = f"{config.Global.model}{SUFFIX}"
-        pack(folder, config.output / archive)
-    logger.info("Exported to %s.", folder)
-    return {
-        "export_path": "inference",
-        "files": sorted(path.name for path in folder.iterdir()),
-        "archive": archive,
-        "onnx_opset": OPSET,
-        "checked_images": len(images.to_check),
-        "checks": checks,
-        "weights": weight_path,
-        "teacher_weights": dict(card.teacher_weights),
-        "calibrated": card.calibration is not None,
-    }
-
-
-def predict(config: Config) -> Result:
-    """Judge images: the files that are asked for of each, and a summary."""
-    from paddlex.inference.batch_job import predict_to_folder
-    from paddlex.inference.engine_options import RunChoice, choose_run
-    from paddlex.inference.predictor import AnomalyPredictor
-    from paddlex.inference.video import VideoOptions
-
-    options = config.Predict
-    if not options.input:
-        raise ConfigError("no images to predict", where="Predict.input", remedy="Set it to a file, folder, glob or URL")
-    model_dir = options.model_dir or str(_trained_model(config))
-    kernel = options.kernel_option
-    choice = choose_run(
-        RunChoice(kernel.run_mode, kernel.cpu_threads), use_hpip=options.use_hpip, hpi_config=options.hpi_config
-    )
-    predictor = AnomalyPredictor(
-        model_dir,
-        device=_device(config),
-        run_mode=choice.run_mode,
-        threads=choice.threads,
-        threshold=options.threshold,
-        score_threshold=options.score_threshold,
-        target_fpr=options.target_fpr,
-        min_area=options.min_area,
-        tiling=options.tiling.given(),
-        bit_depth=config.Global.bit_depth,
-        max_megapixels=config.Global.max_megapixels,
-    )
-    return predict_to_folder(
-        predictor, options.input, config.output / "predict", options.batch_size,
-        save_coco=options.save_coco, files=dict.fromkeys(options.save), anomalous_only=options.save_anomalous_only,
-        video=VideoOptions(options.video.every, options.video.max_frames),
-    )  # fmt: skip
-
-
-def benchmark(config: Config) -> Result:
-    """Train and evaluate every category below a folder, each in processes of its own; the table that papers print."""
-    from paddlex.modules.image_anomaly_detection.categories import benchmark
-
-    _dataset_dir(config)
-    return benchmark(config)
-
-
-MODES: dict[str, Callable[[Config], Result]] = {
-    "check_dataset": check_dataset,
-    "train": train,
-    "evaluate": evaluate,
-    "export": export,
-    "predict": predict,
-    "benchmark": benchmark,
-}
-
-
 def _tidy_up(config: Config) -> None:
     """Remove what runs that were killed have left half written where this mode writes."""
     tidy_up(config.output)
@@ -308,72 +77,6 @@ def _forget(path: Path) -> None:
             where=path.parent,
             remedy="Set Global.output to a folder on a disk that can be written",
         ) from error
-
-
-def _dataset_dir(config: Config) -> str:
-    if config.Global.dataset_dir is None:
-        raise ConfigError("the data set is not named", where="Global.dataset_dir", remedy="Set it to a folder")
-    folder = config.Global.dataset_dir
-    if os.path.isfile(folder):  # before anything is written
-        remedy = advice_for_file(folder, "the folder that holds the data set")
-        raise DatasetError("the data set is a file, not a folder", where=folder, remedy=remedy)
-    if not os.path.isdir(folder):
-        remedy = advice_for_missing(folder)
-        raise DatasetError("the data set folder (Global.dataset_dir) does not exist", where=folder, remedy=remedy)
-    return folder
-
-
-def _check_output_name(config: Config) -> None:
-    """Paddle writes to no path that is not UTF-8: say so before hours are spent."""
-    path = os.path.abspath(config.Global.output)
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise ConfigError(
-            "the output folder's path is not UTF-8, and Paddle cannot write there",
-            where=path,
-            remedy="Set Global.output to another folder",
-        ) from None
-
-
-def _weight_path(config: Config, given: str | None, key: str) -> str:
-    """The weights that are asked for, or those of the training run in ``Global.output``."""
-    if given is not None:
-        return given
-    path = config.output / "best_model" / "model.pdparams"
-    if not path.is_file():
-        raise ConfigError("there is no trained model in Global.output", where=path, remedy=f"Train first, or set {key}")
-    return str(path)
-
-
-def _trained_model(config: Config) -> Path:
-    """``Global.output``, if a training or an export has left a model there."""
-    from paddlex.inference.model_folder import CONFIG_NAME, NESTED_FOLDERS
-
-    if not any((config.output / folder / CONFIG_NAME).is_file() for folder in ("", *NESTED_FOLDERS)):
-        remedy = "Train first, or set Predict.model_dir"
-        raise ConfigError("there is no trained model in Global.output", where=config.output, remedy=remedy)
-    return config.output
-
-
-def _device(config: Config) -> str:
-    """Resolve ``Global.device``, make it Paddle's current one, and say which it is."""
-    from paddlex.utils.devices import resolve_device
-
-    device = resolve_device(config.Global.device)
-    logger.info("Device: %s.", device)
-    if len(device.indices) > 1:
-        logger.warning("Only gpu:%d of %s is used: it is training alone that is divided.", device.index, device)
-    _use(device)
-    return f"gpu:{device.index}" if device.is_gpu else str(device)
-
-
-def _use(device: Device) -> None:
-    """Make a device Paddle's current one."""
-    if device.is_gpu:
-        import paddle
-
-        paddle.set_device(f"gpu:{device.index}")
 
 
 def _report(error: BaseException, path: str, overrides: Sequence[str]) -> None:

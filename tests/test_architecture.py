@@ -15,7 +15,7 @@ import paddlex
 
 PACKAGE = Path(paddlex.__file__).parent
 INFERENCE_FILES = sorted((PACKAGE / "inference").rglob("*.py"))
-FORBIDDEN = ("paddlex.modules", "paddlex.engine", "paddlex.cli")
+FORBIDDEN = ("paddlex.modules", "paddlex.engine", "paddlex.modes", "paddlex.cli")
 
 #: Imports every module of paddlex.inference where Paddle cannot be imported, then opens a model folder.
 WITHOUT_PADDLE = """
@@ -135,7 +135,7 @@ def test_the_networks_and_the_metrics_know_no_files_and_no_config() -> None:
     files = [path for room in ("networks", "backbones", "metrics") for path in (making / room).glob("*.py")]
     assert len(files) > 4
     imports = {(path.name, name) for path in files for name in imported_names(path)}
-    impure = ("paddlex.config", "paddlex.engine", "paddlex.utils", "pathlib", "os", "yaml", "json")
+    impure = ("paddlex.config", "paddlex.engine", "paddlex.modes", "paddlex.utils", "pathlib", "os", "yaml", "json")
     assert [
         pair for pair in imports if pair[1] in impure or pair[1].startswith(("paddlex.config", "paddlex.utils"))
     ] == []

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from paddlex import engine
+from paddlex import modes
 from paddlex.config import load_config
 from paddlex.errors import DatasetCheckError, DatasetError
 from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
@@ -260,7 +260,7 @@ def test_the_config_takes_one_name_or_several(parts, value):
         "CheckDataset.convert.src_dataset_type=Folder", f"CheckDataset.lists_dir={parts.parent / 'lists'}",
     ]  # fmt: skip
     config = load_config(CONFIG, [*overrides, f"CheckDataset.convert.ignore={value}"])
-    result = engine.check_dataset(config)
+    result = modes.check_dataset(config)
     assert "left out: scratch/backup/ (1: CheckDataset.convert.ignore)" in result["contents"]
     assert result["dataset_path"] == str(parts.parent / "lists")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from paddlex.config import load_config
-from paddlex.engine import evaluate
+from paddlex.modes import evaluate
 from paddlex.modules.image_anomaly_detection import evaluator
 from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, Sample
 from paddlex.modules.image_anomaly_detection.metrics import image_metrics
