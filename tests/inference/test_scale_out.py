@@ -29,7 +29,8 @@ from paddlex.errors import ConfigError, ImageReadError, ScaleOutError
 from paddlex.inference.parquet_parts import schema, write_part
 from paddlex.inference.pipelines.pipeline_config import PipelineConfig
 from paddlex.inference.predictor import AnomalyPredictor
-from paddlex.inference.scale_out import Outcome, ScaleOut, _Attempts, _Judge, judge_on_ray
+from paddlex.inference.ray_worker import Attempts, Judge
+from paddlex.inference.scale_out import Outcome, ScaleOut, judge_on_ray
 from paddlex.inference.shards import Images, Shard, cut, list_pending
 
 ROOT = Path(paddlex.__file__).parent.parent
@@ -210,10 +211,10 @@ def test_names_that_are_not_utf_8_are_judged_once_and_have_their_rows(
 def test_a_shard_whose_worker_died_again_and_again_is_given_up(cluster: str, tmp_path: Path) -> None:
     import ray
 
-    attempts = ray.remote(num_cpus=0)(_Attempts).remote()
+    attempts = ray.remote(num_cpus=0)(Attempts).remote()
     for attempt in (1, 2, 3):
         assert ray.get(attempts.begin.remote("deadly")) == attempt
-    worker = _Judge(PipelineConfig(), None, None, str(tmp_path), {"model_digest": "0"}, attempts)
+    worker = Judge(PipelineConfig(), None, None, str(tmp_path), {"model_digest": "0"}, attempts)
     shard = Shard(bucket="", prefix="", paths=["a.jpg", "b.jpg"], name="deadly")
     assert worker({"shard": [json.dumps(asdict(shard))]}) == {
         "images": [2],
@@ -240,7 +241,7 @@ def test_an_answer_that_is_not_finite_is_the_error_of_its_image_alone(
     good, white = str(photos / "0 ü.jpg"), str(tmp_path / "white.png")
     cv2.imwrite(white, np.full((64, 64, 3), 255, np.uint8))
     config = PipelineConfig(batch_size=2)
-    worker = _Judge(config, None, None, str(tmp_path), {}, None)
+    worker = Judge(config, None, None, str(tmp_path), {}, None)
     worker._pipeline = SimpleNamespace(config=config, predictor=predictor)
     rows = {row["input_path"]: row for row in worker._rows(Shard("", "", [good, white, good], "name"))}
     assert rows[good]["error"] is None and rows[good]["raw_score"] > 0
