@@ -26,6 +26,7 @@ from paddlex.modules.image_anomaly_detection.dataset import (
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.demo import save_demo
 from paddlex.modules.image_anomaly_detection.dataset_checker.descriptors import Descriptor, describe
+from paddlex.modules.image_anomaly_detection.dataset_checker.grey_levels import looks_like_mask
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
 
@@ -39,6 +40,7 @@ class Inspection:
         anomalous: whether the mask has anomalous pixels; where it cannot be read, whether there should be one.
         coverage: the share of anomalous pixels, 0 to 1; 0 without a mask.
         has_lossy_mask: whether the mask's file is a JPEG or the like.
+        looks_like_mask: whether the image has hardly any grey levels.
         digest: a hash of the image file's bytes, or of its pixels, see `recognise_pictures`; empty where it cannot be read.
         descriptor: what the image looks like; None where it cannot be read.
         problems: what is wrong with this line.
@@ -48,6 +50,7 @@ class Inspection:
     anomalous: bool
     coverage: float
     has_lossy_mask: bool
+    looks_like_mask: bool
     digest: bytes
     descriptor: Descriptor | None
     problems: tuple[Problem, ...]
@@ -110,7 +113,7 @@ def inspect_samples(
 def inspect_sample(sample: Sample, demo_path: Path | None = None) -> Inspection:
     """Read one image and its mask, and draw them at ``demo_path`` if both are sound."""
     problems: list[Problem] = []
-    image, digest = _read_sample_image(sample, problems)
+    image, is_lossy_image, digest = _read_sample_image(sample, problems)
     mask, has_lossy_mask = _read_sample_mask(sample, problems)
     if image is not None and mask is not None and image.shape[:2] != mask.shape:
         problems.append(_size_mismatch(sample, image, mask))
@@ -124,7 +127,8 @@ def inspect_sample(sample: Sample, demo_path: Path | None = None) -> Inspection:
         save_demo(demo_path, image, mask)
     coverage = 0.0 if mask is None else cv2.countNonZero(mask.view(np.uint8)) / mask.size
     descriptor = None if image is None else describe(image)
-    return Inspection(sample, anomalous, coverage, has_lossy_mask, digest, descriptor, tuple(problems))
+    is_like_mask = image is not None and looks_like_mask(image, is_lossy_image)
+    return Inspection(sample, anomalous, coverage, has_lossy_mask, is_like_mask, digest, descriptor, tuple(problems))
 
 
 def _leaves_folders(path: str, folders: Sequence[Path]) -> bool:
@@ -150,13 +154,15 @@ def _repetition(first: Sample, again: Sample) -> Problem:
     return Problem(f"the line repeats line {first.line}", again.where, "Remove one of them", "warning")
 
 
-def _read_sample_image(sample: Sample, problems: list[Problem]) -> tuple[np.ndarray | None, bytes]:
+def _read_sample_image(sample: Sample, problems: list[Problem]) -> tuple[np.ndarray | None, bool, bytes]:
+    """The image, uint8 [H, W, 3], whether its file is a lossy one, and a hash of it."""
     try:
         data = read_bytes(sample.image_path, sample.reading)
-        return decode_picture(data, sample.image, sample.reading), hashlib.sha1(data, usedforsecurity=False).digest()
+        image = decode_picture(data, sample.image, sample.reading)
+        return image, is_lossy(data), hashlib.sha1(data, usedforsecurity=False).digest()
     except ImageReadError as error:
         problems.append(_unreadable("image", sample.image, sample, error))
-        return None, b""
+        return None, False, b""
 
 
 def _read_sample_mask(sample: Sample, problems: list[Problem]) -> tuple[np.ndarray | None, bool]:

@@ -9,31 +9,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from paddlex.errors import ImageReadError
-from paddlex.modules.image_anomaly_detection.dataset import Sample
 from paddlex.modules.image_anomaly_detection.dataset_checker.check import Inspection
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
 
 
 def check_contents(inspections: Sequence[Inspection], problems: ProblemCollector) -> None:
-    """Report image files with the same content: between the lists it spoils every measurement, within one it is waste."""
-    first_of: dict[bytes, Sample] = {}
+    """Report image files with the same content: between the lists, or as good and as defective, it spoils every measurement."""
+    first_of: dict[bytes, Inspection] = {}
     for inspection in inspections:
         sample = inspection.sample
-        first = first_of.setdefault(inspection.digest, sample)
+        found = first_of.setdefault(inspection.digest, inspection)
+        first = found.sample
         same_path = posixpath.normpath(first.image) == posixpath.normpath(sample.image)
         if not inspection.digest or first is sample or same_path:  # the same path was reported from the lines already
             continue
         across = first.list_name != sample.list_name
-        other = f"{first.image} of {first.list_name} line {first.line}"
-        problems.add(
-            Problem(
-                f"the image {sample.image} has the same content as {other}",
-                sample.where,
-                "Train and validate on different images: remove one of them" if across else "Remove one of them",
-                "error" if across else "warning",
-            )
-        )
+        what = f"the image {sample.image} has the same content as {first.image} of {first.list_name} line {first.line}"
+        remedy = "Remove one of them"
+        contradicts = inspection.anomalous != found.anomalous
+        if contradicts:
+            good, bad = (first, sample) if inspection.anomalous else (sample, first)
+            what += f", but {bad.image} is listed as defective and {good.image} as good"
+            remedy = "Find out which of the two is right, and remove the other"
+        elif across:
+            remedy = "Train and validate on different images: remove one of them"
+        problems.add(Problem(what, sample.where, remedy, "error" if across or contradicts else "warning"))
 
 
 def recognise_pictures(inspections: Sequence[Inspection]) -> list[Inspection]:

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 import cv2
-import numpy as np
 
 from paddlex.config_schema import MODES
 from paddlex.errors import DatasetError, ImageReadError
@@ -18,6 +17,7 @@ from paddlex.inference.image_files import decode_image, read_bytes
 from paddlex.inference.inputs import list_images
 from paddlex.inference.walk import IMAGE_SUFFIXES, PassedOver
 from paddlex.modules.image_anomaly_detection.dataset import SOURCE_FILE, TRAIN_LIST, VAL_LIST, is_lossy
+from paddlex.modules.image_anomaly_detection.dataset_checker.grey_levels import MOST_LABELS, count_grey_levels
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
     DEMO_FOLDER,
     FULL_FRAME,
@@ -47,8 +47,6 @@ _RESULT_FILES = frozenset(f"{mode}_result.json" for mode in MODES)
 _RESULT_ENDINGS = ("_res", "_mask", "_heatmap", "_map")
 
 _LOOKED_AT = 5  # pictures of a folder
-_MOST_LABELS = 8  # grey levels of a mask; a photo has more
-_LOSSY_MARGIN = 32  # how far from black or white lossy compression takes a pixel of a mask
 
 
 @dataclass
@@ -253,7 +251,7 @@ def _look_like_masks(found: Survey, wanted: frozenset[str]) -> list[Problem]:
     problems = []
     for folder in asked:
         levels = [answers[path] for path in _some(by_folder[folder])]
-        if all(1 <= count <= _MOST_LABELS for count in levels) and max(levels) > 1:
+        if all(1 <= count <= MOST_LABELS for count in levels) and max(levels) > 1:
             what = f"its pictures have {max(levels)} grey levels at most, as masks do"
             problems.append(undecided(folder, what))
     return problems
@@ -274,13 +272,7 @@ def _grey_levels(root: Path, path: str) -> int:
         pixels = decode_image(data, flags=cv2.IMREAD_COLOR, name=path)
     except ImageReadError:  # it is reported where it is read for its own sake
         return 0
-    grey = pixels[..., 0]
-    if is_lossy(data):
-        is_extreme = (grey <= _LOSSY_MARGIN) | (grey >= 255 - _LOSSY_MARGIN)
-        grey = np.where(grey < 128, 0, 255).astype(np.uint8) if is_extreme.mean() > 0.98 else grey
-    elif not (pixels == grey[..., None]).all():
-        return _MOST_LABELS + 1
-    return min(int(np.count_nonzero(np.bincount(grey.ravel(), minlength=256))), _MOST_LABELS + 1)
+    return count_grey_levels(pixels, is_lossy(data))
 
 
 def undecided(folder: str, why: str) -> Problem:

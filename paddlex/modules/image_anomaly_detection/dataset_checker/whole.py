@@ -1,4 +1,4 @@
-"""What no single line is to blame for: too few images of a kind, masks that all look wrong."""
+"""What no single line is to blame for: too few images of a kind, photos or masks that look wrong."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from paddlex.modules.image_anomaly_detection.dataset import FEWEST_TRAINING_IMAGES, TRAIN_LIST, VAL_LIST
+from paddlex.modules.image_anomaly_detection.dataset import FEWEST_TRAINING_IMAGES, TRAIN_LIST, VAL_LIST, Sample
 from paddlex.modules.image_anomaly_detection.dataset_checker.check import Inspection
 from paddlex.modules.image_anomaly_detection.dataset_checker.copies import count_different
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
+from paddlex.modules.image_anomaly_detection.dataset_checker.survey import says_bad
 
 #: With fewer training images a check warns: a model and its threshold would rest on chance.
 FEW_TRAINING_IMAGES = 10
@@ -19,7 +20,7 @@ INVERTED_COVERAGE = 0.9
 
 
 def check_whole(root: Path, inspections: Sequence[Inspection], problems: ProblemCollector) -> None:
-    """Report what no single line is to blame for: too few images of a kind, masks that all look wrong."""
+    """Report what no single line is to blame for: too few images of a kind, photos or masks that look wrong."""
 
     def warn(what: str, list_name: str, remedy: str, severity: str = "warning") -> None:
         problems.add(Problem(what, os.fspath(root / list_name), remedy, severity))
@@ -43,6 +44,25 @@ def check_whole(root: Path, inspections: Sequence[Inspection], problems: Problem
     if validation and anomalous_count == len(validation):
         warn("there are no normal validation images, so false alarms cannot be measured", VAL_LIST, "Add some")
     _check_masks([found for found in validation if found.coverage], warn)
+    _check_photos(inspections, problems)
+
+
+def _check_photos(inspections: Sequence[Inspection], problems: ProblemCollector) -> None:
+    odd = [found.sample for found in inspections if found.looks_like_mask]
+    if 0 < 2 * len(odd) < len(inspections):
+        what = f"{len(odd)} of the {len(inspections)} images have hardly any grey levels, as masks do ({odd[0].image})"
+        remedy = "If they are masks, remove them from the lists, or name their folder in CheckDataset.convert.masks or ignore"
+        problems.add(Problem(what, odd[0].where, remedy, "warning"))
+    misnamed = [found.sample for found in inspections if not found.anomalous and _says_bad(found.sample)]
+    if misnamed:
+        what = f"good parts in a folder whose name says that they are bad: {len(misnamed)} ({misnamed[0].image})"
+        remedy = "If they are bad, move their lines to val.txt, each with a mask, or remove them"
+        problems.add(Problem(what, misnamed[0].where, remedy, "warning"))
+
+
+def _says_bad(sample: Sample) -> bool:
+    """Whether its folders in the data set say so; of an absolute path, which leads through others as well, the last."""
+    return says_bad(sample.defect_type if os.path.isabs(sample.image) else os.path.dirname(sample.image))
 
 
 def _check_masks(masked: Sequence[Inspection], warn: Callable[..., None]) -> None:

@@ -207,6 +207,33 @@ def test_a_copy_of_a_training_image_among_the_validation_images_is_an_error(root
     )
 
 
+def test_a_part_that_is_listed_as_good_and_as_defective_is_an_error(root):
+    (root / "test/good/copy.png").write_bytes((root / "test/scratch/000.png").read_bytes())
+    add_line(root, "val", "test/good/copy.png")
+    assert only_error(root)["what"] == (
+        "the image test/good/copy.png has the same content as test/scratch/000.png of val.txt line 3, "
+        "but test/scratch/000.png is listed as defective and test/good/copy.png as good"
+    )
+
+
+@pytest.mark.parametrize("list_name", ["train", "val"])
+def test_an_image_that_is_listed_as_good_in_a_folder_of_bad_parts_is_warned_of(root, list_name):
+    write_image(root / "NG/7.png", 300)
+    add_line(root, list_name, "NG/7.png")
+    assert [warning["what"] for warning in warnings_of(root)] == [
+        "good parts in a folder whose name says that they are bad: 1 (NG/7.png)"
+    ]
+
+
+@pytest.mark.parametrize("list_name", ["train", "val"])
+def test_a_mask_that_is_listed_as_a_photo_is_warned_of(root, list_name):
+    write_mask(root / "areas/7.png")
+    add_line(root, list_name, "areas/7.png")
+    assert "1 of the 17 images have hardly any grey levels, as masks do (areas/7.png)" in [
+        warning["what"] for warning in warnings_of(root)
+    ]
+
+
 def test_a_copy_within_one_list_is_a_warning(root):
     (root / "train/good/copy.png").write_bytes((root / "train/good/004.png").read_bytes())
     add_line(root, "train", "train/good/copy.png")
