@@ -222,3 +222,13 @@ def test_neither_engine_gets_an_onnx_graph_that_is_refused(trained: Path, tmp_pa
     for backend in ("onnx", "openvino"):
         with pytest.raises(ModelError, match="the graph takes weights from another file"):
             create_model("STFPM", folder, device="cpu", backend=backend)
+
+
+def test_a_graph_with_a_variable_that_it_does_not_declare_is_damaged(make) -> None:
+    """Paddle ends the process over one."""
+    folder, _ = make("arithmetic", new_format=False)
+    graph = folder / "inference.pdmodel"
+    check_paddle_graph(graph)
+    graph.write_bytes(graph.read_bytes().replace(b"mean_0.tmp_0", b"moan_0.tmp_0", 1))
+    with pytest.raises(ModelError, match="the graph is damaged"):
+        check_paddle_graph(graph)

@@ -55,7 +55,13 @@ PADDLE_OPERATIONS = frozenset(_ARITHMETIC.split())
 _ONNX_DOMAINS = ("", "ai.onnx")
 
 #: For each kind of message the fields that are followed: to messages of another kind, or to a value with a name.
-_PDMODEL = {"program": {1: "block"}, "block": {4: "operation"}, "operation": {3: "name"}}
+_PDMODEL = {
+    "program": {1: "block"},
+    "block": {3: "variable", 4: "operation"},
+    "variable": {1: "declared"},
+    "operation": {1: "arguments", 2: "arguments", 3: "name"},
+    "arguments": {2: "used"},
+}
 _ONNX = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -113,10 +119,15 @@ def check_onnx_graph(path: Path) -> None:
 
 
 def _pdmodel_operations(path: Path) -> set[str]:
+    found: dict[str, set[str]] = {"declared": {"@EMPTY@"}, "used": set(), "name": set()}
     try:
-        return {str(name) for _, name in _values(read_regular_file(path, _MAX_BYTES), "program", _PDMODEL)}
+        for what, name in _values(read_regular_file(path, _MAX_BYTES), "program", _PDMODEL):
+            found[what].add(str(name))
     except (OSError, ValueError):
         raise _damaged(path) from None
+    if not found["used"] <= found["declared"]:  # over a variable that is not there Paddle ends the process
+        raise _damaged(path)
+    return found["name"]
 
 
 def _json_operations(path: Path) -> set[str]:
