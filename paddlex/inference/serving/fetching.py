@@ -119,15 +119,16 @@ class ImageFetcher:
             raise _failed("the server cannot be reached or does not speak HTTP") from error
 
     async def _follow(self, url: str, take: Callable[[int], None]) -> bytes:
+        parts = _checked(url)
         for _ in range(self._settings.max_redirects + 1):
             # a pool for each hop: a kept connection could belong to a name whose addresses were never checked
             async with httpcore.AsyncConnectionPool(
                 ssl_context=ssl.create_default_context(), network_backend=self._backend, retries=0
             ) as pool:
-                content, location = await self._get(pool, _checked(url), take)
+                content, location = await self._get(pool, parts, take)
             if location is None:
                 return content
-            url = urljoin(url, location)
+            parts = _checked(location, parts.geturl())
         raise _failed("it redirects too often")
 
     async def _get(
@@ -148,6 +149,7 @@ class ImageFetcher:
             limit = self._settings.max_body_bytes
             content = bytearray()
             async for chunk in response.aiter_stream():
+                await asyncio.sleep(0)  # it may come in crumbs: in between, others get their turn
                 take(len(chunk))
                 content += chunk
                 if len(content) > limit:
@@ -160,9 +162,10 @@ def is_url(text: str) -> bool:
     return text[:8].lower().startswith(("http://", "https://"))
 
 
-def _checked(url: str) -> SplitResult:
-    """A URL that can be asked for: http(s), a host, no password, ASCII."""
+def _checked(url: str, base: str = "") -> SplitResult:
+    """A URL, or where a redirect from ``base`` leads, that can be asked for: http(s), a host, no password, ASCII."""
     try:
+        url = urljoin(base, url)
         parts = urlsplit(url)
         port_is_valid = parts.port is None or 0 < parts.port < 65536
     except ValueError as error:

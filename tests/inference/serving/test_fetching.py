@@ -182,9 +182,17 @@ def test_a_strange_url_is_refused(fetch, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["file:///etc/passwd", "ftp://photos.example/", "gopher://photos.example/", "data:,x"]
+    "target",
+    [
+        "file:///etc/passwd",
+        "ftp://photos.example/",
+        "gopher://photos.example/",
+        "data:,x",
+        "http://[",
+        "http://::1]:x/",
+    ],
 )
-def test_a_redirect_to_another_scheme_is_refused(web, fetch, target: str) -> None:
+def test_a_redirect_to_another_scheme_or_to_no_url_is_refused(web, fetch, target: str) -> None:
     web.answers["/"] = (302, {"Location": target}, b"")
     assert status_of(lambda: fetch("http://photos.example/", {"photos.example": [[PUBLIC]] * 2})) == 400
 
@@ -216,3 +224,35 @@ def test_a_server_that_never_answers_is_not_waited_for(run_async: Callable[..., 
         return await ImageFetcher(settings, backend).fetch("http://photos.example/")
 
     assert status_of(lambda: run_async(go())) == 400
+
+
+def test_an_image_that_comes_in_crumbs_leaves_the_service_its_turns(run_async: Callable[..., bytes]) -> None:
+    crumbs = 5000
+    turns = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * crumbs + b"0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def resolver(host: str, port: int) -> list[str]:
+        return [PUBLIC]
+
+    async def go() -> bytes:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            backend = PublicOnly(Connects(server.sockets[0].getsockname()[1]), resolver)
+            other = asyncio.create_task(take_turns())
+            try:
+                return await ImageFetcher(ServerSettings(allow_urls=True), backend).fetch("http://photos.example/")
+            finally:
+                other.cancel()
+
+    assert run_async(go()) == b"x" * crumbs
+    assert turns >= crumbs
