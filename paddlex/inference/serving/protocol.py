@@ -131,16 +131,19 @@ class GuardedProtocol(H11Protocol):
         self._watch_request()
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        """Whoever has sent a whole request and closes their own side may still want to read the answer."""
+        """Whoever has sent whole requests and closes their own side may still want to read the answers."""
         self._has_eof = True
-        if not self._is_at_work or self.cycle.more_body or self._guard.is_lingering:
-            return None
-        self.cycle.keep_alive = False
-        return True
+        if self._is_at_work and not self.cycle.more_body and not self._guard.is_lingering:
+            return True
+        self._watch_write()  # closing waits for what is not yet sent
+        return None
 
     def on_response_complete(self) -> None:
         self._has_served = True
-        super().on_response_complete()
+        super().on_response_complete()  # and begin with the next request, if it has come already
+        is_last = self._has_eof and (not self._is_at_work or self.cycle.more_body)
+        if is_last and not self.transport.is_closing():
+            self.timeout_keep_alive_handler()
         self._watch_request()
 
     def timeout_keep_alive_handler(self) -> None:

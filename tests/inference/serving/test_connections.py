@@ -107,6 +107,20 @@ def test_requests_sent_at_once_are_answered_in_their_order(serve_here: Callable[
         assert read_all(connection).count(b"HTTP/1.1 200 ") == 51
 
 
+@pytest.mark.parametrize(
+    "rest", [b"", b"POST /judge HT", b"POST /judge HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf"]
+)
+def test_requests_sent_at_once_by_a_client_that_then_closes_its_own_side_are_all_answered(
+    server, photo_base64: str, rest: bytes
+) -> None:
+    body = json.dumps({"image": photo_base64, "visualize": False}).encode()
+    request = POST % (b"/image-anomaly-detection", b"Content-Length: %d\r\n" % len(body)) + body
+    with contextlib.closing(connect(server.url)) as connection:
+        connection.sendall(3 * request + rest)
+        connection.shutdown(socket.SHUT_WR)
+        assert read_all(connection).count(b"HTTP/1.1 200 OK") == 3
+
+
 def test_clients_are_told_how_long_a_connection_is_kept_and_a_little_less_than_that(
     serve_here: Callable[..., str],
 ) -> None:
