@@ -48,10 +48,14 @@ export async function judge(files, model, signal) {
   return results;
 }
 
-/** Whether a result is a judgement: everything that the page shows of one is there, and the score is a number. */
+/**
+ * Whether a result is a judgement: everything that the page shows of one is there, the score is a number, and the verdict
+ * follows from it.
+ */
 export function isJudgement(result) {
-  const { errorCode, rawScore, score, threshold, anomalousArea, size, regions, heatMap } = result ?? {};
+  const { errorCode, isAnomalous, rawScore, score, threshold, anomalousArea, size, regions, heatMap } = result ?? {};
   const areNumbers = [rawScore, score, threshold, anomalousArea, ...(size ?? [])].every(Number.isFinite);
+  if (isAnomalous !== rawScore > threshold) return false;
   return errorCode === 0 && areNumbers && size?.length === 2 && Array.isArray(regions) && typeof heatMap === "string";
 }
 

@@ -81,8 +81,10 @@ export class Uploader {
         await this.#pause(signal);
         const results = await judge(items.map((item) => item.file), this.#hooks.model(), signal);
         if (signal.aborted) return;
-        if (results.some((result) => isJudgement(result) && !this.#hooks.isCurrent(result))) this.#hooks.onReplaced();
-        else this.#settle(items, results);
+        if (results.some((result) => isJudgement(result) && !this.#hooks.isCurrent(result))) {
+          this.#pausedUntil = performance.now() + 1000; // two services behind one address may well differ for ever
+          this.#hooks.onReplaced();
+        } else this.#settle(items, results);
         return;
       } catch (error) {
         if (signal.aborted) return;

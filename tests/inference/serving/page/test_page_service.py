@@ -160,7 +160,8 @@ def test_no_other_host_is_asked_for_anything(page: Any, parts: list[Path], serve
 @pytest.mark.parametrize(
     "change",
     ["result.rawScore = null", "result.score = null", "delete result.rawScore", "delete result.errorCode",
-     "result.threshold = null", "result.heatMap = null", "result.regions = null", "content.results[1] = null"],
+     "result.threshold = null", "result.isAnomalous = !result.isAnomalous",
+     "result.heatMap = null", "result.regions = null", "content.results[1] = null"],
 )  # fmt: skip
 def test_an_answer_without_a_valid_score_is_an_error_in_red(page: Any, parts: list[Path], change: str) -> None:
     page.choose(parts[:1])  # the first image goes alone
