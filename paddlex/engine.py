@@ -63,8 +63,9 @@ def _tidy_up(config: Config) -> None:
     """Remove what runs that were killed have left half written where this mode writes."""
     tidy_up(config.output)
     tidy_up(config.output / config.Global.mode)
-    if config.Global.mode == "check_dataset" and config.Global.dataset_dir:
-        tidy_up(Path(config.Global.dataset_dir))
+    if config.Global.mode == "check_dataset":
+        for folder in filter(None, (config.Global.dataset_dir, config.CheckDataset.lists_dir)):
+            tidy_up(Path(folder))
 
 
 def _forget(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -62,21 +63,24 @@ class Drawing:
 
 
 class ImageNames:
-    """Finds the image that an annotation names, also after the folder was moved or the images were saved in another format."""
+    """Finds the image that an annotation names, also after the folder was moved or the images were saved in another format.
+
+    Letters such as ü are the same in one code point and, as macOS stores names, in two.
+    """
 
     def __init__(self, images: Sequence[str]) -> None:
-        self._images = set(images)
-        self._by_path = {without_suffix(image): image for image in images}
+        self._images = {_composed(image): image for image in images}
+        self._by_path = {_composed(without_suffix(image)): image for image in images}
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
         for image in images:
-            self._by_name[posixpath.basename(image)].append(image)
-            self._by_stem[PurePosixPath(image).stem].append(image)
+            self._by_name[_composed(posixpath.basename(image))].append(image)
+            self._by_stem[_composed(PurePosixPath(image).stem)].append(image)
 
     def find(self, annotation: str, named: str) -> str | None:
         """By the path from the annotation's folder; else by the annotation's name, beside it or anywhere, if it is unique."""
         path = self._from(posixpath.dirname(annotation), named)
-        namesakes = self._by_stem[PurePosixPath(annotation).stem]
+        namesakes = self._by_stem[_composed(PurePosixPath(annotation).stem)]
         return path or self.beside(annotation) or (namesakes[0] if len(namesakes) == 1 else None)
 
     def find_named(self, annotation: str, named: str) -> str | None:
@@ -84,17 +88,21 @@ class ImageNames:
         path = self._from("", named) or self._from(posixpath.dirname(annotation), named)
         if path is not None:
             return path
-        end = "/" + named.replace("\\", "/").lstrip("./")
-        namesakes = [image for image in self._by_name[posixpath.basename(end)] if f"/{image}".endswith(end)]
+        end = "/" + _composed(named).replace("\\", "/").lstrip("./")
+        namesakes = [image for image in self._by_name[posixpath.basename(end)] if f"/{_composed(image)}".endswith(end)]
         return namesakes[0] if len(namesakes) == 1 else None
 
     def beside(self, annotation: str) -> str | None:
         """The image of the same name in the same folder."""
-        return self._by_path.get(without_suffix(annotation))
+        return self._by_path.get(_composed(without_suffix(annotation)))
 
     def _from(self, folder: str, named: str) -> str | None:
         path = posixpath.normpath(posixpath.join(folder, named.replace("\\", "/")))
-        return path if named and path in self._images else None
+        return self._images.get(_composed(path)) if named else None
+
+
+def _composed(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
 
 
 def lay_out(
@@ -120,6 +128,7 @@ def lay_out(
     chosen = list(by_image.values())
     layout = Layout()
     unlocated, unannotated = [], defaultdict(list)
+    annotated = {without_suffix(drawing.image): drawing.image for drawing in chosen}
     suspicious = _folders_not_of_good_parts(found)
     masks: dict[str, bytes] = {}
     for drawing, mask in zip(chosen, map_in_threads(partial(_draw, found.root), chosen, "Drawing masks"), strict=True):
@@ -139,6 +148,8 @@ def lay_out(
             layout.new_masks[name] = masks[image]
         elif image in by_image and (by_image[image].is_defective or by_image[image].shapes):
             continue  # unlocated, or a problem already
+        elif image not in by_image and without_suffix(image) in annotated:
+            problems.add(_same_name(found.root, image, annotated[without_suffix(image)]))
         elif folder_of(image) in suspicious:
             unannotated[folder_of(image)].append(image)
         else:
@@ -240,6 +251,15 @@ def _unannotated(root: Path, folder: str, images: list[str]) -> Problem:
         os.fspath(root / folder),
         f"Annotate them, or name {folder} in CheckDataset.convert.normal if they are good, else in "
         "CheckDataset.convert.ignore; if the folders sort the images, set CheckDataset.convert.src_dataset_type=Folder",
+    )
+
+
+def _same_name(root: Path, image: str, annotated: str) -> Problem:
+    return Problem(
+        f"the image {image} has no annotation, but {annotated} has, which differs in its suffix alone: they may show the same "
+        "part",
+        os.fspath(root / image),
+        "Remove the one that is not needed, or rename one of them",
     )
 
 

@@ -57,8 +57,8 @@ def read_folder(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     """
     _refuse_mvtec_ad(root)
     found = survey(root, rules)
-    masks = MaskIndex((_key(path, rules), path) for path in found.masks)
     problems = ProblemCollector()
+    masks = MaskIndex([(_key(path, rules), path) for path in found.masks], problems)
     layout = Layout()
     image_of_mask: dict[str, str] = {}
     unmasked, masks_of_normal = [], []

@@ -21,14 +21,13 @@ from paddlex.modules.image_anomaly_detection.dataset_checker.annotations import 
     ImageNames,
     lay_out,
     nothing_found,
-    recognise,
     tell_left_out,
     unusable,
 )
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import Layout, without_suffix
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
-from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules
-from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, survey
+from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules, Role
+from paddlex.modules.image_anomaly_detection.dataset_checker.survey import Survey, folder_of, says_good, survey
 from paddlex.modules.image_anomaly_detection.dataset_checker.workers import map_in_threads
 from paddlex.modules.image_anomaly_detection.folder_names import is_normal_folder
 from paddlex.utils.strict import Malformed, read_json
@@ -36,6 +35,11 @@ from paddlex.utils.strict import Malformed, read_json
 # As wide as LabelMe itself draws what has no area, in pixels.
 _LINE_WIDTH = 10
 _POINT_RADIUS = 5
+
+_LAYOUT = (
+    "a JSON file for each image with a defect. If all parts are good, set CheckDataset.convert.normal to the name of their "
+    "folder, or to . for the data set folder itself"
+)
 
 _SMALLEST_POINT_COUNT = {"polygon": 3, "rectangle": 2, "circle": 2, "line": 2, "linestrip": 2, "point": 1, "mask": 2}
 
@@ -49,7 +53,7 @@ def read_labelme(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     points, which have no area, become 10 pixels wide, as LabelMe draws them. Folders of masks are left out.
 
     Raises:
-        DatasetError: there are no images, or another tool's annotations only.
+        DatasetError: there are no images, or no such file and no name of a folder that says that the parts are good.
         DatasetCheckError: annotations that cannot be read, or do not fit their image.
     """
     found = survey(root, rules)
@@ -70,10 +74,15 @@ def read_labelme(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
                 problems.add(_second_annotation(root, first, drawing))
     tell_left_out(root, left_out, "LabelMe")
     problems.raise_if_errors()
-    if not drawings and recognise(found) in ("COCO", "CVAT"):
-        raise nothing_found(found, "LabelMe", "")
+    if not drawings and not all(_is_said_to_be_good(found, folder) for folder in map(folder_of, found.images)):
+        raise nothing_found(found, "LabelMe", _LAYOUT)
     remedy = "Open {image} in LabelMe and annotate it again, or remove both"
     return found, lay_out(found, drawings.values(), lambda drawing: without_suffix(drawing.source), problems, remedy)
+
+
+def _is_said_to_be_good(found: Survey, folder: str) -> bool:
+    role = found.rules.role(folder)
+    return says_good(folder) if role is None else role is Role.NORMAL
 
 
 def read_annotation(root: Path, names: ImageNames, path: str) -> Drawing | Problem | None:
@@ -93,6 +102,10 @@ def read_annotation(root: Path, names: ImageNames, path: str) -> Drawing | Probl
     image = names.find(path, named if isinstance(named, str) else "")
     if image is None:
         return unusable(root, path, "its image is not in the data set", "Put the image beside it, or remove it")
+    beside = names.beside(path)
+    if beside is not None and without_suffix(beside) != without_suffix(image):
+        what = f"it stands beside {beside}, but its imagePath names {image}"
+        return unusable(root, path, what, "Correct its imagePath, or remove it")
     width, height = content.get("imageWidth"), content.get("imageHeight")
     drawn: list[tuple[str, Callable[[np.ndarray], None]]] = [
         (f"shape {number}", partial(_draw, shape=shape)) for number, shape in enumerate(content["shapes"], 1)

@@ -74,10 +74,16 @@ class MaskIndex:
 
     Args:
         masks: pairs of a key, which is a path without its suffix, and the path of a mask.
+        problems: takes masks that have the same key, so that one of them would be lost.
     """
 
-    def __init__(self, masks: Iterable[tuple[str, str]]) -> None:
-        self._masks = dict(masks)
+    def __init__(self, masks: Iterable[tuple[str, str]], problems: ProblemCollector) -> None:
+        self._masks: dict[str, str] = {}
+        for key, mask in masks:
+            first = self._masks.setdefault(key, mask)
+            if first != mask:
+                what = f"the masks {first} and {mask} are of the same image"
+                problems.add(Problem(what, mask, "Join them in one file, or remove one of them"))
         self._by_folder: dict[str, list[str]] = defaultdict(list)
         for key, mask in self._masks.items():
             self._by_folder[posixpath.dirname(key)].append(mask)

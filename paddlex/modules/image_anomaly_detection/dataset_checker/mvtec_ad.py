@@ -56,9 +56,10 @@ def read_mvtec_ad(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     """
     _check_is_category(root)
     found = survey(root, rules, _PARTS)
-    masks = MaskIndex((without_suffix(_inside(path)), path) for path in found.masks)
-    layout = Layout()
     problems = ProblemCollector()
+    of_test = [path for path in found.masks if first_folder(path) in ("test", _GROUND_TRUTH)]
+    masks = MaskIndex([(without_suffix(_inside(path)), path) for path in of_test], problems)
+    layout = Layout()
     unmasked: list[str] = []
     masks_of_normal: list[str] = []
     undecided_folders: dict[str, None] = {}

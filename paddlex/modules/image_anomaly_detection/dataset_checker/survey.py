@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,12 @@ ANNOTATION_SUFFIXES = frozenset({".json", ".xml"})
 _RESULT_FILES = frozenset(f"{mode}_result.json" for mode in MODES)
 
 _RESULT_ENDINGS = ("_res", "_mask", "_heatmap", "_map")
+
+#: How people name a mask after its image, beside `MASK_ENDINGS`: ``mask_000``, ``000-mask``, ``000.Mask2``, ``000_seg`` …
+_MASK_NAME = re.compile(
+    r"(?:mask|gt|seg)s?[\W_]+(?P<after>.+)|(?P<before>.+?)[\W_]*(?:mask|gt|label|seg|segmentation|掩码|掩膜)s?(?:[\W_]*\d+)?",
+    re.I,
+)
 
 _LOOKED_AT = 5  # pictures of a folder
 
@@ -109,6 +116,7 @@ def survey(root: Path, rules: FolderRules, parts: Iterable[str] = ()) -> Survey:
         else:
             _sort_out(paths, found)
     problems.extend(_doubts({folder_of(path): None for path in found.images}, rules))
+    problems.extend(_named_as_masks(found))
     problems.raise_if_errors()
     problems.extend(_look_like_masks(found, wanted))
     problems.raise_if_errors()
@@ -224,6 +232,24 @@ def _sort_out(paths: list[str], found: Survey) -> None:
         stem = without_suffix(path)
         is_mask = any(stem.endswith(ending) and stem[: -len(ending)] in stems for ending in MASK_ENDINGS)
         (found.masks if is_mask else found.images).append(path)
+
+
+def _named_as_masks(found: Survey) -> list[Problem]:
+    """Pictures that by their names are masks of others beside them: one problem for each folder."""
+    images = {without_suffix(path) for path in found.images}
+    first: dict[str, Problem] = {}
+    for path in found.images:
+        folder, name = os.path.split(without_suffix(path))
+        match = _MASK_NAME.fullmatch(name)
+        image = os.path.join(folder, match["after"] or match["before"]) if match is not None else None
+        if image in images and folder not in first and found.rules.role(folder_of(path)) is None:
+            what = f"by its name the picture {path} may be a mask of {image}"
+            remedy = (
+                f"If it and others like it are masks, name them as {image}_mask.png; else name the folder in "
+                "CheckDataset.convert.normal or defects"
+            )
+            first[folder] = Problem(what, os.fspath(found.root / path), remedy)
+    return list(first.values())
 
 
 def _doubts(folders: Iterable[str], rules: FolderRules) -> list[Problem]:

@@ -51,6 +51,11 @@ def write_cvat(root, shapes, name="bad.png", width=WIDTH, height=HEIGHT):
     )
 
 
+def write_labelme(root):
+    points = [TRIANGLE[position : position + 2] for position in (0, 2, 4)]
+    (root / "images/bad.json").write_text(json.dumps({"shapes": [{"points": points}], "imagePath": "bad.png"}))
+
+
 def mask_of(root, source_type):
     convert(root, source_type, seed=0)
     assert "images/bad.png masks/images/bad.png" in (root / "val.txt").read_text().splitlines()
@@ -214,6 +219,7 @@ def test_labelme_files_with_wrong_types_are_told_of_in_one_line_or_taken(root, c
 def test_a_fifo_among_the_annotations_is_never_waited_for(root, source_type, name):
     write_coco(root, [annotation([TRIANGLE])], path="coco.json") if source_type == "COCO" else None
     write_cvat(root, "") if source_type == "CVAT" else None
+    write_labelme(root) if source_type == "LabelMe" else None
     os.mkfifo(root / "images" / name)
     convert(root, source_type, seed=0)
     assert (root / "train.txt").exists()
@@ -233,6 +239,7 @@ def test_files_of_other_tools_are_left_out_and_told_of_in_one_line(root, source_
         (root / f"note{number}.{suffix}").write_text({"json": "{}", "xml": "<annotation/>"}[suffix])
     if source_type == "LabelMe":
         (root / "annotations.xml").unlink()
+        write_labelme(root)
     convert(root, source_type, seed=0)
     told = [message for message in caplog.messages if "is not an annotation of" in message]
     assert told == [f"{root}/note0.{suffix} is not an annotation of {source_type}, nor are 2 others; they are left out"]
@@ -246,7 +253,8 @@ def test_unsorted_photos_with_annotations_are_told_which_type_reads_these(root):
 
 
 def test_where_nothing_is_annotated_a_warning_says_that_all_images_count_as_good(root):
-    warnings = check_dataset(root, root.parent / "output", convert_from="LabelMe")["warnings"]
+    write_coco(root, [])
+    warnings = check_dataset(root, root.parent / "output", convert_from="COCO")["warnings"]
     assert warnings[0]["what"] == "no image has an annotation: all 11 are taken for good parts"
 
 

@@ -2,13 +2,14 @@
 
 import json
 import logging
+import os
 import unicodedata
 
 import cv2
 import numpy as np
 import pytest
 
-from paddlex import modes
+from paddlex import engine, modes
 from paddlex.config import load_config
 from paddlex.errors import DatasetCheckError, DatasetError
 from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
@@ -228,6 +229,25 @@ def test_a_mask_may_lie_beside_its_image(parts):
     assert "scratch/0.png scratch/0_mask.png" in (parts / "val.txt").read_text().splitlines()
 
 
+@pytest.mark.parametrize("name", ["0-mask", "0.mask", "mask_0", "0_seg", "0_mask1", "0 Mask", "0Mask", "0_MASKS"])
+def test_a_picture_that_by_its_name_may_be_a_mask_is_no_photo(parts, name):
+    write_mask(parts / f"scratch/{name}.png")
+    with pytest.raises(
+        DatasetCheckError, match=rf"the picture scratch/{name}.png may be a mask of scratch/0 .*0_mask.png"
+    ):
+        convert(parts, "Folder", seed=0)
+    convert(parts, "Folder", 0, FolderRules(defects=["scratch"]))
+
+
+def test_of_two_masks_of_an_image_none_is_lost(parts):
+    write_mask(parts / "masks/scratch/0.png")
+    write_mask(parts / "gt/scratch/0.png")
+    with pytest.raises(
+        DatasetCheckError, match=r"the masks gt/scratch/0.png and masks/scratch/0.png are of the same image"
+    ):
+        convert(parts, "Folder", seed=0)
+
+
 def test_a_mask_that_marks_a_defect_of_a_good_part_is_an_error(parts):
     write_mask(parts / "masks/good/3.png")
     cv2.imwrite(str(parts / "masks/good/4.png"), np.zeros((16, 24), np.uint8))
@@ -263,6 +283,18 @@ def test_the_config_takes_one_name_or_several(parts, value):
     result = modes.check_dataset(config)
     assert "left out: scratch/backup/ (1: CheckDataset.convert.ignore)" in result["contents"]
     assert result["dataset_path"] == str(parts.parent / "lists")
+
+
+def test_what_a_killed_conversion_left_beside_the_lists_is_removed(parts):
+    left = parts.parent / "lists/.masks.paddlex-abcd1234"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    overrides = [
+        f"Global.dataset_dir={parts}", f"Global.output={parts.parent / 'output'}", "CheckDataset.convert.enable=True",
+        "CheckDataset.convert.src_dataset_type=Folder", f"CheckDataset.lists_dir={parts.parent / 'lists'}",
+    ]  # fmt: skip
+    assert engine.main(["-c", CONFIG, *(word for override in overrides for word in ("-o", override))]) == 0
+    assert not left.exists()
 
 
 def test_lists_that_stand_in_a_folder_of_the_data_set_do_not_disturb_the_next_conversion(parts):

@@ -2,14 +2,16 @@
 
 import base64
 import json
+import unicodedata
 
 import cv2
 import numpy as np
 import pytest
 
-from paddlex.errors import DatasetCheckError
+from paddlex.errors import DatasetCheckError, DatasetError
 from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
 from paddlex.modules.image_anomaly_detection.dataset_checker.convert import convert
+from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules
 
 HEIGHT, WIDTH = 40, 60
 TRIANGLE = {"label": "dent", "shape_type": "polygon", "points": [[10, 10], [30, 10], [10, 30]]}
@@ -242,3 +244,30 @@ def test_an_annotated_image_that_cannot_be_read_is_an_error(root):
 def test_a_shape_that_cannot_be_drawn_is_an_error(root, shape, message):
     annotate(root / "bad.json", [shape])
     assert message in error_of(root)
+
+
+# Annotations of another image
+
+
+def test_an_annotation_that_names_another_image_than_the_one_beside_it_is_an_error(root):
+    annotate(root / "bad.json", [TRIANGLE], imagePath="3.png")
+    assert "bad.json cannot be used: it stands beside bad.png, but its imagePath names 3.png" in error_of(root)
+
+
+def test_an_image_that_differs_from_an_annotated_one_in_its_suffix_alone_is_not_taken_for_good(root):
+    write_image(root / "bad.jpg", 51)
+    assert "the image bad.jpg has no annotation, but bad.png has" in error_of(root)
+
+
+def test_photos_without_any_annotation_file_are_not_taken_for_good(root):
+    (root / "bad.json").rename(root / "bad.json.zip")
+    with pytest.raises(DatasetError, match=r"no annotation file of LabelMe .*CheckDataset.convert.normal"):
+        convert(root, "LabelMe", seed=0)
+    convert(root, "LabelMe", 0, FolderRules(normal=["."]))
+
+
+def test_an_umlaut_is_the_same_in_one_code_point_and_in_two(root):
+    write_image(root / unicodedata.normalize("NFD", "Prüfling.png"), 52)
+    annotate(root / "annotations/1.json", [TRIANGLE], imagePath=unicodedata.normalize("NFC", "Prüfling.png"))
+    convert(root, "LabelMe", seed=0)
+    assert "masks/annotations/1.png" in " ".join(read_list(root, "val.txt"))
