@@ -133,6 +133,8 @@ def expand(
     camera = camera_index(source)
     if camera is not None:
         yield from camera_frames(camera, video)
+    elif isinstance(source, (bytearray, memoryview)):  # iterables of numbers, which would be those of cameras
+        yield bytes(source)
     elif isinstance(source, (bytes, np.ndarray, VideoFrame, Unreadable)) or is_url(source):
         yield source  # type: ignore[misc]
     elif isinstance(source, (str, os.PathLike)):

@@ -17,6 +17,9 @@ from paddlex.errors import ImageReadError
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 CAMERA = "camera:"
 
+_CAMERA_DIGITS = 4
+"""Over a negative number OpenCV ends the process, and a longer one it does not take."""
+
 _CAMERA_RATE = 10.0
 """Frames a second of the annotated video of a camera; encoding more would cost more than the network."""
 
@@ -83,14 +86,14 @@ def camera_index(source: object) -> int | None:
     """The number of the camera that is meant by 0 or ``camera:0``; None for anything else.
 
     Raises:
-        ImageReadError: ``camera:`` and no number.
+        ImageReadError: it is no number that a camera can have.
     """
-    if isinstance(source, int) and not isinstance(source, bool):
-        return source
-    if not isinstance(source, str) or not source.startswith(CAMERA):
+    if isinstance(source, bool) or not isinstance(source, (int, str)):
         return None
-    number = source.removeprefix(CAMERA)
-    if not number.isdecimal():
+    if isinstance(source, str) and not source.startswith(CAMERA):
+        return None
+    number = str(source).removeprefix(CAMERA)
+    if not number.isdecimal() or len(number) > _CAMERA_DIGITS:
         raise ImageReadError(f"{source!r} names no camera", remedy="Give its number, as in camera:0")
     return int(number)
 

@@ -101,6 +101,11 @@ def test_encoded_bytes_are_read_like_the_file(picture: Image.Image) -> None:
     assert np.array_equal(read_image(buffer.getvalue()), bgr_of(picture))
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_whatever_holds_encoded_bytes_is_one_image(kind: type) -> None:
+    assert list(expand(kind(b"an image"))) == [b"an image"]
+
+
 def test_a_path_object_is_read_like_its_text(picture: Image.Image, tmp_path: Path) -> None:
     picture.save(tmp_path / "a.png")
     assert np.array_equal(read_image(tmp_path / "a.png"), read_image(str(tmp_path / "a.png")))

@@ -170,6 +170,12 @@ def test_a_broken_video_among_others_is_told_of_and_left_out(predictor: AnomalyP
     assert [type(error) for error in told] == [ImageReadError]
 
 
+@pytest.mark.parametrize("source", [-1, 10**10, "camera:-1", "camera:10000000000"])
+def test_a_number_that_no_camera_has_is_refused_before_opencv_gets_it(source: int | str) -> None:
+    with pytest.raises(ImageReadError, match="names no camera"):
+        next(inputs.expand(source))
+
+
 @pytest.mark.parametrize("source", [97, "camera:97"])
 def test_a_camera_that_is_not_there_is_a_clear_error(predictor: AnomalyPredictor, source):
     with pytest.raises(ImageReadError, match=r"the camera cannot be opened \(camera:97\).*plugged in"):
