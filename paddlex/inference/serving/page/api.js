@@ -2,6 +2,8 @@
 // a path of a reverse proxy.
 
 const KEY = "apiKey";
+const PATIENCE = 150; // seconds for an answer: the service takes 60 for an image at most
+const BODY_RATE = 64 * 1024; // bytes of a request that may take a second more, as in the service's own limits
 let apiKey = recall();
 
 function recall() {
@@ -43,8 +45,9 @@ export async function fetchModels(signal) {
 export async function judge(files, model, signal) {
   const body = new FormData();
   for (const file of files) body.append("files", file, file.name);
+  const bytes = files.reduce((sum, file) => sum + file.size, 0);
   const isAnswer = (answer) => answer?.results?.length === files.length;
-  const { results } = await call(`judge?model=${encodeURIComponent(model)}`, { method: "POST", body, signal }, isAnswer);
+  const { results } = await call(`judge?model=${encodeURIComponent(model)}`, { method: "POST", body, signal }, isAnswer, bytes);
   return results;
 }
 
@@ -59,16 +62,26 @@ export function isJudgement(result) {
   return errorCode === 0 && areNumbers && size?.length === 2 && Array.isArray(regions) && typeof heatMap === "string";
 }
 
-async function call(address, options, isAnswer) {
+/** A network that went away in between is not always noticed: who has waited long enough counts as not answered. */
+async function call(address, { signal, ...options }, isAnswer, bytes = 0) {
   const headers = apiKey ? { "X-API-Key": apiKey } : {};
+  const abort = new AbortController();
+  const cancel = () => abort.abort();
+  const timer = setTimeout(cancel, 1000 * (PATIENCE + bytes / BODY_RATE));
+  signal?.addEventListener("abort", cancel);
   let response;
+  let answer;
   try {
-    response = await fetch(address, { ...options, headers, cache: "no-store" });
+    signal?.throwIfAborted();
+    response = await fetch(address, { ...options, headers, cache: "no-store", signal: abort.signal });
+    answer = await response.json().catch(() => null);
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (signal?.aborted) throw error;
     throw new ServiceError(0, ""); // browsers do not say more
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", cancel);
   }
-  const answer = await response.json().catch(() => null);
   if (isAnswer(answer)) return answer;
   const wait = Number.parseFloat(response.headers.get("Retry-After"));
   const message = answer?.errorMsg ?? response.statusText;

@@ -114,6 +114,20 @@ def test_a_service_that_is_gone_is_told_of(page: Any, parts: list[Path]) -> None
     assert page.verdict()[0] in ("OK", "NG")
 
 
+def test_a_service_that_falls_silent_is_told_of(page: Any, parts: list[Path]) -> None:
+    asked = []
+    page.browser.clock.install()
+    page.browser.route("**/judge*", lambda route: asked.append(route) if len(asked) < 1 else route.continue_())
+    page.browser.set_input_files("#files", str(parts[0]))
+    while not asked:
+        page.browser.clock.run_for(100)
+    page.browser.clock.fast_forward(200_000)
+    page.browser.wait_for_selector("#service[data-state=lost]")
+    page.browser.clock.resume()
+    page.wait_for(1)
+    assert page.verdict()[0] in ("OK", "NG")
+
+
 def test_judging_can_be_cancelled_and_the_page_cleared(page: Any, parts: list[Path]) -> None:
     page.browser.route("**/judge*", lambda route: None)  # never answered
     page.browser.set_input_files("#files", [str(part) for part in parts])
