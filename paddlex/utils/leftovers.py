@@ -42,27 +42,46 @@ def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def tidy_up(folder: Path) -> None:
+def tidy_up(folder: Path, own: re.Pattern[str] | None = None) -> list[str]:
     """Finish what processes that were killed have left half done in a folder; what a living one holds is left alone.
 
-    Who writes holds a lock of the kernel on what it writes, which ends with the process. Where the file system knows no
-    locks nothing is removed.
+    Temporary files and folders go. A folder that was retired in favour of a new one comes back if the new one never took its
+    place. Who writes holds a lock of the kernel on what it writes, which ends with the process. Where the file system knows
+    no locks nothing is removed.
+
+    Args:
+        folder: where ``atomic_path`` and ``atomic_directory`` were at work; it need not exist.
+        own: matches names that no other process can be writing now, which need not be a minute old.
+
+    Returns:
+        The names of what was removed or put back.
     """
     if fcntl is None or not folder.is_dir():
-        return
+        return []
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if MARK in entry.name and entry.name.startswith(".")]
-    for name in sorted(names):
+        names = sorted(entry.name for entry in entries if entry.name.startswith("."))
+    done = []
+    for name in names:
         match = _TEMPORARY_NAME.fullmatch(name)
-        if match is not None and match["mark"]:
-            with contextlib.suppress(OSError):  # another process tidies up as well
+        if match is None:
+            continue
+        is_own = own is not None and own.fullmatch(match["stem"] + (match["suffix"] or "")) is not None
+        if not (is_own or match["mark"]):
+            continue
+        with contextlib.suppress(OSError):  # another process tidies up as well, or is at work on it
+            if is_own or _is_old(folder / name):
                 _finish_if_left(folder / name, match)
+                done.append(name)
+    return done
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.lstat().st_mtime >= _SECONDS_TO_LOCK
 
 
 def _finish_if_left(path: Path, match: re.Match[str]) -> None:
-    if time.time() - path.lstat().st_mtime < _SECONDS_TO_LOCK or path.is_symlink():
-        return
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    """Raises an OSError if a living process holds it."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _finish(path, match)
@@ -94,26 +113,3 @@ def locked(path: Path) -> Iterator[None]:
     finally:
         if handle is not None:
             os.close(handle)
-
-
-def remove_leftovers(folder: Path, names: re.Pattern[str]) -> list[str]:
-    """Finish what killed processes left half done in a folder: call it only while no other process writes these names.
-
-    Temporary files and folders go. A folder that was retired in favour of a new one comes back if the new one never
-    took its place.
-
-    Args:
-        folder: where ``atomic_path`` and ``atomic_directory`` were at work; it need not exist.
-        names: matches all of the names that were being written.
-
-    Returns:
-        The names of what was removed or put back.
-    """
-    done = []
-    for path in sorted(folder.glob(".*")):
-        match = _TEMPORARY_NAME.fullmatch(path.name)
-        if match is None or not names.fullmatch(match["stem"] + (match["suffix"] or "")):
-            continue
-        done.append(path.name)
-        _finish(path, match)
-    return done

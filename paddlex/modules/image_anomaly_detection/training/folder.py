@@ -12,7 +12,7 @@ from pathlib import Path
 from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.training.checkpoint_store import CHECKPOINTS
 from paddlex.modules.image_anomaly_detection.training.visual_log import FOLDER as VISUAL_LOG
-from paddlex.utils.leftovers import remove_leftovers
+from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import logger
 
 try:
@@ -83,7 +83,7 @@ def _tidy_up(output: Path) -> None:
     left = [
         (output / folder / name).relative_to(output).as_posix()
         for folder, names in _OWN_NAMES.items()
-        for name in remove_leftovers(output / folder, names)
+        for name in tidy_up(output / folder, names)
     ]
     if left:
         logger.info("Tidied up what a killed training left half done: %s.", ", ".join(left))
