@@ -153,7 +153,7 @@ class CategoryRun:
     def _settings(self) -> dict[str, Any]:
         """What decides the figures, as JSON has it, with one dotted key for each setting."""
         train = _flat(self.config.Train.model_dump(mode="json", exclude=_FREE_SETTINGS), "Train")
-        return {"Global.model": self.config.Global.model, **train}
+        return {"Global.model": self.config.Global.model, "Global.bit_depth": self.config.Global.bit_depth, **train}
 
     def _state(self) -> dict[str, Any] | None:
         """What ``_resume`` noted; None if it noted nothing, or nothing that can be read."""

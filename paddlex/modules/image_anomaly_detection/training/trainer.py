@@ -359,6 +359,7 @@ def _settings(options: TrainSection, card: ModelCard, samples: Sequence[Sample])
     """What decides a run's result; a run that is resumed must have the same."""
     return {
         **options.model_dump(exclude=_FREE_SETTINGS),
+        "Global.bit_depth": card.bit_depth,
         "calibration.holdout_percent": options.calibration.holdout_percent,
         "teacher weights (sha256)": card.teacher_weights["sha256"],
         "training images (sha256 of their names)": hashlib.sha256(

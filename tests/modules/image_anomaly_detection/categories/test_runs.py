@@ -97,6 +97,14 @@ def test_a_setting_that_decides_the_figures_must_be_the_same(run: CategoryRun, k
         run.check_settings()
 
 
+def test_figures_of_another_bit_depth_are_not_taken_for_those_of_this_one(run: CategoryRun) -> None:
+    leave_state(run)
+    leave(run, "train_result.json", {"done_flag": True, "minutes": 1.0})
+    run.config.Global.bit_depth = 12
+    with pytest.raises(ConfigError, match=r"other settings: Global\.bit_depth was None, now 12"):
+        run.check_settings()
+
+
 def test_a_setting_that_decides_nothing_may_change(run: CategoryRun) -> None:
     leave_state(run)
     leave(run, "train_result.json", {"done_flag": True, "minutes": 1.0})

@@ -255,6 +255,7 @@ def test_a_run_can_go_on_in_another_folder_even_if_that_holds_another_model(sour
     ("override", "message"),
     [
         ("Train.learning_rate=0.1", r"learning_rate \(learning_rate was 1.6, now 0.1\)"),
+        ("Global.bit_depth=12", r"Global.bit_depth \(Global.bit_depth was 8, now 12\)"),
         ("Train.epochs_iters=7", r"epochs_iters \(epochs_iters was 4, now 7\)"),
         ("Train.calibration.holdout_percent=30", r"calibration.holdout_percent \(.* was 20.*, now 30"),
     ],
