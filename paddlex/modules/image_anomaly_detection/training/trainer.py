@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import paddle
 
-from paddlex.config_schema import Config, TrainSection
+from paddlex.config_schema import Config
 from paddlex.errors import DatasetError, TrainingError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.bit_depth import find_reading
-from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
-from paddlex.modules.image_anomaly_detection.model import new_network
-from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, read_samples
 from paddlex.modules.image_anomaly_detection.tiles import into_tiles
 from paddlex.modules.image_anomaly_detection.training.augment import Augmentation
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, shuffled
-from paddlex.modules.image_anomaly_detection.training.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.training.checkpoint_store import (
     CHECKPOINTS,
     CheckpointStore,
@@ -35,6 +30,7 @@ from paddlex.modules.image_anomaly_detection.training.distributed import Shard, 
 from paddlex.modules.image_anomaly_detection.training.early_stopping import stops_early
 from paddlex.modules.image_anomaly_detection.training.feature_files import FeatureFiles
 from paddlex.modules.image_anomaly_detection.training.held_out import HeldOutLoss, hold_out
+from paddlex.modules.image_anomaly_detection.training.new_run import new_run
 from paddlex.modules.image_anomaly_detection.training.resume import resume
 from paddlex.modules.image_anomaly_detection.training.schedule import learning_rate_at, usual_epochs, usual_interval
 from paddlex.modules.image_anomaly_detection.training.step import TrainingStep, features_of_shard
@@ -52,12 +48,6 @@ BEST_MODEL = "best_model"
 
 #: Where the best model of the training before this one is kept; that of the one before it goes.
 PREVIOUS_BEST_MODEL = "best_model_previous"
-
-#: What may change between the parts of one run without changing its result.
-_FREE_SETTINGS = {
-    "resume_path", "pretrain_weight_path", "log_interval", "keep_checkpoints", "save_interval", "visualdl", "calibration",
-    "processes",
-}  # fmt: skip
 
 
 class Trainer:
@@ -98,7 +88,7 @@ class Trainer:
         self.eval_interval = self.options.eval_interval or usual_interval(self.epochs)
         self.total_steps = batches * self.epochs
         length = {"epochs_iters": self.epochs, "eval_interval": self.eval_interval}
-        self.run = _new_run(config, samples, length)
+        self.run = new_run(config, samples, length)
         logger.info("%d images to train on for %d epochs, %d held out.", len(fit), self.epochs, len(held_out))
         self.run.progress.processes = self.world.size
         self.world.check_same(self.run.settings)
@@ -337,32 +327,3 @@ class Trainer:
             progress.epoch + 1, self.epochs, progress.step, total_steps,
             loss, rate, clock.images_per_second(), clock.left(progress.step, total_steps),
         )  # fmt: skip
-
-
-def _new_run(config: Config, samples: Sequence[Sample], length: dict[str, int]) -> Run:
-    options = config.Train
-    card = replace(ModelCard.from_config(config.Global.model, options), bit_depth=samples[0].reading.bit_depth)
-    network, card = new_network(card, options.pretrain_weight_path)
-    network.train()
-    optimiser = paddle.optimizer.Momentum(
-        learning_rate=options.learning_rate,
-        momentum=options.momentum,
-        use_nesterov=options.nesterov,
-        weight_decay=options.weight_decay,
-        parameters=network.student.parameters(),
-    )
-    ema = {f"student.{name}": parameter.clone().detach() for name, parameter in network.student.named_parameters()}
-    return Run(network, optimiser, ema, card, {**_settings(options, card, samples), **length})
-
-
-def _settings(options: TrainSection, card: ModelCard, samples: Sequence[Sample]) -> dict[str, Any]:
-    """What decides a run's result; a run that is resumed must have the same."""
-    return {
-        **options.model_dump(exclude=_FREE_SETTINGS),
-        "Global.bit_depth": card.bit_depth,
-        "calibration.holdout_percent": options.calibration.holdout_percent,
-        "teacher weights (sha256)": card.teacher_weights["sha256"],
-        "training images (sha256 of their names)": hashlib.sha256(
-            "\n".join(sample.image for sample in samples).encode()
-        ).hexdigest(),
-    }
