@@ -16,6 +16,7 @@ import numpy as np
 from paddlex.errors import NotFiniteError
 from paddlex.inference.model_folder import ModelFolder
 from paddlex.inference.postprocess import Limits
+from paddlex.inference.reading import Reading
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.serving.errors import Busy, QueueFull
 
@@ -25,6 +26,7 @@ class Judge(Protocol):
 
     limits: Limits
     folder: ModelFolder
+    reading: Reading
 
     def judge(self, images: Sequence[np.ndarray]) -> list[AnomalyResult]: ...
 
@@ -57,7 +59,9 @@ def check_finite(result: AnomalyResult) -> None:
 
 @dataclass
 class _Job:
-    image: np.ndarray
+    """A job; of ``image`` nothing is left as soon as nobody waits for it, even if its turn has not come yet."""
+
+    image: list[np.ndarray]
     future: Future[Judgement] = field(default_factory=Future)
 
 
@@ -121,7 +125,9 @@ class Batcher:
             QueueFull: as many images wait as may.
             Busy: the batcher is closed.
         """
-        job = _Job(image)
+        held = [image]
+        job = _Job(held)
+        job.future.add_done_callback(lambda _: held.clear())
         with self._lock:
             if self._is_closed:
                 raise Busy("the service is shutting down")
@@ -169,7 +175,7 @@ class Batcher:
     def _judge(self, jobs: list[_Job], predictor: Judge) -> None:
         start = time.perf_counter()
         try:
-            results = predictor.judge([job.image for job in jobs])
+            results = predictor.judge([image for job in jobs for image in job.image])
         except BaseException as error:  # whatever it is, its request must hear of it and the thread go on
             if len(jobs) == 1:
                 jobs[0].future.set_exception(error)

@@ -155,7 +155,7 @@ class Service:
         del data, source
         hold.give_back(self.budgets.bodies)
         judgement = await self._within(deadline, self._queued(image, model, is_patient))
-        if model.reading != reading:  # its values may mean something else to the model that judged it
+        if judgement.predictor.reading != reading:  # its values may mean something else to the model that judged it
             raise Busy("the model was replaced by one for other pictures in the meantime")
         self.metrics.judged(model.name, judgement.result["score"], judgement.result["is_anomalous"])
         return await self.in_thread(partial(build, judgement))

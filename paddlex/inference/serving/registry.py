@@ -28,7 +28,6 @@ class Predictor(Judge, Protocol):
     device: Device
     backend: Backend
     tiling: Tiling | None
-    reading: Reading
 
 
 #: Batches at work at once, where the backend serves several threads.

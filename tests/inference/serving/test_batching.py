@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import wait
 
@@ -22,7 +23,7 @@ class Gated:
     def __init__(self, predictor: AnomalyPredictor, poison: int | None = None) -> None:
         self._predictor = predictor
         self._poison = poison
-        self.limits, self.folder = predictor.limits, predictor.folder
+        self.limits, self.folder, self.reading = predictor.limits, predictor.folder, predictor.reading
         self.sizes: list[int] = []
         self.has_begun = threading.Event()
         self.go = threading.Event()
@@ -154,3 +155,19 @@ def test_a_replaced_predictor_finishes_its_batch_and_judges_no_other(make_batche
     old.go.set()
     assert first.result(120) and second.result(120)
     assert (old.sizes, new.sizes) == ([1], [1])
+
+
+def test_an_image_that_nobody_waits_for_any_more_is_not_kept_until_its_turn(make_batcher, predictor) -> None:
+    judge = Gated(predictor)
+    batcher = make_batcher(judge, max_batch=1)
+    first = batcher.submit(grey(1))
+    assert judge.has_begun.wait(120)
+    image = grey(2)
+    kept = weakref.ref(image)
+    waiting = batcher.submit(image)
+    del image
+    assert kept() is not None
+    assert waiting.cancel()
+    assert kept() is None
+    judge.go.set()
+    assert first.result(120)

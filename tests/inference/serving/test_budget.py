@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -61,6 +63,21 @@ def test_what_was_taken_is_given_back_once_and_with_the_parts() -> None:
     hold.close()
     part.close()
     assert (bodies.taken, pixels.taken) == (0, 0)
+
+
+def test_a_picture_that_was_read_for_another_model_than_judged_it_has_no_verdict(
+    with_service: Callable[..., None], predictor: AnomalyPredictor, photo: bytes
+) -> None:
+    other = copy.copy(predictor)
+    other.reading = replace(predictor.reading, bit_depth=12)
+
+    async def work(service: Service) -> None:
+        model = service.registry.get(None)
+        model.batcher.replace(other)  # as a reload does in between
+        with pytest.raises(Busy, match="for other pictures"):
+            await service.answered(photo, model, BUILD, Hold())
+
+    with_service(work)
 
 
 def test_an_answer_counts_until_it_is_read(with_service: Callable[..., None], photo: bytes) -> None:
