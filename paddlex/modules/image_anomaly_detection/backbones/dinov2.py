@@ -14,7 +14,6 @@ PATCH = 14
 #: (channels, heads); both have 12 blocks.
 _SIZES = {"dinov2_vits14": (384, 6), "dinov2_vitb14": (768, 12)}
 
-_BLOCKS = 12
 _EPSILON = 1e-6
 _CUBIC = -0.5  # the kernel's parameter (Keys, 1981), as libraries choose it where they also smooth
 
