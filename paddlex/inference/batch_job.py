@@ -37,6 +37,7 @@ from paddlex.inference.walk import PassedOver
 from paddlex.utils.csv_file import csv_file
 from paddlex.utils.files import write_json
 from paddlex.utils.leftovers import tidy_up
+from paddlex.utils.locks import exclusive_folder
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import default_threads
 from paddlex.utils.paths import is_url
@@ -95,7 +96,7 @@ def predict_to_folder(
         False, ``err_type`` and ``err_msg``: that is no fault of the image.
 
     Raises:
-        ConfigError: an input lies in ``folder``.
+        ConfigError: an input lies in ``folder``, or another run is writing there.
         ImageReadError: not one image could be read and saved.
         Interrupted: a signal came, and the source is no camera.
     """
@@ -105,7 +106,11 @@ def predict_to_folder(
     passed = PassedOver() if passed is None else passed
     coco = CocoCollector() if save_coco else None
     count = anomalous = 0
+    folder.mkdir(parents=True, exist_ok=True)
+    remedy = "Wait for it to end, or give another folder"
+    refusal = ConfigError("another run is writing its results to this folder", where=folder, remedy=remedy)
     with ExitStack() as opened:
+        opened.enter_context(exclusive_folder(folder, refusal))
         write_row = opened.enter_context(csv_file(folder / "summary.csv"))
         write_row(_COLUMNS)
         failures = _Failures(write_row, on_error)

@@ -56,3 +56,34 @@ def _acquire(descriptor: int, path: str | os.PathLike[str], deadline: float) -> 
                 logger.info("Another process is at work in %s: waiting for it to end.", Path(path).parent)
                 is_waiting = True
             time.sleep(0.1)
+
+
+@contextmanager
+def exclusive_folder(folder: Path, refusal: PaddleXError) -> Iterator[bool]:
+    """Hold a lock on a folder itself, which leaves no file there, while the block runs.
+
+    Args:
+        folder: one that is there.
+        refusal: what is raised if another holds it.
+
+    Yields:
+        whether it is held: not where the system, or the file system, knows no locks.
+    """
+    if fcntl is None:
+        yield False
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield _is_locked(descriptor, refusal)
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(descriptor: int, refusal: PaddleXError) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise refusal from None
+    except OSError:  # some network file systems
+        return False
+    return True

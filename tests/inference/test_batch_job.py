@@ -313,3 +313,18 @@ def test_a_signal_ends_the_run_and_the_summary_has_what_came_before(
     ]
     assert 3 <= len(told) < 40
     assert (tmp_path / "output" / "coco.json").exists()
+
+
+def test_a_folder_that_another_run_is_writing_to_is_refused_and_left_as_it_is(
+    predictor: AnomalyPredictor, photos, tmp_path: Path
+) -> None:
+    source, output = str(photos("a.jpg")), tmp_path / "output"
+
+    def run_again(*of_an_image: object) -> None:
+        before = sorted(output.iterdir())
+        with pytest.raises(ConfigError, match="another run is writing its results to this folder"):
+            predict_to_folder(predictor, source, output, 1)
+        assert sorted(output.iterdir()) == before
+
+    assert predict_to_folder(predictor, source, output, 1, on_result=run_again)["images"] == 1
+    assert predict_to_folder(predictor, source, output, 1)["images"] == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -13,12 +12,8 @@ from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.training.checkpoint_store import CHECKPOINTS
 from paddlex.modules.image_anomaly_detection.training.visual_log import FOLDER as VISUAL_LOG
 from paddlex.utils.leftovers import tidy_up
+from paddlex.utils.locks import exclusive_folder
 from paddlex.utils.logging import logger
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 #: What a training alone writes through temporary names, by the folder below its output.
 _OWN_NAMES = {
@@ -49,34 +44,15 @@ def training_folder(output: Path) -> Iterator[None]:
             where=output,
             remedy="Set Global.output to a folder on a disk that can be written and has room",
         ) from error
-    handle = _lock(output)
-    try:
-        if handle is not None:
+    refusal = TrainingError(
+        "another training is writing to the output folder",
+        where=output,
+        remedy="Wait for it to end, or set Global.output to another folder",
+    )
+    with exclusive_folder(output, refusal) as is_held:
+        if is_held:
             _tidy_up(output)
         yield
-    finally:
-        if handle is not None:
-            os.close(handle)
-
-
-def _lock(output: Path) -> int | None:
-    """Lock a folder; returns what holds the lock until it is closed, None where there are no locks."""
-    if fcntl is None:
-        return None
-    handle = os.open(output, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise TrainingError(
-            "another training is writing to the output folder",
-            where=output,
-            remedy="Wait for it to end, or set Global.output to another folder",
-        ) from None
-    except OSError:  # some network file systems
-        os.close(handle)
-        return None
-    return handle
 
 
 def _tidy_up(output: Path) -> None:
