@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Union
 
 import cv2
@@ -28,7 +29,7 @@ from paddlex.inference.video import (
     is_video,
     video_frames,
 )
-from paddlex.inference.walk import IMAGE_SUFFIXES, PassedOver, is_image_name, walk
+from paddlex.inference.walk import IMAGE_SUFFIXES, SYSTEM_FOLDERS, PassedOver, is_image_name, walk
 from paddlex.utils.logging import logger
 from paddlex.utils.paths import advice_for_missing, is_url
 
@@ -54,7 +55,7 @@ def list_images(
     folder: str | os.PathLike[str],
     passed: PassedOver | None = None,
     is_known: Callable[[str], bool] | None = None,
-    skip_masks: bool = False,
+    to_judge: bool = False,
 ) -> Iterator[str]:
     """Yield the image files below ``folder`` as ``walk`` finds them; at the end, one line of the log says what is left out.
 
@@ -64,23 +65,20 @@ def list_images(
         folder: where to look.
         passed: also counts what is left out.
         is_known: whether a file has a use although it is no image, so that nothing need be said of it.
-        skip_masks: pass over what the lists of a data set (``train.txt``, ``val.txt``) name as masks.
+        to_judge: pass over what is not to be judged, see `_NotJudged`.
     """
     here = PassedOver()
-    masks: set[str] = set()
-    last = None
+    not_judged = _NotJudged(folder) if to_judge else None
     for path in walk(folder, here):
-        if skip_masks and os.path.dirname(path) != last:
-            last = os.path.dirname(path)
-            masks |= masks_of_lists(last)
         if is_image_name(path):
-            if masks and os.path.normpath(path) in masks:
-                here.counts["masks"] += 1
-            else:
+            kind = not_judged.kind(path) if not_judged is not None else None
+            if kind is None:
                 yield path
+            else:
+                here.counts[kind] += 1
         elif is_video(path):
             here.counts["videos"] += 1
-        elif skip_masks and os.path.basename(path) in LIST_NAMES:
+        elif to_judge and os.path.basename(path) in LIST_NAMES:
             pass
         elif is_known is None or not is_known(path):
             suffix = os.path.splitext(path)[1]
@@ -88,6 +86,32 @@ def list_images(
             if suffix.lower() in HEIC_SUFFIXES:
                 here.hint = f"; {INSTALL} reads HEIC"
     tell(folder, here, passed)
+
+
+class _NotJudged:
+    """Knows what below a folder is no photo of a part, although it is an image.
+
+    That is what the lists of a data set (``train.txt``, ``val.txt``) in it or below name as masks, and what lies in folders
+    of thumbnails and deleted files.
+    """
+
+    def __init__(self, top: str | os.PathLike[str]) -> None:
+        self._top = os.path.normpath(top)
+        self._looked_at: set[str] = set()
+        self._masks: set[str] = set()
+
+    def kind(self, path: str) -> str | None:
+        """What is counted if the image is passed over; None if it is to be judged."""
+        path = os.path.normpath(path)
+        folder = os.path.dirname(path) or os.curdir
+        if any(name.lower() in SYSTEM_FOLDERS for name in os.path.relpath(folder, self._top).split(os.sep)):
+            return "system_images"
+        while folder not in self._looked_at:
+            self._looked_at.add(folder)
+            self._masks |= masks_of_lists(folder)
+            if folder != self._top:
+                folder = os.path.dirname(folder) or os.curdir
+        return "masks" if path in self._masks else None
 
 
 def tell(folder: str | os.PathLike[str], here: PassedOver, passed: PassedOver | None = None) -> None:
@@ -165,13 +189,13 @@ def _expand_entry(source: Source, video: VideoOptions, passed: PassedOver | None
 def _expand_path(path: str, passed: PassedOver | None) -> Iterator[str | Unreadable]:
     if os.path.isdir(path):
         here, kind = PassedOver(), "folder"
-        found = list_images(path, here, skip_masks=True)
+        found = list_images(path, here, to_judge=True)
     elif os.path.lexists(path):
         yield path  # whatever it is, reading it tells
         return
     elif glob.has_magic(path):
         here, kind = PassedOver(), "glob"
-        found = _matches(path, here)
+        found = _judged_matches(path, here)
     else:
         remedy = f"For a camera give camera:{path}" if path.isdecimal() else advice_for_missing(path)
         raise ImageReadError("no such file or folder", where=path, remedy=remedy)
@@ -189,6 +213,17 @@ def _expand_path(path: str, passed: PassedOver | None) -> Iterator[str | Unreada
         what = f"the {kind} holds no images"
         beside = f" (passed over: {here})" if here else ""
         raise ImageReadError(f"{what}{beside}", where=path, remedy=f"Images end in {', '.join(sorted(IMAGE_SUFFIXES))}")
+
+
+def _judged_matches(pattern: str, passed: PassedOver) -> Iterator[str]:
+    """The files that a glob matches, but for what a walk through the folder before its first wildcard would pass over."""
+    not_judged = _NotJudged(os.sep.join(takewhile(lambda part: not glob.has_magic(part), pattern.split(os.sep))))
+    for path in _matches(pattern, passed):
+        kind = not_judged.kind(path)
+        if kind is None:
+            yield path
+        else:
+            passed.counts[kind] += 1
 
 
 def _matches(pattern: str, passed: PassedOver) -> Iterator[str]:

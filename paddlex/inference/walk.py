@@ -12,9 +12,24 @@ from paddlex.inference.heic import HEIC_SUFFIXES, has_heic
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".pgm", ".tif", ".tiff", ".webp"})
 
+#: Folders that systems make, in lower case -> what they hold.
+SYSTEM_FOLDERS = {
+    "@eadir": "thumbnails that a NAS makes",
+    "#recycle": "deleted files of a NAS",
+    "@recycle": "deleted files of a NAS",
+    "$recycle.bin": "deleted files",
+    "__macosx": "data that macOS puts into archives",
+    "system volume information": "files of the system",
+    "lost+found": "files of the system",
+}
+
 #: What is passed over, beside files that are no images -> how it is said of one and of several.
 _KINDS = {
     "masks": ("mask that the lists of a data set name", "masks that the lists of a data set name"),
+    "system_images": (
+        "image in a folder of thumbnails or deleted files (@eaDir, #recycle …)",
+        "images in folders of thumbnails or deleted files (@eaDir, #recycle …)",
+    ),
     "videos": ("video of a folder (give it by its own name)", "videos of a folder (give them by their own names)"),
     "hidden": ("hidden entry", "hidden entries"),
     "special_files": ("FIFO, socket or device", "FIFOs, sockets or devices"),

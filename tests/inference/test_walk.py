@@ -180,3 +180,32 @@ def test_masks_that_the_lists_of_a_data_set_name_are_passed_over_wherever_it_lie
 def test_a_mask_that_is_given_by_its_own_name_is_judged(parts: Path) -> None:
     (parts / "val.txt").write_text("good/a.png good/b.png\n")
     assert names(expand(str(parts / "good/b.png")), parts) == ["good/b.png"]
+
+
+@pytest.mark.parametrize("pattern", ["**/*.png", "*/*.png", "m*/a.png"])
+def test_a_glob_passes_over_what_a_walk_through_its_folder_does(parts: Path, pattern: str) -> None:
+    for name in ("masks/a.png", "good/@eaDir/a.png", "@eaDir/a.png"):
+        (parts / name).parent.mkdir(parents=True, exist_ok=True)
+        (parts / name).write_bytes(b"never opened")
+    (parts / "val.txt").write_text("good/a.png masks/a.png\n")
+    found = list(expand([str(parts / pattern)]))
+    assert not [path for path in found if isinstance(path, str) and ("masks" in path or "@eaDir" in path)]
+    assert names(expand(str(parts / "masks/*.png")), parts) == ["masks/a.png"]  # the folder itself is asked for
+    assert names(expand(str(parts / "@eaDir/*.png")), parts) == ["@eaDir/a.png"]
+
+
+@pytest.mark.parametrize("folder", ["@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX"])
+def test_thumbnails_and_deleted_files_are_not_judged_and_counted(parts: Path, folder: str) -> None:
+    (parts / "good" / folder).mkdir()
+    (parts / "good" / folder / "a.png").write_bytes(b"never opened")
+    passed = PassedOver()
+    assert len(list(expand(str(parts), passed=passed))) == 3
+    assert passed.to_dict() == {"system_images": 1}
+    assert "1 image in a folder of thumbnails or deleted files" in str(passed)
+    assert names(expand(str(parts / "good" / folder)), parts) == [f"good/{folder}/a.png"]
+
+
+def test_a_folder_that_is_named_after_a_machine_is_judged(parts: Path) -> None:
+    (parts / "#2").mkdir()
+    (parts / "#2/a.png").write_bytes(b"never opened")
+    assert "#2/a.png" in names(expand(str(parts)), parts)

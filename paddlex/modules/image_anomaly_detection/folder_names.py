@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from paddlex.inference.walk import SYSTEM_FOLDERS
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -47,16 +49,6 @@ _NEUTRAL = (
 
 _MASKS = _words("""mask masks ground_truth ground-truth groundtruth gt label labels annotation annotations annot
     seg segmentation segmentationclass 掩码 掩膜 标注 标签 标记""")
-
-_SYSTEM = {
-    "@eadir": "thumbnails that a NAS makes",
-    "#recycle": "deleted files of a NAS",
-    "@recycle": "deleted files of a NAS",
-    "$recycle.bin": "deleted files",
-    "__macosx": "data that macOS puts into archives",
-    "system volume information": "files of the system",
-    "lost+found": "files of the system",
-}
 
 #: Names that may be a kind of defect, but more often are what the words on the right say.
 _DOUBTFUL = {
@@ -135,7 +127,7 @@ def system_folder(name: str) -> str | None:
     """What a folder that a system has made holds; None for any other."""
     lower = name.lower()
     is_made_by_one = lower.startswith(("@", "#", "$", "~", "__")) and not lower[1:2].isdecimal()  # "#2" is a machine
-    return _SYSTEM.get(lower) or ("files of the system" if is_made_by_one else None)
+    return SYSTEM_FOLDERS.get(lower) or ("files of the system" if is_made_by_one else None)
 
 
 def doubtful_folder(name: str) -> str | None:
