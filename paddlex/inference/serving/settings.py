@@ -77,7 +77,7 @@ class ServerSettings:
 
     @property
     def max_pixels_in_flight(self) -> int:
-        """Decoded images of all requests together; one costs about 20 bytes a pixel until its answer is made."""
+        """Decoded images of all requests together; one costs up to about 40 bytes a pixel until its answer is made."""
         return 2 * self.max_pixels
 
 
