@@ -89,8 +89,14 @@ def checked_header(data: bytes, name: str, max_pixels: int) -> ImageHeader:
         ImageReadError: as ``read_header``, or it holds several pages or frames.
     """
     header = read_header(data, name)
-    if max(header.pixels, header.largest_part) > max_pixels:
+    if header.pixels > max_pixels:
         raise too_large(header.width, header.height, name, max_pixels)
+    if header.largest_part > max_pixels:
+        what = (
+            f"the image is too large: a tile, strip or frame of it has {header.largest_part / 1e6:g} megapixels, more than "
+            f"{max_pixels / 1e6:g}"
+        )
+        raise ImageTooLargeError(what, where=name, remedy="Save it as PNG, or as TIFF with smaller tiles or strips")
     if header.pixels > _MOST_PIXELS or max(header.width, header.height) > _LONGEST_SIDE:
         what = f"the image is too large: {header.width} x {header.height} pixels, more than can be decoded"
         raise ImageTooLargeError(what, where=name, remedy="Cut it into parts")

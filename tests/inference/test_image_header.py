@@ -119,7 +119,7 @@ def test_a_file_of_too_many_bytes_is_not_read(tmp_path) -> None:
 
 @pytest.mark.parametrize("layout", [{322: 2**14, 323: 2**15}, {278: 2**24}])
 def test_a_tiff_of_one_huge_tile_or_strip_is_too_large(layout: dict[int, int]) -> None:
-    with pytest.raises(ImageTooLargeError):
+    with pytest.raises(ImageTooLargeError, match="a tile, strip or frame of it has"):
         checked_header(tiff_of(layout), "a", MOST)
 
 
