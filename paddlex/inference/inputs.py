@@ -18,7 +18,7 @@ import numpy as np
 from paddlex.errors import ImageReadError
 from paddlex.inference.heic import HEIC_SUFFIXES, INSTALL
 from paddlex.inference.image_files import decode_picture, read_bytes
-from paddlex.inference.list_files import LIST_NAMES, masks_of_lists
+from paddlex.inference.list_files import is_list_file, masks_of_lists
 from paddlex.inference.reading import ANY, Reading
 from paddlex.inference.video import (
     ALL_FRAMES,
@@ -78,7 +78,7 @@ def list_images(
                 here.counts[kind] += 1
         elif is_video(path):
             here.counts["videos"] += 1
-        elif to_judge and os.path.basename(path) in LIST_NAMES:
+        elif to_judge and is_list_file(path):
             pass
         elif is_known is None or not is_known(path):
             suffix = os.path.splitext(path)[1]

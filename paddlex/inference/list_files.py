@@ -13,7 +13,15 @@ TRAIN_LIST = "train.txt"
 VAL_LIST = "val.txt"
 LIST_NAMES = (TRAIN_LIST, VAL_LIST)
 
+#: Beside lists that stand in a folder of their own: the absolute path of the folder with the images.
+SOURCE_FILE = "images_from.txt"
+
 _MOST_BYTES = 64 * 2**20
+
+
+def is_list_file(path: str) -> bool:
+    """Whether a file is a list, the copy of one (``train.txt.bak``), or beside lists says where the images are."""
+    return os.path.basename(path).startswith((*LIST_NAMES, SOURCE_FILE))
 
 
 def masks_of_lists(folder: str | os.PathLike[str]) -> set[str]:

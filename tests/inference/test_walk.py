@@ -168,6 +168,8 @@ def test_masks_that_the_lists_of_a_data_set_name_are_passed_over_wherever_it_lie
         (tmp_path / name).write_bytes(b"never opened")
     (parts / "train.txt").write_text("good/b.png\tgood/b.png\n")
     (parts / "val.txt").write_text("good/a.png masks/a 1.png\nline 2/bad/c.png\tgood/a_mask.png\n")
+    for copy in ("train.txt.bak", "val.txt.bak1"):  # what a second conversion keeps
+        (parts / copy).touch()
     passed = PassedOver()
     assert names(expand(str(tmp_path / "parts"), passed=passed), parts) == [
         "good/a.png", "good/b.png", "masks/unlisted.png", "line 2/bad/c.png",

@@ -12,15 +12,12 @@ import numpy as np
 from paddlex.errors import DatasetError, remedy_of
 from paddlex.inference.image_files import decode_image, read_bytes
 from paddlex.inference.inputs import read_image
+from paddlex.inference.list_files import SOURCE_FILE, VAL_LIST, split_line
 from paddlex.inference.list_files import TRAIN_LIST as TRAIN_LIST
-from paddlex.inference.list_files import VAL_LIST, split_line
 from paddlex.inference.reading import ANY, Reading
 from paddlex.modules.image_anomaly_detection.folder_names import is_neutral_folder, is_normal_folder
 from paddlex.utils.files import read_regular_file
 from paddlex.utils.paths import advice_for_missing
-
-#: Beside lists that stand in a folder of their own: the absolute path of the folder with the images.
-SOURCE_FILE = "images_from.txt"
 
 _MOST_PATH_BYTES = 10_000
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from paddlex.errors import DatasetError
-from paddlex.modules.image_anomaly_detection.dataset import SOURCE_FILE, TRAIN_LIST, VAL_LIST
+from paddlex.inference.list_files import SOURCE_FILE, TRAIN_LIST, VAL_LIST
 from paddlex.modules.image_anomaly_detection.dataset_checker.problems import Problem, ProblemCollector
 from paddlex.utils.files import atomic_path, write_text
 

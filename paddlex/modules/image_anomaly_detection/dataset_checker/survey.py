@@ -16,8 +16,9 @@ from paddlex.config_schema import MODES
 from paddlex.errors import DatasetError, ImageReadError
 from paddlex.inference.image_files import decode_image, read_bytes
 from paddlex.inference.inputs import list_images
+from paddlex.inference.list_files import is_list_file
 from paddlex.inference.walk import IMAGE_SUFFIXES, PassedOver
-from paddlex.modules.image_anomaly_detection.dataset import SOURCE_FILE, TRAIN_LIST, VAL_LIST, is_lossy
+from paddlex.modules.image_anomaly_detection.dataset import is_lossy
 from paddlex.modules.image_anomaly_detection.dataset_checker.grey_levels import MOST_LABELS, count_grey_levels
 from paddlex.modules.image_anomaly_detection.dataset_checker.layout import (
     DEMO_FOLDER,
@@ -198,8 +199,7 @@ def _folders_above(path: str) -> list[str]:
 
 def is_known_file(path: str) -> bool:
     """Whether a file that is no picture has its use: an annotation, a list or the copy of one."""
-    names = (TRAIN_LIST, VAL_LIST, SOURCE_FILE)
-    return os.path.splitext(path)[1].lower() in ANNOTATION_SUFFIXES or os.path.basename(path).startswith(names)
+    return os.path.splitext(path)[1].lower() in ANNOTATION_SUFFIXES or is_list_file(path)
 
 
 def _is_result(path: str, endings: tuple[str, ...] = ()) -> bool:
