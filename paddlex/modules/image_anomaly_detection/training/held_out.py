@@ -11,7 +11,13 @@ from paddle import nn
 
 from paddlex.errors import TrainingError
 from paddlex.inference.image_files import read_bytes
-from paddlex.modules.image_anomaly_detection.dataset import FEWEST_TRAINING_IMAGES, TRAIN_LIST, Sample
+from paddlex.modules.image_anomaly_detection.dataset import (
+    FEWEST_TRAINING_IMAGES,
+    TRAIN_LIST,
+    VAL_LIST,
+    Sample,
+    read_mask,
+)
 from paddlex.modules.image_anomaly_detection.networks.stfpm import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches
 from paddlex.modules.image_anomaly_detection.training.distributed import World
@@ -25,9 +31,16 @@ def hold_out(samples: Sequence[Sample], percent: float, seed: int) -> tuple[list
     Files with the same bytes are one image, and it is used once.
 
     Raises:
-        TrainingError: there are too few.
+        TrainingError: there are too few, or a mask marks a defect in one of them.
         ImageReadError: a file that cannot be read.
     """
+    for sample in samples:
+        if sample.mask_path is not None and read_mask(sample.mask_path, sample.reading).any():
+            raise TrainingError(
+                f"the training image {sample.image} has anomalies in its mask {sample.mask}",
+                where=sample.where,
+                remedy=f"Train on normal images only: move the line to {VAL_LIST}",
+            )
     by_content: dict[bytes, Sample] = {}
     for sample in samples:
         by_content.setdefault(hashlib.sha1(read_bytes(sample.image_path), usedforsecurity=False).digest(), sample)

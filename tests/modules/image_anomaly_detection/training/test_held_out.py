@@ -1,7 +1,10 @@
 """Which training images are held out."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from paddlex.errors import TrainingError
@@ -24,3 +27,17 @@ def test_files_of_the_same_content_are_one_image(tmp_path):
 def test_one_photo_copied_many_times_is_too_few_to_train_on(tmp_path):
     with pytest.raises(TrainingError, match="1 different training images are too few"):
         hold_out(samples_of(tmp_path, [b"the same"] * 20), percent=20, seed=0)
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_a_part_that_a_mask_says_is_defective_does_not_train(tmp_path, is_marked):
+    samples = samples_of(tmp_path, [b"a", b"b", b"c", b"d"])
+    cv2.imwrite(str(tmp_path / "mask.png"), np.eye(8, dtype=np.uint8) * is_marked)
+    samples[2] = replace(samples[2], mask="mask.png")
+    if not is_marked:
+        assert sum(map(len, hold_out(samples, percent=20, seed=0))) == 4
+        return
+    with pytest.raises(
+        TrainingError, match=r"2.png has anomalies in its mask mask.png .*train.txt line 3.*move the line"
+    ):
+        hold_out(samples, percent=20, seed=0)
