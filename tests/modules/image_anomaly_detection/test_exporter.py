@@ -58,7 +58,7 @@ def test_the_static_graph_agrees_with_the_dynamic_one(model, folder, batch, run_
 @pytest.mark.parametrize("backbone", ["wide_resnet50_2", "efficientnet_lite0"])
 def test_the_static_graph_agrees_with_the_dynamic_one_for_other_backbones(backbone, tmp_path):
     paddle.seed(0)
-    card = ModelCard("STFPM", backbone, ("layer1", "layer2"), 64)
+    card = ModelCard(model_name="STFPM", backbone=backbone, layers=("layer1", "layer2"), image_size=64)
     network = build_network(card)
     network.eval()
     export(network, card, tmp_path / "inference")
