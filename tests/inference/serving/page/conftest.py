@@ -16,7 +16,7 @@ import pytest
 from paddlex.inference.predictor import AnomalyPredictor
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     """The system's Chromium, driven by Playwright; ``CHROMIUM`` may name its executable."""
     playwright = pytest.importorskip(
@@ -95,7 +95,7 @@ class Page:
         self.frame()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def open_lasting(server: Any, chromium: Any) -> Callable[..., Page]:
     """Opens the page of ``server``, or at an address, in a fresh profile; keywords are Playwright's."""
 
@@ -125,7 +125,7 @@ def page(open_page: Callable[..., Page]) -> Page:
     return open_page().ready()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def lasting(open_lasting: Callable[..., Page], parts: list[Path]) -> Page:
     return open_lasting().ready().choose(parts)
 
@@ -145,7 +145,7 @@ def judged(lasting: Page) -> Page:
     return lasting
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def parts(demo_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The 14 validation images, each under a name of its own."""
     folder = tmp_path_factory.mktemp("parts")
@@ -153,13 +153,13 @@ def parts(demo_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
     return [Path(shutil.copy(source, folder / f"{source.parent.name}-{source.name}")) for source in sources]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def expected(predictor: AnomalyPredictor, parts: list[Path]) -> dict[str, Any]:
     """What the predictor itself says about each of ``parts``, by name."""
     return {Path(result["input_path"]).name: result for result in predictor.predict(list(map(str, parts)))}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def service_models(client: httpx.Client) -> list[dict[str, Any]]:
     """What the service says of its models, ``parts`` and ``strict``."""
     return client.get("/models").json()["models"]
