@@ -104,8 +104,9 @@ def is_normal_folder(name: str) -> bool:
 
 
 def is_defective_folder(name: str) -> bool:
-    """Whether its name says plainly that the parts are bad; other names may be kinds of defects as well."""
-    return _telling_words(name) in _DEFECTIVE
+    """Whether its name says plainly, if only by one of its words, that the parts are bad; others may be kinds of defects."""
+    words = _telling_words(name)
+    return words not in _NORMAL and (words in _DEFECTIVE or not _DEFECTIVE.isdisjoint(words.split()))
 
 
 def is_partition_folder(name: str) -> bool:

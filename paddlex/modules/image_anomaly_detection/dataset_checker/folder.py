@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from paddlex.errors import DatasetError
@@ -63,8 +64,14 @@ def read_folder(root: Path, rules: FolderRules) -> tuple[Survey, Layout]:
     image_of_mask: dict[str, str] = {}
     unmasked, masks_of_normal = [], []
     unsorted: dict[str, list[str]] = defaultdict(list)
+    above_good = {
+        os.fspath(parent)
+        for folder in set(map(folder_of, found.images))
+        if says_good(folder)
+        for parent in PurePosixPath(folder).parents
+    }
     for image in found.images:
-        role = _role(image, rules, unsorted)
+        role = _role(image, rules, above_good, unsorted)
         is_normal = role is Role.NORMAL
         mask = masks.find(_key(image, rules)) or (None if is_normal else masks.find(PurePosixPath(image).stem))
         if mask is not None and image_of_mask.setdefault(mask, image) != image:
@@ -108,13 +115,17 @@ def _refuse_mvtec_ad(root: Path) -> None:
         )
 
 
-def _role(image: str, rules: FolderRules, unsorted: dict[str, list[str]]) -> Role | None:
-    """What the image's folders say of it; None, and a place in ``unsorted``, where they say nothing, or two things."""
+def _role(image: str, rules: FolderRules, above_good: Collection[str], unsorted: dict[str, list[str]]) -> Role | None:
+    """What the image's folders say of it; None, and a place in ``unsorted``, where they say nothing, or two things.
+
+    A name that is no plain one for bad parts names no kind of defect where a folder of good parts lies below it.
+    """
     folder = folder_of(image)
     role = rules.role(folder)
     if role is not None:
         return role
-    if not telling_names(folder) or (says_good(folder) and says_bad(folder)):
+    is_no_kind = not telling_names(folder) or (folder in above_good and not says_good(folder) and not says_bad(folder))
+    if is_no_kind or (says_good(folder) and says_bad(folder)):
         unsorted[folder].append(image)
         return None
     return Role.NORMAL if says_good(folder) else Role.DEFECTS
@@ -140,7 +151,7 @@ def _check_sorted(found: Survey, layout: Layout, unsorted: dict[str, list[str]],
             f"name{hint}",
         )
     for folder, images in unsorted.items():
-        if telling_names(folder):
+        if says_good(folder):
             problems.add(undecided(folder, "its name says good and bad"))
         else:
             problems.add(_no_kind(root, images))

@@ -374,6 +374,22 @@ def test_a_folder_that_says_good_and_bad_is_asked_about(parts):
         convert(parts, "Folder", seed=0)
 
 
+def test_a_name_with_a_word_for_bad_parts_below_a_folder_of_good_ones_is_asked_about(parts):
+    write_photo(parts / "good/rejected_by_QA/0.png")
+    with pytest.raises(DatasetCheckError, match="the folder good/rejected_by_QA holds: its name says good and bad"):
+        convert(parts, "Folder", seed=0)
+
+
+def test_a_photo_that_lies_beside_the_folder_of_good_parts_is_of_no_kind(parts):
+    write_photo(parts / "Line 2/good/0.png")
+    write_photo(parts / "Line 2/loose.png")
+    with pytest.raises(
+        DatasetCheckError, match=r"image Line 2/loose.png stands in no folder that says whether it is good"
+    ):
+        convert(parts, "Folder", seed=0)
+    convert(parts, "Folder", 0, FolderRules(defects=["Line 2"], normal=["Line 2/good"]))
+
+
 @pytest.mark.parametrize("folder", ["NG", "scratch", "train/dent"])
 def test_an_unannotated_image_beside_a_folder_of_good_parts_is_not_taken_for_good(parts, folder):
     write_photo(parts / folder / "7.png")
