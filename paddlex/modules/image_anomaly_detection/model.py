@@ -13,10 +13,13 @@ from paddle import nn
 
 from paddlex.config_schema import TrainSection
 from paddlex.errors import ConfigError, WeightsError
+from paddlex.modules.image_anomaly_detection.model_card import SUFFIX as CARD
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.networks import NETWORKS
+from paddlex.modules.image_anomaly_detection.training.manifest import NAME as MANIFEST
+from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
 from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, load_teacher_weights
-from paddlex.utils.files import atomic_path
+from paddlex.utils.files import atomic_path, file_digest
 from paddlex.utils.logging import logger
 
 #: The suffix of weights that are an average over the training; the calibration is of the others.
@@ -67,10 +70,11 @@ def load_network(weight_path: str, model_name: str, train: TrainSection) -> tupl
     Smoothed weights (.pdema) and weights from elsewhere are not calibrated.
 
     Raises:
-        WeightsError: the file is missing, unsafe, or of another architecture.
+        WeightsError: the file is missing, unsafe, of another architecture, or not as the training wrote it.
     """
     weights = load_checkpoint(weight_path)
     card = ModelCard.load(Path(weight_path)) or ModelCard.from_config(model_name, train)
+    _hold_against_manifest(Path(weight_path))
     network = build_network(card)
     fusion = {name: tensor.numpy() for name, tensor in network.state_dict().items() if name.startswith("fusion.")}
     if Path(weight_path).suffix == SMOOTHED or not fusion.keys() <= weights.arrays.keys():
@@ -81,6 +85,17 @@ def load_network(weight_path: str, model_name: str, train: TrainSection) -> tupl
         card = replace(card, teacher_weights={"source": weights.source, "sha256": weights.sha256})
     logger.info("Weights: %s, %s.", card.backbone, weights.source)
     return network, card
+
+
+def _hold_against_manifest(path: Path) -> None:
+    """Refuse weights, or a card, that are not those of the manifest beside them, where there is one."""
+    manifest = Manifest.read(path.parent)
+    for one in (path, path.with_suffix(CARD)):
+        listed = None if manifest is None else manifest.files.get(one.name)
+        if listed is not None and not (one.is_file() and file_digest(one) == listed):
+            what = f"{one.name} is not as the training wrote it: it is damaged, missing or of another model"
+            remedy = f"Restore it, or train again; if you changed it yourself, remove {path.parent / MANIFEST}"
+            raise WeightsError(what, where=one, remedy=remedy)
 
 
 def save_arrays(arrays: Mapping[str, paddle.Tensor], path: str | os.PathLike[str]) -> None:

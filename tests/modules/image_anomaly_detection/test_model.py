@@ -80,6 +80,25 @@ def test_the_card_decides_the_architecture_whatever_the_config_says(trained):
     assert (card.backbone, card.layers, card.image_size) == ("resnet18", ("layer1", "layer2", "layer3"), 128)
 
 
+@pytest.mark.parametrize("name", ["model.pdparams", "model.pdstates"])
+def test_a_flipped_bit_of_a_training_s_files_is_found(trained, tmp_path, name):
+    for copied in ("model.pdparams", "model.pdstates", "manifest.json"):
+        shutil.copy(trained / "best_model" / copied, tmp_path)
+    load_network(str(tmp_path / "model.pdparams"), "STFPM", OPTIONS)
+    content = bytearray((tmp_path / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=f"{name} is not as the training wrote it"):
+        load_network(str(tmp_path / "model.pdparams"), "STFPM", OPTIONS)
+
+
+def test_a_card_that_is_lost_is_missed(trained, tmp_path):
+    for copied in ("model.pdparams", "manifest.json"):
+        shutil.copy(trained / "best_model" / copied, tmp_path)
+    with pytest.raises(WeightsError, match=r"model\.pdstates is not as the training wrote it"):
+        load_network(str(tmp_path / "model.pdparams"), "STFPM", OPTIONS)
+
+
 def test_smoothed_weights_are_not_calibrated(trained):
     _, card = load_network(str(trained / "best_model" / "model.pdema"), "STFPM", OPTIONS)
     assert card.calibration is None
