@@ -146,4 +146,4 @@ def _telling_words(name: str) -> str:
 def _words_of(name: str) -> list[str]:
     """The words of a name in lower case; letters of full width, or taken apart as macOS stores them, are as any others."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name))
-    return [word.lower() for word in re.split(r"[\W\d_]+", name) if word]
+    return [word.casefold() for word in re.split(r"[\W\d_]+", name) if word]

@@ -75,7 +75,7 @@ def test_folders_of_good_parts_have_many_names(name):
         "ＮＧ",
         "schlecht",
         "n.i.O.",
-        "Ausschuss",
+        "Ausschuß",
     ],
 )
 def test_some_names_say_plainly_that_parts_are_bad(name):
