@@ -50,10 +50,10 @@ bench: $(VENV)/test
 	$(RUN) benchmarks/inference.py $(OUTPUT)/best_model/inference $(DATASET)/images/val --plot $(OUTPUT)/inference.png
 
 test: $(VENV)/test
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(VENV)/test
-	$(RUN) -m pytest -n 2 --dist loadfile -m slow
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 lint: $(VENV)/test
 	$(RUN) -m ruff format --check .
