@@ -112,18 +112,22 @@ def mode(name: str, dataset: Path, output: Path, *overrides: str) -> list[str]:
     return [*MAIN, *SHORT, *(part for override in given for part in ("-o", override))]
 
 
+def slow(name: str, *overrides: str):
+    return pytest.param(name, list(overrides), marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("name", "overrides"),
     [
         ("check_dataset", []),
-        pytest.param("train", ["Train.visualdl=True"], marks=pytest.mark.slow),
-        pytest.param("train", ["Train.processes=2"], marks=pytest.mark.slow),
-        ("evaluate", []),
-        ("export", ["Export.precision=int8", "Export.archive=True", "Export.force=True"]),
+        slow("train", "Train.visualdl=True"),
+        slow("train", "Train.processes=2"),
+        slow("evaluate"),
+        slow("export", "Export.precision=int8", "Export.archive=True", "Export.force=True"),
         ("predict", []),
-        ("predict", ["Predict.kernel_option.run_mode=onnx"]),
-        ("predict", ["Predict.kernel_option.run_mode=openvino"]),
-        ("predict", ["Predict.kernel_option.run_mode=mkldnn"]),
+        slow("predict", "Predict.kernel_option.run_mode=onnx"),
+        slow("predict", "Predict.kernel_option.run_mode=openvino"),
+        slow("predict", "Predict.kernel_option.run_mode=mkldnn"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(one.rpartition(".")[2] for one in value) or "plain",
 )

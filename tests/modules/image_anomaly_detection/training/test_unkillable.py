@@ -111,6 +111,7 @@ def kill_often(dataset: Path, output: Path, kills: int, longest: float, chance: 
     return kills
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(dataset, uninterrupted, tmp_path):
     expected, seconds = uninterrupted
     seed = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(1 << 32)))
