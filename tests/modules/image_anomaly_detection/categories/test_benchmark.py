@@ -21,6 +21,9 @@ import yaml
 
 from paddlex.engine import run_config
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).parents[4]
 CONFIG = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"
 LISTED = "carpet | 50 % <b>"

@@ -20,6 +20,9 @@ from paddlex.inference.predictor import AnomalyPredictor
 
 import paddle  # isort: skip
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).parents[4]
 CONFIG = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"
 
