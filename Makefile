@@ -43,7 +43,7 @@ demo: $(VENV)/demo
 	$(MODE)evaluate
 	$(MODE)export
 	$(MODE)predict -o Predict.input=$(DATASET)/images/val
-	$(RUN) -m paddlex.modules.image_anomaly_detection.demo.summary $(OUTPUT)
+	$(RUN) -m paddlex.data.demo.summary $(OUTPUT)
 
 # every inference engine on the model of `make demo`
 bench: $(VENV)/test

@@ -18,11 +18,15 @@ from matplotlib.figure import Figure
 from trained_model import open_trained
 
 from paddlex.config_schema import CalibrationSection
+from paddlex.data.dataset import read_samples
+from paddlex.data.demo import make_demo_dataset
 from paddlex.inference.postprocess import anomaly_score
-from paddlex.modules.image_anomaly_detection.calibrator import calibrate_distances, fused_maps, layer_distances
-from paddlex.modules.image_anomaly_detection.dataset import read_samples
-from paddlex.modules.image_anomaly_detection.demo import make_demo_dataset
-from paddlex.modules.image_anomaly_detection.networks.fusion import product
+from paddlex.modules.image_anomaly_detection.calibration.calibrator import (
+    calibrate_distances,
+    fused_maps,
+    layer_distances,
+)
+from paddlex.modules.image_anomaly_detection.calibration.fusion import product
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive
 
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2)

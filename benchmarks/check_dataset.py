@@ -16,8 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
-from paddlex.modules.image_anomaly_detection.dataset_checker.workers import available_cores
+from paddlex.data.dataset_checker import check_dataset
+from paddlex.data.dataset_checker.workers import available_cores
 
 HEIGHT, WIDTH = 480, 640
 

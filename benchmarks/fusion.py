@@ -15,11 +15,11 @@ from pathlib import Path
 from trained_model import open_trained
 
 from paddlex.config_schema import CalibrationSection
+from paddlex.data.dataset import read_samples
+from paddlex.evaluation.evaluator import evaluate
 from paddlex.inference.predictor import AnomalyPredictor
-from paddlex.modules.image_anomaly_detection.calibrator import calibrate
-from paddlex.modules.image_anomaly_detection.dataset import read_samples
-from paddlex.modules.image_anomaly_detection.evaluator import evaluate
-from paddlex.modules.image_anomaly_detection.exporter import export
+from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate
+from paddlex.modules.image_anomaly_detection.export.exporter import export
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive
 
 COLUMNS = ("image_auroc", "pixel_auroc", "aupro", "image_recall", "image_false_positive_rate", "IoU")

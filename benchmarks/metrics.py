@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from paddlex.modules.image_anomaly_detection.metrics import PixelAccumulator
+from paddlex.evaluation.metrics import PixelAccumulator
 
 MIB = 2**20
 

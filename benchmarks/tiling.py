@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def make_photos(arguments: argparse.Namespace) -> Path:
-    from paddlex.modules.image_anomaly_detection.demo.surface import make_surface_dataset
+    from paddlex.data.demo.surface import make_surface_dataset
 
     data: Path = arguments.folder / "data"
     if not data.is_dir():

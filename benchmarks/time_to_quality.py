@@ -46,11 +46,11 @@ def prepare(dataset: str, path: Path) -> None:
     """Write the images as the networks see them, the teacher and the student's first weights, for all contestants."""
     import paddlex.modules  # noqa: F401  (prepares Paddle's environment before its import)
     from paddlex.config_schema import CalibrationSection
+    from paddlex.data.dataset import read_samples
     from paddlex.inference.inputs import read_image
-    from paddlex.modules.image_anomaly_detection.dataset import read_samples
     from paddlex.modules.image_anomaly_detection.model import new_network
     from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-    from paddlex.modules.image_anomaly_detection.training.held_out import hold_out
+    from paddlex.modules.image_anomaly_detection.training.gradient.held_out import hold_out
 
     import paddle  # isort: skip
 
@@ -79,11 +79,11 @@ class Contestant:
 
         from paddlex.inference.transforms import Transform
         from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-        from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
-        from paddlex.modules.image_anomaly_detection.training.checkpoint import Run
-        from paddlex.modules.image_anomaly_detection.training.distributed import World
-        from paddlex.modules.image_anomaly_detection.training.step import TrainingStep
-        from paddlex.modules.image_anomaly_detection.training.teacher_features import TeacherFeatures
+        from paddlex.modules.image_anomaly_detection.models.stfpm.network import STFPM
+        from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import Run
+        from paddlex.modules.image_anomaly_detection.training.gradient.distributed import World
+        from paddlex.modules.image_anomaly_detection.training.gradient.step import TrainingStep
+        from paddlex.modules.image_anomaly_detection.training.gradient.teacher_features import TeacherFeatures
 
         self.data, self.as_it_comes, self.options = data, as_it_comes, TrainSection()
         self.transform = Transform((256, 256))
@@ -107,8 +107,8 @@ class Contestant:
         """Train on these images of train.txt; returns when it is done."""
         import paddle
 
-        from paddlex.modules.image_anomaly_detection.networks.stfpm import normalise, squared_distance
-        from paddlex.modules.image_anomaly_detection.training.distributed import World
+        from paddlex.modules.image_anomaly_detection.models.stfpm.network import normalise, squared_distance
+        from paddlex.modules.image_anomaly_detection.training.gradient.distributed import World
 
         x = paddle.to_tensor(self.transform.normalise(self.data["train"][numbers]))
         if not self.as_it_comes:
@@ -157,7 +157,7 @@ class Contestant:
     def train(self, folder: Path, seed: int) -> None:
         """Our schedule, with a look after each epoch."""
         from paddlex.modules.image_anomaly_detection.training.batches import shuffled
-        from paddlex.modules.image_anomaly_detection.training.schedule import learning_rate_at, usual_epochs
+        from paddlex.modules.image_anomaly_detection.training.gradient.schedule import learning_rate_at, usual_epochs
 
         options, step, images = self.options, 0, len(self.data["train"])
         count = usual_epochs(len(shuffled(images, options.batch_size, seed, 0)))
@@ -260,10 +260,10 @@ def read_curve(folder: Path, anomalous: np.ndarray) -> Curve:
     """Fuse what a contestant has written at each look, and score it."""
     import paddlex.modules  # noqa: F401  (prepares Paddle's environment before its import)
     from paddlex.config_schema import CalibrationSection
-    from paddlex.modules.image_anomaly_detection.calibrator import calibrate_distances, fused_maps
-    from paddlex.modules.image_anomaly_detection.metrics import image_metrics
-    from paddlex.modules.image_anomaly_detection.networks.fusion import product
-    from paddlex.modules.image_anomaly_detection.networks.stfpm import STFPM
+    from paddlex.evaluation.metrics import image_metrics
+    from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate_distances, fused_maps
+    from paddlex.modules.image_anomaly_detection.calibration.fusion import product
+    from paddlex.modules.image_anomaly_detection.models.stfpm.network import STFPM
 
     network, size = STFPM(), (256, 256)
     looks = sorted(folder.glob("*.npz"), key=lambda path: int(path.stem))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paddlex.config_schema import TrainSection
-from paddlex.modules.image_anomaly_detection.dataset import Sample, read_samples
+from paddlex.data.dataset import Sample, read_samples
 from paddlex.modules.image_anomaly_detection.model import load_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.modules.image_anomaly_detection.training.held_out import hold_out
+from paddlex.modules.image_anomaly_detection.training.gradient.held_out import hold_out
 
 if TYPE_CHECKING:  # Paddle itself is imported by paddlex.modules, which prepares its environment first
     from paddle import nn

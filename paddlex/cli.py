@@ -212,7 +212,7 @@ def _make_demo_dataset(folder: str) -> int:
     from paddlex.errors import PaddleXError, in_one_line
 
     try:
-        from paddlex.modules.image_anomaly_detection.demo import make_demo_dataset
+        from paddlex.data.demo import make_demo_dataset
 
         say(visible(make_demo_dataset(folder)))
     except ModuleNotFoundError as error:

@@ -25,8 +25,8 @@ Result = dict[str, Any]
 
 def check_dataset(config: Config) -> Result:
     """Convert and split if asked to, then check every file; describe what is there."""
-    from paddlex.modules.image_anomaly_detection.dataset_checker import check_dataset
-    from paddlex.modules.image_anomaly_detection.dataset_checker.rules import FolderRules
+    from paddlex.data.dataset_checker import check_dataset
+    from paddlex.data.dataset_checker.rules import FolderRules
 
     options = config.CheckDataset
     lists = (getattr(options.convert, role) for role in ("normal", "defects", "masks", "ignore"))
@@ -62,10 +62,10 @@ def train(config: Config) -> Result:
 
 def _train_in_this_process(config: Config, device: Device) -> Result:
     """Alone, or as one of several processes, of which the first one writes all files."""
-    from paddlex.modules.image_anomaly_detection.training.distributed import join_world
     from paddlex.modules.image_anomaly_detection.training.folder import training_folder
+    from paddlex.modules.image_anomaly_detection.training.gradient.distributed import join_world
+    from paddlex.modules.image_anomaly_detection.training.gradient.trainer import Trainer
     from paddlex.modules.image_anomaly_detection.training.train_result import LABELS, describe_training
-    from paddlex.modules.image_anomaly_detection.training.trainer import Trainer
 
     world = join_world(device.is_gpu)
     if world.size == 1:
@@ -95,7 +95,7 @@ def _train_in_this_process(config: Config, device: Device) -> Result:
 
 def _add_onnx(best: Path) -> None:
     """Let the best model run in the engines for ONNX as well; a training does not fail for want of it."""
-    from paddlex.modules.image_anomaly_detection.exporter import add_onnx
+    from paddlex.modules.image_anomaly_detection.export.exporter import add_onnx
     from paddlex.modules.image_anomaly_detection.training.completion import INFERENCE
 
     try:
@@ -108,13 +108,13 @@ def evaluate(config: Config) -> Result:
     """Measure a model on the validation images, through the same path as predict."""
     import tempfile
 
+    from paddlex.data.dataset import VAL_LIST, read_samples
+    from paddlex.evaluation import evaluator
+    from paddlex.evaluation.evaluation_files import write_table
+    from paddlex.evaluation.report import write_report
     from paddlex.inference.predictor import AnomalyPredictor
-    from paddlex.modules.image_anomaly_detection import evaluator
-    from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
-    from paddlex.modules.image_anomaly_detection.evaluation_files import write_table
-    from paddlex.modules.image_anomaly_detection.exporter import export
+    from paddlex.modules.image_anomaly_detection.export.exporter import export
     from paddlex.modules.image_anomaly_detection.model import load_network
-    from paddlex.modules.image_anomaly_detection.report import write_report
 
     dataset_dir, device = _dataset_dir(config), _device(config)
     samples = read_samples(dataset_dir, VAL_LIST, config.Global.reading)
@@ -154,11 +154,11 @@ def export(config: Config) -> Result:
     """Write the inference folder of a model, and hold it against the model on real images before it is called done."""
     from paddlex.inference.archive import SUFFIX, pack
     from paddlex.inference.model_folder import INT8_NAME, ONNX_NAME
-    from paddlex.modules.image_anomaly_detection import exporter
-    from paddlex.modules.image_anomaly_detection.export_check import check_export
-    from paddlex.modules.image_anomaly_detection.export_images import export_images
+    from paddlex.modules.image_anomaly_detection.export import exporter
+    from paddlex.modules.image_anomaly_detection.export.export_check import check_export
+    from paddlex.modules.image_anomaly_detection.export.export_images import export_images
+    from paddlex.modules.image_anomaly_detection.export.onnx_export import OPSET, quantise
     from paddlex.modules.image_anomaly_detection.model import load_network
-    from paddlex.modules.image_anomaly_detection.onnx_export import OPSET, quantise
     from paddlex.utils.files import atomic_directory
 
     _check_output_name(config)
@@ -229,7 +229,7 @@ def predict(config: Config) -> Result:
 
 def benchmark(config: Config) -> Result:
     """Train and evaluate every category below a folder, each in processes of its own; the table that papers print."""
-    from paddlex.modules.image_anomaly_detection.categories import benchmark
+    from paddlex.modules.image_anomaly_detection.benchmark import benchmark
 
     _dataset_dir(config)
     return benchmark(config)

@@ -16,7 +16,7 @@ from paddlex.inference.inputs import Source, describe, expand, is_camera
 from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
 from paddlex.inference.pipelines.pipeline_config import load_pipeline_config, shipped_file
 from paddlex.inference.results import AnomalyResult
-from paddlex.inference.rows import error_row, result_row
+from paddlex.inference.scale_out.rows import error_row, result_row
 from paddlex.inference.walk import PassedOver
 from paddlex.utils.console import encodable, json_for, say, visible
 from paddlex.utils.files import write_text
@@ -128,7 +128,7 @@ def _only_tell(pipeline: AnomalyDetectionPipeline, source: str | list[str], told
 
 
 def _run_on_ray(arguments: argparse.Namespace) -> int:
-    from paddlex.inference.scale_out import ScaleOut, judge_on_ray
+    from paddlex.inference.scale_out.job import ScaleOut, judge_on_ray
 
     settings = {name: getattr(arguments, name) for name in _SETTINGS}
     config = load_pipeline_config(arguments.pipeline, settings)

@@ -12,8 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from paddlex.utils.paddle_environment import import_paddle
+
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"
+
+
+import_paddle()  # before a test does it otherwise
 
 
 def pytest_configure() -> None:
@@ -43,7 +48,7 @@ def main_runner():
 @pytest.fixture(scope="session")
 def demo_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small demonstration data set: 24 normal images to train on, 4 normal and 10 defective to validate. Do not change it."""
-    from paddlex.modules.image_anomaly_detection.demo import make_demo_dataset
+    from paddlex.data.demo import make_demo_dataset
 
     return make_demo_dataset(
         tmp_path_factory.mktemp("data") / "metal grid", train=24, val_normal=4, val_anomalous=10, size=128

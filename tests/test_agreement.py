@@ -12,9 +12,9 @@ import pytest
 
 from paddlex import create_model
 from paddlex.config_schema import TrainSection
+from paddlex.data.dataset import read_samples
 from paddlex.inference.inputs import read_image
 from paddlex.inference.rle import rle_to_mask
-from paddlex.modules.image_anomaly_detection.dataset import read_samples
 from paddlex.modules.image_anomaly_detection.model import load_network
 
 MAP_TOLERANCE = 1e-4

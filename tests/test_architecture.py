@@ -14,8 +14,15 @@ import pytest
 import paddlex
 
 PACKAGE = Path(paddlex.__file__).parent
-INFERENCE_FILES = sorted((PACKAGE / "inference").rglob("*.py"))
-FORBIDDEN = ("paddlex.modules", "paddlex.engine", "paddlex.modes", "paddlex.cli")
+
+#: A room that needs no Paddle -> what nothing in it may import, not even inside a function.
+HIGHER = ("paddlex.engine", "paddlex.modes", "paddlex.cli", "paddlex.modules")
+FORBIDDEN = {
+    "inference": (*HIGHER, "paddlex.data", "paddlex.evaluation"),
+    "data": (*HIGHER, "paddlex.evaluation"),
+    "evaluation": HIGHER,
+}
+FILES = [path for room in FORBIDDEN for path in sorted((PACKAGE / room).rglob("*.py"))]
 
 #: Imports every module of paddlex.inference where Paddle cannot be imported, then opens a model folder.
 WITHOUT_PADDLE = """
@@ -49,6 +56,13 @@ for name in serving:
 heavy_in_serving = [name for name in ("torch", "sklearn", "matplotlib", "scipy") if name in sys.modules]
 heavy = [name for name in ("torch", "sklearn", "matplotlib", "scipy", "pydantic") if name in imported] + heavy_in_serving
 making = [name for name in sys.modules if name.startswith("paddlex.modules")]
+for room in ("data", "evaluation"):
+    package = importlib.import_module(f"paddlex.{room}")
+    for name in [module.name for module in pkgutil.walk_packages(package.__path__, f"paddlex.{room}.")]:
+        try:
+            importlib.import_module(name)
+        except BaseException:
+            failures[name] = traceback.format_exc()
 
 from paddlex.errors import ModelError
 from paddlex.inference.model_folder import open_model_folder
@@ -90,9 +104,10 @@ def imported_names(path: Path) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", INFERENCE_FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_using_a_model_never_imports_what_makes_one(path: Path) -> None:
-    assert [name for name in imported_names(path) if name.startswith(FORBIDDEN)] == []
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_rooms_without_paddle_import_no_room_above_them(path: Path) -> None:
+    forbidden = FORBIDDEN[path.relative_to(PACKAGE).parts[0]]
+    assert [name for name in imported_names(path) if name.startswith(forbidden)] == []
 
 
 def test_the_check_above_sees_every_way_of_importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +122,7 @@ def test_the_check_above_sees_every_way_of_importing(tmp_path: Path, monkeypatch
     assert {"paddlex.modules.a", "paddlex.modules", "paddlex.modules.b"} <= set(found)
 
 
-def test_every_module_of_inference_imports_without_paddle(without_paddle: dict) -> None:
+def test_every_module_of_inference_data_and_evaluation_imports_without_paddle(without_paddle: dict) -> None:
     assert "paddlex.inference.predictor" in without_paddle["modules"]
     assert "paddlex.inference.serving.server" in without_paddle["serving"]
     assert without_paddle["failures"] == {}
@@ -132,8 +147,9 @@ def test_running_a_model_without_paddle_says_what_to_install(without_paddle: dic
 
 def test_the_networks_and_the_metrics_know_no_files_and_no_config() -> None:
     making = PACKAGE / "modules" / "image_anomaly_detection"
-    files = [path for room in ("networks", "backbones", "metrics") for path in (making / room).glob("*.py")]
-    assert len(files) > 4
+    rooms = (making / "backbones", PACKAGE / "evaluation" / "metrics")
+    files = [*(path for room in rooms for path in room.glob("*.py")), *(making / "models").glob("*/network.py")]
+    assert len(files) > 9
     imports = {(path.name, name) for path in files for name in imported_names(path)}
     impure = ("paddlex.config", "paddlex.engine", "paddlex.modes", "paddlex.utils", "pathlib", "os", "yaml", "json")
     assert [

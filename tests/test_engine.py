@@ -21,8 +21,8 @@ import yaml
 from paddlex import engine
 from paddlex.config import load_config
 from paddlex.config_schema import Config
+from paddlex.data.dataset import VAL_LIST, read_mask, read_samples
 from paddlex.inference.rle import rle_to_mask
-from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_mask, read_samples
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"

@@ -27,12 +27,12 @@ except ImportError as error:
 import paddle
 from paddle import nn
 
+from paddlex.data.bit_depth import find_reading
+from paddlex.data.dataset import TRAIN_LIST, VAL_LIST, read_mask, read_samples
 from paddlex.errors import WeightsError
 from paddlex.inference.reading import ANY
-from paddlex.modules.image_anomaly_detection.bit_depth import find_reading
-from paddlex.modules.image_anomaly_detection.dataset import TRAIN_LIST, VAL_LIST, read_mask, read_samples
-from paddlex.modules.image_anomaly_detection.networks import stfpm
-from paddlex.modules.image_anomaly_detection.networks.fusion import product
+from paddlex.modules.image_anomaly_detection.calibration.fusion import product
+from paddlex.modules.image_anomaly_detection.models.stfpm import network as stfpm
 from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, load_teacher_weights
 
 _NORMAL_AND_ANOMALOUS = 2

@@ -1,5 +1,1 @@
-"""Making a model. Everything below needs Paddle, so it is prepared and imported here first."""
-
-from paddlex.utils.paddle_environment import import_paddle
-
-import_paddle()
+"""Making a model. What is below imports Paddle where it needs it, so that the names of the models can be read without."""

@@ -16,7 +16,7 @@ from paddlex.utils.pickled_tensors import Storage, Tensor
 from paddlex.utils.safe_pickle import unpickle
 from paddlex.utils.tensor_files import decode_arrays
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "weight_files"
 
 
 def load(data: bytes):

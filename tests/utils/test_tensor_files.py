@@ -14,12 +14,12 @@ import safetensors.numpy
 from paddlex.errors import WeightsError
 from paddlex.utils.tensor_files import decode_arrays, read_arrays
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "weight_files"
 
 BFLOAT16_VALUES = [1.0, 3.140625, -0.0078125]  # exact in bfloat16
 
 
-# Formats (how the files in tests/data were made: see the README there)
+# Formats (how the files in tests/weight_files were made: see the README there)
 
 
 @pytest.mark.parametrize("name", ["torch_zip.pth", "torch_legacy.pth"])

@@ -15,7 +15,7 @@ from paddlex.config_schema import TrainSection
 from paddlex.errors import ConfigError, WeightsError
 from paddlex.modules.image_anomaly_detection.model_card import SUFFIX as CARD
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.modules.image_anomaly_detection.networks import NETWORKS
+from paddlex.modules.image_anomaly_detection.models import NETWORKS
 from paddlex.modules.image_anomaly_detection.training.manifest import NAME as MANIFEST
 from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
 from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, load_teacher_weights

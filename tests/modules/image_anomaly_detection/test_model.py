@@ -5,17 +5,16 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 
 from paddlex.config_schema import TrainSection
+from paddlex.data.dataset import read_samples
 from paddlex.errors import ConfigError, WeightsError
 from paddlex.inference.predictor import AnomalyPredictor
-from paddlex.modules.image_anomaly_detection.dataset import read_samples
-from paddlex.modules.image_anomaly_detection.exporter import export
+from paddlex.modules.image_anomaly_detection.export.exporter import export
 from paddlex.modules.image_anomaly_detection.model import build_network, load_network, new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-
-import paddle  # isort: skip
 
 OPTIONS = TrainSection(image_size=128)
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, 128, 128)).astype(np.float32)

@@ -6,19 +6,19 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+
+# After paddlex, which sets the environment that Paddle reads when it is first imported.
+import paddle
 import pytest
 import safetensors.numpy
+from paddle.vision.models import resnet
 
 from paddlex.errors import DownloadError, WeightsError
 from paddlex.modules.image_anomaly_detection import weights
 from paddlex.modules.image_anomaly_detection.backbones import build_backbone
 from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, load_teacher_weights, read_arrays
 
-# After paddlex, which sets the environment that Paddle reads when it is first imported.
-import paddle  # isort: skip
-from paddle.vision.models import resnet  # isort: skip
-
-DATA = Path(__file__).parents[2] / "data"
+DATA = Path(__file__).parents[2] / "weight_files"
 
 # A network with one tensor of each kind stands in for the ResNet where only names matter.
 EXPECTED = {

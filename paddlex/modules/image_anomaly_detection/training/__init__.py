@@ -1,1 +1,5 @@
-"""How a student is trained: the trainer, one step of it, the processes that share it, and the state that outlives a kill."""
+"""Training: the one path from a config to a finished model."""
+
+from paddlex.utils.paddle_environment import import_paddle
+
+import_paddle()  # here, before any file of this room does it otherwise

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from paddlex.data.dataset import Sample
+from paddlex.data.tiles import TileSample
 from paddlex.inference.transforms import Transform
-from paddlex.modules.image_anomaly_detection.dataset import Sample
-from paddlex.modules.image_anomaly_detection.tiles import TileSample
-from paddlex.modules.image_anomaly_detection.training.augment import Augmentation
+from paddlex.modules.image_anomaly_detection.training.gradient.augment import Augmentation
 from paddlex.utils.paddle_environment import usable_cores
 
 #: Resized images kept in memory; beyond it they are read again in every epoch.

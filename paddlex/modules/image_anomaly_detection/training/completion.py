@@ -12,22 +12,22 @@ import numpy as np
 from paddle import nn
 
 from paddlex.config_schema import Config
+from paddlex.data.dataset import VAL_LIST, read_samples
+from paddlex.data.tiles import TileSample
 from paddlex.errors import PaddleXError, TrainingError
+from paddlex.evaluation.evaluator import validation_scores
+from paddlex.evaluation.metrics.curves import Ranking
 from paddlex.inference.backends import open_backend
 from paddlex.inference.calibration import Calibration
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.reading import Reading
 from paddlex.inference.tiling import Tiling
-from paddlex.modules.image_anomaly_detection.calibrator import calibrate, calibrate_tiles
-from paddlex.modules.image_anomaly_detection.dataset import VAL_LIST, read_samples
-from paddlex.modules.image_anomaly_detection.evaluator import validation_scores
-from paddlex.modules.image_anomaly_detection.exporter import export, export_distances, write_inference_config
-from paddlex.modules.image_anomaly_detection.metrics.curves import Ranking
+from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate, calibrate_tiles
+from paddlex.modules.image_anomaly_detection.export.exporter import export, export_distances, write_inference_config
 from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.modules.image_anomaly_detection.tiles import TileSample
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive
-from paddlex.modules.image_anomaly_detection.training.checkpoint import WEIGHTS, read_tensors
+from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import WEIGHTS, read_tensors
 from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
 from paddlex.utils.devices import resolve_device
 from paddlex.utils.files import atomic_directory, copy_files

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from paddlex.errors import TrainingError
-from paddlex.modules.image_anomaly_detection.training.checkpoint_store import CHECKPOINTS
-from paddlex.modules.image_anomaly_detection.training.visual_log import FOLDER as VISUAL_LOG
+from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint_store import CHECKPOINTS
+from paddlex.modules.image_anomaly_detection.training.gradient.visual_log import FOLDER as VISUAL_LOG
 from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.locks import exclusive_folder
 from paddlex.utils.logging import logger

@@ -8,8 +8,8 @@ from typing import Any
 
 from paddlex.inference.model_folder import CONFIG_NAME, GRAPH_NAMES, PARAMS_NAME
 from paddlex.modules.image_anomaly_detection.model_card import SUFFIX, ModelCard
-from paddlex.modules.image_anomaly_detection.training.checkpoint import EMA, OPTIMISER, WEIGHTS, Run
 from paddlex.modules.image_anomaly_detection.training.completion import INFERENCE
+from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import EMA, OPTIMISER, WEIGHTS, Run
 
 #: Beside train_result.json.
 TRAIN_CURVE = "train_curve.png"

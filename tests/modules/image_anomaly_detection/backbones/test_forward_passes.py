@@ -1,15 +1,15 @@
 """Every backbone computes what timm's implementation of it computes with the same weights."""
 
 import numpy as np
+
+# After paddlex, which sets the environment that Paddle reads when it is first imported.
+import paddle
 import pytest
 
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, build_backbone
 from paddlex.modules.image_anomaly_detection.backbones.dinov2 import resampled_positions
 from paddlex.modules.image_anomaly_detection.backbones.efficientnet_lite import fold_batch_norm
 from paddlex.modules.image_anomaly_detection.backbones.state_dicts import deepest_used, translated
-
-# After paddlex, which sets the environment that Paddle reads when it is first imported.
-import paddle  # isort: skip
 
 
 def loaded(name, layers, arrays, **options):

@@ -3,13 +3,13 @@
 from typing import get_args
 
 import numpy as np
+
+# After paddlex, which sets the environment that Paddle reads when it is first imported.
+import paddle
 import pytest
 
 from paddlex.config_schema import Backbone as BackboneName
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, CONVOLUTIONAL, build_backbone
-
-# After paddlex, which sets the environment that Paddle reads when it is first imported.
-import paddle  # isort: skip
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, 64, 96)).astype(np.float32)
 

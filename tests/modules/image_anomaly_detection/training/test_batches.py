@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from paddlex.data.dataset import Sample
 from paddlex.errors import ImageReadError
 from paddlex.inference.transforms import Transform
-from paddlex.modules.image_anomaly_detection.dataset import Sample
-from paddlex.modules.image_anomaly_detection.training.augment import Augmentation
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive, shuffled
+from paddlex.modules.image_anomaly_detection.training.gradient.augment import Augmentation
 
 TRANSFORM = Transform((16, 12))
 

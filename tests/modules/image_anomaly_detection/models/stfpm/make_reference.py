@@ -84,8 +84,8 @@ def short_training(folder: Path) -> dict[str, np.ndarray]:
 
 def _in_this_process(folder: Path) -> None:
     sys.path.insert(0, str(ROOT))
+    from paddlex.data.demo import make_demo_dataset
     from paddlex.engine import run_config
-    from paddlex.modules.image_anomaly_detection.demo import make_demo_dataset
 
     dataset = make_demo_dataset(folder / "data", train=24, val_normal=3, val_anomalous=3, size=128)
     overrides = [*OPTIONS, f"Global.dataset_dir={dataset}", f"Global.output={folder / 'output'}"]

@@ -1,0 +1,1 @@
+"""What a picture set is, checked and read: no Paddle here."""

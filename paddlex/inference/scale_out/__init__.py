@@ -1,0 +1,1 @@
+"""Predict on Ray: many machines, one table."""

@@ -1,0 +1,232 @@
+"""One category's training and evaluation: each the mode that a user runs by hand, in a process of its own.
+
+A process of its own gives back all memory that Paddle took, so that the fifteenth category has as much as the first; a
+crash in native code, or the kernel's out-of-memory killer, ends one category and not the others; and the figures cannot
+differ from those of ``Global.mode=train`` and ``evaluate``, because that is what runs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paddlex.config_schema import Config
+from paddlex.errors import BenchmarkError, ConfigError, TrainingInterrupted
+from paddlex.modules.image_anomaly_detection.benchmark.discovery import DataSet
+from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint_store import CHECKPOINTS, CheckpointStore
+from paddlex.modules.image_anomaly_detection.training.gradient.settings_difference import different_settings
+from paddlex.utils.child_process import environment_of_child
+from paddlex.utils.files import write_json, write_text
+from paddlex.utils.logging import logger
+from paddlex.utils.signals import StopRequest
+from paddlex.utils.strict import read_json
+
+_CONFIG, _STATE = "category.yaml", "category_state.json"
+_MAX_RESULT_BYTES = 64 * 2**20
+
+#: What may change between two parts of a benchmark without changing its figures.
+_FREE_SETTINGS = {"resume_path", "log_interval", "keep_checkpoints", "save_interval", "visualdl"}
+
+#: The ``paddlex`` command; on Linux it gets SIGTERM (15) if the benchmark is killed outright, so that it is not left behind.
+#: 1 is PR_SET_PDEATHSIG of <sys/prctl.h>.
+_COMMAND = """
+import ctypes, sys
+if sys.platform.startswith("linux"):
+    ctypes.CDLL(None).prctl(1, 15)
+from paddlex.cli import main
+sys.exit(main())
+"""
+
+
+@dataclass(frozen=True)
+class CategoryRun:
+    """What is to be done for one category.
+
+    Attributes:
+        name: of the category.
+        config: the whole config of its two modes, with a data set and an output folder of its own.
+        data: what it is trained and judged by.
+    """
+
+    name: str
+    config: Config
+    data: DataSet
+
+    @classmethod
+    def of(cls, name: str, config: Config, data: DataSet, output: Path) -> CategoryRun:
+        """The run of a category in a benchmark with this config."""
+        config = config.model_copy(deep=True)
+        config.Global.mode, config.Global.dataset_dir, config.Global.output = "train", str(data.folder), str(output)
+        return cls(name, config, data)
+
+    @property
+    def output(self) -> Path:
+        return self.config.output
+
+    def check_settings(self) -> None:
+        """Make sure that what an earlier benchmark left here was made with the same settings and images.
+
+        Raises:
+            ConfigError: it was not.
+        """
+        state = self._state()
+        if state is None or not (self._checkpoint() or self.is_trained()):
+            return
+        stored, current = state["settings"], self._settings()
+        if different := different_settings(stored, current):
+            changes = ", ".join(f"{key} was {stored.get(key)}, now {current.get(key)}" for key in different)
+            what = f"the results of the category {self.name} were made with other settings: {changes}"
+        elif state["data"] != self._model_data():
+            what = f"the images of the category {self.name} are not those that its model was made with"
+        else:
+            return
+        remedy = "Set Global.output to a new folder, or delete this one to train the category again"
+        raise ConfigError(what, where=self.output, remedy=remedy)
+
+    def complete(self, lock: int) -> None:
+        """Train and evaluate, or go on from where an earlier benchmark was stopped.
+
+        Args:
+            lock: file descriptor of the benchmark's lock, which the child processes hold as well.
+
+        Raises:
+            BenchmarkError: one of the two failed.
+            TrainingInterrupted: SIGINT or SIGTERM came.
+        """
+        self.output.mkdir(parents=True, exist_ok=True)
+        write_text(self.output / _CONFIG, self.config.to_yaml())
+        if self.is_trained():
+            logger.info("%s: trained already.", self.name)
+        else:
+            (self.output / "evaluate_result.json").unlink(missing_ok=True)
+            self._run("train", *self._resume(), lock=lock)
+        state = self._state() or {}
+        if self.result("evaluate") and state.get("judged_by") == self.data.val_fingerprint:
+            logger.info("%s: evaluated already.", self.name)
+        else:
+            self._run("evaluate", lock=lock)
+            write_json(self.output / _STATE, {**state, "judged_by": self.data.val_fingerprint})
+
+    def is_trained(self) -> bool:
+        """Whether a benchmark has trained the category to the end; a training of unknown settings does not count."""
+        return self._state() is not None and self.result("train") is not None
+
+    def result(self, mode: str) -> dict[str, Any] | None:
+        """What a mode wrote when it succeeded; None if it did not, or was never run."""
+        result = self._read(f"{mode}_result.json")
+        return result if result and result.get("done_flag") else None
+
+    def training_minutes(self) -> float:
+        """Of the training, with the parts before an interruption as far as their checkpoints were used."""
+        result, state = self.result("train") or {}, self._state() or {}
+        return float(result.get("minutes", 0)) + float(state.get("earlier_minutes", 0))
+
+    def _resume(self) -> list[str]:
+        """The override that goes on from the newest checkpoint, if there is one; notes the time of this part's start."""
+        checkpoint, state = self._checkpoint(), self._state()
+        earlier, override = 0.0, []
+        if checkpoint and state:
+            earlier = state["earlier_minutes"] + max(0.0, checkpoint.stat().st_mtime - state["started"]) / 60
+            override = [f"Train.resume_path={checkpoint}"]
+        state = {
+            "settings": self._settings(), "data": self._model_data(), "started": time.time(), "earlier_minutes": earlier
+        }  # fmt: skip
+        write_json(self.output / _STATE, state)
+        return override
+
+    def _checkpoint(self) -> Path | None:
+        """The last one that is whole: a training may be killed while it removes an older one."""
+        return CheckpointStore(self.output / CHECKPOINTS, self.config.Train.keep_checkpoints).find_last_good()[0]
+
+    def _model_data(self) -> list[str]:
+        """The fingerprints of the images that the model depends on: those of val.txt only where it is chosen by them."""
+        train = self.config.Train
+        is_chosen_by_val = train.best_by == "auroc" or train.calibration.rule == "best_f1"
+        return [self.data.train_fingerprint, *([self.data.val_fingerprint] if is_chosen_by_val else [])]
+
+    def _settings(self) -> dict[str, Any]:
+        """What decides the figures, as JSON has it, with one dotted key for each setting."""
+        train = _flat(self.config.Train.model_dump(mode="json", exclude=_FREE_SETTINGS), "Train")
+        return {"Global.model": self.config.Global.model, "Global.bit_depth": self.config.Global.bit_depth, **train}
+
+    def _state(self) -> dict[str, Any] | None:
+        """What ``_resume`` noted; None if it noted nothing, or nothing that can be read."""
+        state = self._read(_STATE) or {}
+        kinds: dict[str, Any] = {"settings": dict, "data": list, "started": float, "earlier_minutes": float}
+        return state if all(isinstance(state.get(key), kind) for key, kind in kinds.items()) else None
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            value = read_json(self.output / name, max_bytes=_MAX_RESULT_BYTES)
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def _run(self, mode: str, *overrides: str, lock: int) -> None:
+        logger.info("%s: %s.", self.name, mode)
+        options = [part for override in (f"Global.mode={mode}", *overrides) for part in ("-o", override)]
+        command = [sys.executable, "-c", _COMMAND, "-c", str(self.output / _CONFIG), *options]
+        status = _run_child(command, lock, stopped_in=f"while it was to {mode} {self.name}")
+        if status == 0:
+            return
+        reason = (self._read(f"{mode}_result.json") or {}).get("err_msg")
+        raise BenchmarkError(reason or f"{mode} {_ending(status)}")
+
+
+def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Nested sections as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}.{key}"
+        flat.update(_flat(value, name) if isinstance(value, dict) else {name: value})
+    return flat
+
+
+def _run_child(command: list[str], lock: int, stopped_in: str) -> int:
+    """Run a command to its end; returns its exit status, -n for signal n. Its output goes where ours goes.
+
+    The child has a session of its own, so that Ctrl-C on a terminal reaches it once, through us, and it can save a checkpoint.
+
+    Raises:
+        TrainingInterrupted: we were asked to stop, and the child has stopped.
+    """
+    with StopRequest() as stop:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            env=environment_of_child(),
+            start_new_session=True,
+            pass_fds=[lock] if os.name == "posix" else [],
+        )
+        try:
+            passed_on = False
+            while child.poll() is None:
+                if stop.signal_number is not None and not passed_on:
+                    child.send_signal(stop.signal_number)
+                    passed_on = True
+                time.sleep(0.05)
+        finally:
+            if child.poll() is None:  # a second Ctrl-C
+                child.kill()
+                child.wait()
+    if stop.signal_number is not None:  # looked at when none can be noted any more
+        raise TrainingInterrupted(
+            f"the benchmark was stopped by signal {stop.signal_number} {stopped_in}",
+            signal_number=stop.signal_number,
+            remedy="The same command goes on from there",
+        )
+    return child.returncode
+
+
+def _ending(status: int) -> str:
+    if status >= 0:
+        return f"ended with exit status {status} and without a result"
+    if -status == signal.SIGKILL:
+        return "was killed (signal 9); the memory may have run out"
+    return f"was ended by signal {-status}"

@@ -1,0 +1,184 @@
+"""Calibrate a trained network on normal images: the fusion's statistics first, then the thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddlex.config_schema import CalibrationSection
+from paddlex.data.tiles import TileSample, photos_of
+from paddlex.errors import NotFiniteError, TrainingError
+from paddlex.inference.calibration import Calibration, are_alike
+from paddlex.inference.postprocess import anomaly_score
+from paddlex.inference.thresholds import image_threshold
+from paddlex.inference.tiling import Tiling, blended_map
+from paddlex.inference.transforms import Transform
+from paddlex.modules.image_anomaly_detection.calibration.fusion import product
+from paddlex.modules.image_anomaly_detection.calibration.fusion_statistics import (
+    choose_shrinkage,
+    fit_statistics,
+    folds_of,
+)
+from paddlex.modules.image_anomaly_detection.calibration.pixel_quantile import PixelQuantile
+
+_BATCH_SIZE = 16
+_REGION_CUT = 0.25  # of z-scores; the product falls off so steeply by itself that it needs none
+
+Layers = list[np.ndarray]
+
+
+def calibrate(
+    network: nn.Layer, batches: Iterable[np.ndarray], options: CalibrationSection, image_size: tuple[int, int]
+) -> Calibration:
+    """Set the statistics of the network's fusion and find the thresholds.
+
+    The scores that the thresholds rest on are cross-fitted: the map of an image is made with statistics from the other
+    images (five folds), since its own would flatter it. The statistics that stay are from all images.
+
+    Args:
+        network: trained, in evaluation mode; its ``fusion`` is changed unless ``options.fusion`` is ``product``.
+        batches: float32 [N, 3, H, W] of normal images that the student was not trained on.
+        options: the fusion and the target rates.
+        image_size: (H, W).
+    """
+    return calibrate_distances(network, layer_distances(network, batches), options, image_size)
+
+
+def calibrate_distances(
+    network: nn.Layer, layers: Layers, options: CalibrationSection, image_size: tuple[int, int]
+) -> Calibration:
+    """The same from distances that were computed before, float32 [n, h_l, w_l] of each layer."""
+    photos = np.arange(len(layers[0]))
+    total = len(photos) * image_size[0] * image_size[1]
+    if options.fusion == "product":
+        return _thresholds(fused_maps(product, layers, photos, image_size), total, options, [])
+    shrinkages = [choose_shrinkage(layer) for layer in layers]
+    maps = _cross_fitted(
+        network, layers, photos, shrinkages, lambda fold: fused_maps(network.fusion, layers, fold, image_size)
+    )
+    return _thresholds(maps, total, options, shrinkages)
+
+
+def calibrate_tiles(
+    network: nn.Layer,
+    distances: Callable[[np.ndarray], list[np.ndarray]],
+    batches: Iterable[np.ndarray],
+    tiles: Sequence[TileSample],
+    options: CalibrationSection,
+    tiling: Tiling,
+    transform: Transform,
+) -> Calibration:
+    """The same for a model that scans photos in tiles: its thresholds are of whole photos, of their blended maps.
+
+    The statistics are of the positions within a tile and come from the tiles that were drawn; the scores are of all tiles of
+    the same photos, blended as ``predict`` does it. One photo is in memory at a time.
+
+    Args:
+        network: trained, in evaluation mode; its ``fusion`` is changed unless ``options.fusion`` is ``product``.
+        distances: does what ``network.distances`` does, from float32 [N, 3, H, W] to [N, 1, h_l, w_l] of each layer.
+        batches: float32 [N, 3, H, W] of the tiles, in order.
+        tiles: what the batches are of.
+        options: the fusion and the target rates.
+        tiling: how photos are cut.
+        transform: makes the network's input of a tile.
+    """
+    first, photos = photos_of(tiles)
+    total = sum(tile.grid.height * tile.grid.width for tile in first)
+    fuse = network.fusion if options.fusion == "calibrated" else product
+
+    def tile_maps(images: Sequence[np.ndarray]) -> np.ndarray:
+        batch = transform(images)
+        with paddle.no_grad():
+            return fuse([paddle.to_tensor(layer) for layer in distances(batch)], batch.shape[2:]).numpy()[:, 0]
+
+    def blended_maps(fold: np.ndarray) -> Iterator[np.ndarray]:
+        for photo in np.unique(photos[fold]):
+            yield blended_map(first[photo].sample.read(), tiling, tile_maps)
+
+    if options.fusion == "product":
+        return _thresholds(blended_maps(np.arange(len(tiles))), total, options, [])
+    layers = _gathered(distances(batch) for batch in batches)
+    shrinkages = [choose_shrinkage(layer, photos) for layer in layers]
+    maps = _cross_fitted(network, layers, photos, shrinkages, blended_maps)
+    return _thresholds(maps, total, options, shrinkages)
+
+
+def _thresholds(
+    maps: Iterable[np.ndarray], total: int, options: CalibrationSection, shrinkages: list[float]
+) -> Calibration:
+    """From the anomaly maps of normal images, with ``total`` pixels together.
+
+    Raises:
+        TrainingError: a map that is not finite, or scores that are all alike.
+    """
+    scores: list[float] = []
+    medians: list[float] = []
+    quantile = PixelQuantile(options.target_pixel_fpr, total)
+    for anomaly_map in maps:
+        try:
+            scores.append(anomaly_score(anomaly_map))
+        except NotFiniteError:
+            what = "the network's answer to a held-out image is not finite"
+            raise TrainingError(what, remedy="Lower Train.learning_rate, and train again") from None
+        medians.append(float(np.median(anomaly_map)))
+        quantile.add(anomaly_map)
+    if len(scores) > 1 and are_alike(scores):
+        raise TrainingError(
+            f"the held-out images are all alike: each of the {len(scores)} has the score {scores[0]:.6g}, "
+            "and no threshold can rest on that",
+            remedy="Take photos of different good parts",
+        )
+    limit, method = image_threshold(scores, options.target_fpr)
+    return Calibration(
+        fusion=options.fusion,
+        image_threshold=limit,
+        pixel_threshold=quantile.value(),
+        image_typical=float(np.median(scores)),
+        pixel_typical=float(np.median(medians)),
+        target_fpr=options.target_fpr,
+        target_pixel_fpr=options.target_pixel_fpr,
+        method=method,
+        scores=sorted(scores),
+        min_area=options.min_area,
+        region_cut=_REGION_CUT if options.fusion == "calibrated" else 0.0,
+        shrinkages=shrinkages,
+    )
+
+
+def layer_distances(network: nn.Layer, batches: Iterable[np.ndarray]) -> Layers:
+    """The squared distances of each layer, float32 [n, h_l, w_l], for all images of some batches."""
+    with paddle.no_grad():
+        return _gathered([layer.numpy() for layer in network.distances(paddle.to_tensor(batch))] for batch in batches)
+
+
+def _gathered(batches: Iterable[list[np.ndarray]]) -> Layers:
+    """[N, 1, h_l, w_l] of each layer, batch by batch -> [n, h_l, w_l] of each layer."""
+    parts = [[layer[:, 0] for layer in layers] for layers in batches]
+    return [np.concatenate(layer) for layer in zip(*parts, strict=True)]
+
+
+def _cross_fitted(
+    network: nn.Layer,
+    layers: Layers,
+    photos: np.ndarray,
+    shrinkages: list[float],
+    maps_of: Callable[[np.ndarray], Iterable[np.ndarray]],
+) -> Iterator[np.ndarray]:
+    """The maps of each fold with statistics from the rest; at the end the fusion has those of all."""
+    for rest, fold in folds_of(len(photos), photos=photos):
+        network.fusion.set_statistics(fit_statistics([layer[rest] for layer in layers], shrinkages))
+        yield from maps_of(fold)
+    network.fusion.set_statistics(fit_statistics(layers, shrinkages))
+
+
+def fused_maps(
+    fuse: Callable[..., paddle.Tensor], layers: Layers, numbers: np.ndarray, image_size: tuple[int, int]
+) -> Iterator[np.ndarray]:
+    """Fuse the distances of the images with these numbers; yields float32 [H, W] for each."""
+    for start in range(0, len(numbers), _BATCH_SIZE):
+        chosen = numbers[start : start + _BATCH_SIZE]
+        with paddle.no_grad():
+            yield from fuse([paddle.to_tensor(layer[chosen][:, None]) for layer in layers], image_size).numpy()[:, 0]

@@ -1,0 +1,1 @@
+"""Student-Teacher Feature Pyramid Matching."""

@@ -1,0 +1,1 @@
+"""Training by gradients: steps, epochs, checkpoints, processes."""

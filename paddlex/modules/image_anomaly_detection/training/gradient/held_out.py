@@ -1,0 +1,109 @@
+"""The held-out images: which they are, and the loss on them, by which the best model is chosen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddlex.data.dataset import (
+    FEWEST_TRAINING_IMAGES,
+    TRAIN_LIST,
+    VAL_LIST,
+    Sample,
+    read_mask,
+)
+from paddlex.errors import TrainingError
+from paddlex.inference.image_files import read_bytes
+from paddlex.modules.image_anomaly_detection.models.stfpm.network import feature_matching_loss
+from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches
+from paddlex.modules.image_anomaly_detection.training.gradient.distributed import World
+from paddlex.modules.image_anomaly_detection.training.gradient.teacher_features import TeacherFeatures
+from paddlex.modules.image_anomaly_detection.training.gradient.trouble import check_finite
+
+
+def hold_out(samples: Sequence[Sample], percent: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Divide the training samples into those to train on and those to choose and calibrate with, at least two of each.
+
+    Files with the same bytes are one image, and it is used once.
+
+    Raises:
+        TrainingError: there are too few, or a mask marks a defect in one of them.
+        ImageReadError: a file that cannot be read.
+    """
+    for sample in samples:
+        if sample.mask_path is not None and read_mask(sample.mask_path, sample.reading).any():
+            raise TrainingError(
+                f"the training image {sample.image} has anomalies in its mask {sample.mask}",
+                where=sample.where,
+                remedy=f"Train on normal images only: move the line to {VAL_LIST}",
+            )
+    by_content: dict[bytes, Sample] = {}
+    for sample in samples:
+        by_content.setdefault(hashlib.sha1(read_bytes(sample.image_path), usedforsecurity=False).digest(), sample)
+    unique = list(by_content.values())
+    if len(unique) < FEWEST_TRAINING_IMAGES:
+        raise TrainingError(
+            f"{len(unique)} different training images are too few: some train, at least 2 are held out",
+            where=samples[0].root / TRAIN_LIST,
+            remedy="Take more photos of good parts; 50 are a start, 200 are better",
+        )
+    count = min(max(2, round(len(unique) * percent / 100)), len(unique) - 2)
+    held_out = set(np.random.default_rng([seed, len(unique)]).permutation(len(unique))[:count].tolist())
+    return (
+        [sample for number, sample in enumerate(unique) if number not in held_out],
+        [sample for number, sample in enumerate(unique) if number in held_out],
+    )
+
+
+class HeldOutLoss:
+    """The mean loss over the held-out images, with the batch statistics frozen.
+
+    Args:
+        network: teacher and student; it is left in training mode.
+        images: the held-out images.
+        features: keeps the teacher's.
+        batch_size: of the forward passes.
+        world: the processes that divide the images.
+    """
+
+    def __init__(
+        self, network: nn.Layer, images: ImageBatches, features: TeacherFeatures, batch_size: int, world: World
+    ) -> None:
+        self._network, self._images, self._features, self._world = network, images, features, world
+        self._batches = world.own_batches(len(images), batch_size)
+
+    def checked(self, step: int) -> float:
+        """The loss of a student that can go on.
+
+        Raises:
+            TrainingError: it is not a number, or the student's features are all zero.
+        """
+        loss, is_dead = self.measure()
+        check_finite(loss, f"on held-out images after step {step}")
+        if is_dead:
+            raise TrainingError(
+                f"the student is dead after step {step}: its features are all zero", remedy="Lower Train.learning_rate"
+            )
+        return loss
+
+    def measure(self) -> tuple[float, bool]:
+        """The loss, and whether a layer of the student gives nothing but zeros."""
+        network = self._network
+        network.eval()
+        total, peaks = 0.0, [[0.0] * len(network.fusion.sizes)]
+        with paddle.no_grad():
+            for numbers, images in zip(self._batches, self._images(self._batches), strict=True):
+                x = paddle.to_tensor(images)
+                teacher = self._features([("held out", n) for n in numbers], x)
+                student = network.student(x)
+                total += float(feature_matching_loss(teacher, student)) * len(numbers)
+                peaks.append([float(features.numpy().max()) for features in student])
+        network.train()
+        self._world.meet()
+        (total,) = self._world.sum([total])
+        highest = self._world.maximum(np.max(peaks, axis=0).tolist())
+        return total / len(self._images), not all(highest)

@@ -1,0 +1,58 @@
+"""How a training run begins: the network, the optimiser, and the settings that decide its result."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import paddle
+
+from paddlex.config_schema import Config, TrainSection
+from paddlex.data.dataset import Sample
+from paddlex.modules.image_anomaly_detection.model import new_network
+from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import Run
+
+#: What may change between the parts of one run without changing its result.
+_FREE_SETTINGS = {
+    "resume_path", "pretrain_weight_path", "log_interval", "keep_checkpoints", "save_interval", "visualdl", "calibration",
+    "processes",
+}  # fmt: skip
+
+
+def new_run(config: Config, samples: Sequence[Sample], length: Mapping[str, int]) -> Run:
+    """A student with random weights beside its teacher, and what trains it.
+
+    Args:
+        config: the whole config; Train and Global are read.
+        samples: the lines of the training list.
+        length: how long the run is: further settings, by name.
+    """
+    options = config.Train
+    card = replace(ModelCard.from_config(config.Global.model, options), bit_depth=samples[0].reading.bit_depth)
+    network, card = new_network(card, options.pretrain_weight_path)
+    network.train()
+    optimiser = paddle.optimizer.Momentum(
+        learning_rate=options.learning_rate,
+        momentum=options.momentum,
+        use_nesterov=options.nesterov,
+        weight_decay=options.weight_decay,
+        parameters=network.student.parameters(),
+    )
+    ema = {f"student.{name}": parameter.clone().detach() for name, parameter in network.student.named_parameters()}
+    return Run(network, optimiser, ema, card, {**_settings(options, card, samples), **length})
+
+
+def _settings(options: TrainSection, card: ModelCard, samples: Sequence[Sample]) -> dict[str, Any]:
+    """What decides a run's result; a run that is resumed must have the same."""
+    return {
+        **options.model_dump(exclude=_FREE_SETTINGS),
+        "Global.bit_depth": card.bit_depth,
+        "calibration.holdout_percent": options.calibration.holdout_percent,
+        "teacher weights (sha256)": card.teacher_weights["sha256"],
+        "training images (sha256 of their names)": hashlib.sha256(
+            "\n".join(sample.image for sample in samples).encode()
+        ).hexdigest(),
+    }

@@ -1,0 +1,212 @@
+"""The ONNX files: what they hold, what they answer, and that nothing wrong is called done."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paddlex import create_model
+from paddlex.config_schema import TrainSection
+from paddlex.data.dataset import read_samples
+from paddlex.errors import ModelError
+from paddlex.inference.backends.onnx_runtime import OnnxRuntime
+from paddlex.inference.inputs import read_image
+from paddlex.inference.model_folder import open_model_folder
+from paddlex.inference.self_check import probe
+from paddlex.modules.image_anomaly_detection.export import export_check, onnx_export
+from paddlex.modules.image_anomaly_detection.export.export_check import check_export
+from paddlex.modules.image_anomaly_detection.export.onnx_export import convert_to_onnx, quantise
+from paddlex.modules.image_anomaly_detection.model import load_network
+
+onnx = pytest.importorskip("onnx")
+
+
+@pytest.fixture(scope="module")
+def exported(main_runner, trained: Path, demo_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of mode export with everything that it can write."""
+    output = tmp_path_factory.mktemp("exported")
+    done = main_runner(
+        "Global.mode=export", f"Global.output={output}", f"Global.dataset_dir={demo_dataset}", "Global.device=cpu",
+        f"Export.weight_path={trained / 'best_model' / 'model.pdparams'}", "Export.precision=int8", "Export.archive=True",
+        "Export.force=True",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+@pytest.fixture(scope="module")
+def result(exported: Path) -> dict:
+    return json.loads((exported / "export_result.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def network(trained: Path):
+    return load_network(str(trained / "best_model" / "model.pdparams"), "STFPM", TrainSection())[0]
+
+
+def test_the_graph_has_a_free_batch_size_and_names_that_mean_something(exported: Path) -> None:
+    graph = onnx.load(exported / "inference" / "inference.onnx").graph
+    ends = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
+    assert ends == {"x": ["N", 3, 128, 128], "raw_map": ["N", 1, 128, 128], "calibrated_map": ["N", 1, 128, 128]}
+
+
+def test_the_opset_is_the_one_that_is_stated(exported: Path, result: dict) -> None:
+    model = onnx.load(exported / "inference" / "inference.onnx")
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", result["onnx_opset"])]
+
+
+def test_batch_normalisation_is_merged_into_the_convolutions(exported: Path) -> None:
+    operators = [node.op_type for node in onnx.load(exported / "inference" / "inference.onnx").graph.node]
+    assert "BatchNormalization" not in operators
+    assert operators.count("Conv") == 2 * 15 + 2  # ResNet-18 to layer3 twice, and the two halves of the Gaussian
+
+
+def test_int8_quantises_the_networks_and_not_what_compares_them(exported: Path) -> None:
+    model = onnx.load(exported / "inference" / "inference_int8.onnx")
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    producers = {output: node for node in model.graph.node for output in node.output}
+    kinds = []
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            source = producers.get(node.input[1])
+            is_int8 = source is not None and source.op_type == "DequantizeLinear"
+            if is_int8:
+                assert weights[source.input[0]].data_type == onnx.TensorProto.INT8
+                scales = onnx.numpy_helper.to_array(weights[source.input[1]])
+                assert len(scales) == weights[source.input[0]].dims[0]  # one for each output channel
+            kinds.append(is_int8)
+    assert (kinds.count(True), kinds.count(False)) == (30, 2)
+
+
+def test_int8_is_about_a_quarter_of_the_size(exported: Path) -> None:
+    sizes = [(exported / "inference" / name).stat().st_size for name in ("inference_int8.onnx", "inference.onnx")]
+    assert sizes[0] < 0.3 * sizes[1]
+
+
+def test_the_result_names_the_files_and_how_far_each_graph_is_off(exported: Path, result: dict) -> None:
+    assert set(result["files"]) == {path.name for path in (exported / "inference").iterdir()}
+    assert {"inference.onnx", "inference_int8.onnx", "inference.pdmodel"} < set(result["files"])
+    assert result["checked_images"] == 14
+    assert {"mkldnn", "onnx", "onnx_int8"} <= result["checks"].keys()
+    for name in ("mkldnn", "onnx"):
+        assert result["checks"][name]["largest_difference"] < 1e-4 * result["checks"][name]["largest_value"]
+    int8 = result["checks"]["onnx_int8"]
+    assert int8["largest_difference"] > 1e-4
+    for check in (result["checks"]["onnx"], int8):
+        assert set(check) >= {"image_auroc_change", "pixel_auroc_change"}
+    assert abs(result["checks"]["onnx"]["pixel_auroc_change"]) < 1e-5
+
+
+def test_the_stated_change_of_auroc_is_that_of_scikit_learn(exported: Path, demo_dataset: Path, result: dict) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    samples = read_samples(demo_dataset, "val.txt")
+    labels = [sample.mask is not None for sample in samples]
+    auroc = {}
+    for backend in ("onnx", "onnx_int8"):
+        model = create_model("STFPM", exported / "inference", "cpu", backend=backend)
+        auroc[backend] = roc_auc_score(
+            labels, [item["raw_score"] for item in model.predict([sample.image_path for sample in samples])]
+        )
+    change = result["checks"]["onnx_int8"]["image_auroc_change"]
+    assert change == pytest.approx(auroc["onnx_int8"] - auroc["onnx"], abs=1e-9)
+
+
+@pytest.mark.parametrize("backend", ["onnx_int8", "openvino_int8"])
+def test_int8_models_judge(exported: Path, demo_dataset: Path, backend: str) -> None:
+    folder = str(demo_dataset / "images" / "val")
+    int8 = list(create_model("STFPM", exported / "inference", "cpu", backend=backend).predict(folder))
+    exact = list(create_model("STFPM", exported / "inference", "cpu", backend="onnx").predict(folder))
+    scores = np.array([[one["raw_score"], other["raw_score"]] for one, other in zip(int8, exact, strict=True)])
+    assert np.corrcoef(scores.T)[0, 1] > 0.98
+    assert not np.array_equal(scores[:, 0], scores[:, 1])
+
+
+def test_the_archive_holds_the_same_model(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PADDLEX_HOME", str(tmp_path))
+    unpacked = open_model_folder(exported / "STFPM.tar").path
+    for path in (exported / "inference").iterdir():
+        assert (unpacked / path.name).read_bytes() == path.read_bytes()
+
+
+def test_int8_without_a_data_set_is_an_error_and_leaves_nothing(main_runner, trained: Path, tmp_path: Path) -> None:
+    done = main_runner(
+        "Global.mode=export", f"Global.output={tmp_path}", "Export.precision=int8", "Global.dataset_dir=null",
+        f"Export.weight_path={trained / 'best_model' / 'model.pdparams'}",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "INT8 needs normal images, and no data set is named (Global.dataset_dir). Set it." in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["export_result.json"]
+
+
+def test_an_int8_model_that_loses_too_much_is_refused_unless_forced(
+    exported: Path, demo_dataset: Path, network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = read_samples(demo_dataset, "val.txt")
+    monkeypatch.setattr(export_check, "MOST_AUROC_LOST", -2.0)  # whatever it loses is too much
+    with pytest.raises(ModelError, match=r"the INT8 model loses .* of AUROC.*set Export\.force=True"):
+        check_export(network, exported / "inference", samples, has_labels=True, force=False)
+    assert "onnx_int8" in check_export(network, exported / "inference", samples, has_labels=True, force=True)
+
+
+def test_a_map_that_is_not_finite_is_never_called_equal(
+    exported: Path, demo_dataset: Path, network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NaN is not larger than any tolerance."""
+    run = OnnxRuntime.run
+
+    def spoilt(backend: OnnxRuntime, batch: np.ndarray) -> list[np.ndarray]:
+        outputs = run(backend, batch)
+        if not np.array_equal(batch, probe((batch.shape[3], batch.shape[2]))):
+            outputs[1][0, 0, 0, 0] = np.nan
+        return outputs
+
+    monkeypatch.setattr(OnnxRuntime, "run", spoilt)
+    samples = read_samples(demo_dataset, "val.txt")
+    with pytest.raises(ModelError, match="the exported graph is wrong: by onnx its map is off by nan"):
+        check_export(network, exported / "inference", samples, has_labels=False, force=True)
+
+
+def test_a_graph_with_other_maps_than_the_network_is_not_called_done(exported: Path, network, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(exported / "inference", tmp_path / "inference"))
+    model = onnx.load(folder / "inference.onnx")
+    kernel = next(tensor for tensor in model.graph.initializer if list(tensor.dims)[2:] == [7, 7])
+    kernel.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(kernel) * np.float32(1.001), kernel.name))
+    onnx.save(model, folder / "inference.onnx")
+    with pytest.raises(ModelError, match="onnx does not compute what the model did when it was exported"):
+        check_export(network, folder, [], has_labels=False, force=False)
+
+
+def test_the_ranges_of_int8_come_from_the_images_that_are_given(
+    exported: Path, demo_dataset: Path, tmp_path: Path
+) -> None:
+    folder = open_model_folder(exported)
+    image = folder.transform([read_image(read_samples(demo_dataset, "train.txt")[0].image_path)])
+    for name, batches in (("one", [image]), ("same", [image]), ("other", [image * 0.5])):
+        quantise(exported / "inference" / "inference.onnx", tmp_path / f"{name}.onnx", iter(batches))
+    contents = {path.stem: path.read_bytes() for path in tmp_path.glob("*.onnx")}
+    assert contents["one"] == contents["same"] != contents["other"]
+
+
+def test_a_missing_converter_is_named_with_the_command_that_adds_it(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_export, "find_spec", lambda name: None if name == "paddle2onnx" else True)
+    folder = trained / "best_model" / "inference"
+    with pytest.raises(ModelError, match=r"needs paddle2onnx\. pip install paddle2onnx\."):
+        convert_to_onnx(folder / "inference.pdmodel", folder / "inference.pdiparams", tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_a_graph_that_is_none_cannot_be_converted(tmp_path: Path) -> None:
+    (tmp_path / "a.pdmodel").write_bytes(b"")
+    (tmp_path / "a.pdiparams").write_bytes(b"")
+    with pytest.raises(ModelError, match="the graph cannot be converted to ONNX: "):
+        convert_to_onnx(tmp_path / "a.pdmodel", tmp_path / "a.pdiparams", tmp_path / "x.onnx")
