@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from paddlex.config_schema import TrainSection
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
 
 TOLERANCE = 0.005
 FUSIONS = ("product", "calibrated")
@@ -55,7 +55,7 @@ def prepare(dataset: str, path: Path) -> None:
     import paddle  # isort: skip
 
     paddle.seed(0)
-    network, card = new_network(ModelCard.from_config("STFPM", TrainSection()), None)
+    network, card = new_network(ModelCard.from_config("STFPM", STFPMOptions()), None)
     arrays = {f"{part}.{name}": tensor.numpy() for part in ("teacher", "student")
               for name, tensor in getattr(network, part).state_dict().items()}  # fmt: skip
     test = read_samples(dataset, "val.txt")
@@ -85,7 +85,7 @@ class Contestant:
         from paddlex.modules.image_anomaly_detection.training.gradient.step import TrainingStep
         from paddlex.modules.image_anomaly_detection.training.gradient.teacher_features import TeacherFeatures
 
-        self.data, self.as_it_comes, self.options = data, as_it_comes, TrainSection()
+        self.data, self.as_it_comes, self.options = data, as_it_comes, STFPMOptions()
         self.transform = Transform((256, 256))
         self.network = STFPM()
         for part in ("teacher", "student"):
@@ -148,7 +148,7 @@ class Contestant:
                 parts = []
                 for numbers in consecutive(len(self.data[key]), 8):
                     x = paddle.to_tensor(self.transform.normalise(self.data[key][numbers]))
-                    parts.append([distance.squeeze(1).numpy() for distance in self.network.distances(x)])
+                    parts.append([distance.squeeze(1).numpy() for distance in self.network.partial_maps(x)])
                 for number, maps in enumerate(zip(*parts, strict=True)):
                     layers[f"{key}_{number}"] = np.concatenate(maps)
         np.savez(path, **layers)

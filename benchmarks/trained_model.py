@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paddlex.config_schema import TrainSection
 from paddlex.data.dataset import Sample, read_samples
 from paddlex.modules.image_anomaly_detection.model import load_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
 from paddlex.modules.image_anomaly_detection.training.gradient.held_out import hold_out
 
 if TYPE_CHECKING:  # Paddle itself is imported by paddlex.modules, which prepares its environment first
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # Paddle itself is imported by paddlex.modules, which prepare
 
 def open_trained(weights: str, dataset: str, seed: int) -> tuple[nn.Layer, ModelCard, list[Sample]]:
     """Load the weights; ``seed`` is the run's Train.seed, which decides what was held out."""
-    train = TrainSection()
+    train = STFPMOptions()
     network, card = load_network(weights, "STFPM", train)
     _, held_out = hold_out(read_samples(dataset, "train.txt"), train.calibration.holdout_percent, seed)
     return network, card, held_out

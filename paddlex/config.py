@@ -7,19 +7,22 @@ came from, and the nearest key that exists.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import types
 import typing
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
-from paddlex.config_messages import SHIPPED, explain, shortened, suggestion
-from paddlex.config_schema import Config, Section
+from paddlex.config_messages import explain, shipped, shortened, suggestion
+from paddlex.config_schema import DEFAULT_MODEL, Config, Section
 from paddlex.errors import ConfigError, remedy_of
+from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.utils.logging import logger
 from paddlex.utils.paths import advice_for_missing
 from paddlex.utils.strict import Malformed, compose_yaml, construct_yaml, read_text, yaml_value
@@ -33,29 +36,65 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     Raises:
         ConfigError: the first thing that is wrong, and how many more there are.
     """
-    origin: dict[str, str] = {}
     found = find_config(path)
     if found != Path(path):
         logger.info("Config: %s.", found)
-    values = _read_file(found, origin)
+    reader = _Reader(schema_for(_model_of(found, overrides)))
+    reader.read(found)
     for override in overrides:
-        _apply_override(values, override, origin)
+        reader.override(override)
     try:
-        return Config.model_validate(values)
+        return reader.schema.model_validate(reader.values)
     except ValidationError as error:
-        raise explain(error, origin) from None
+        raise explain(error, reader.origin, reader.schema) from None
 
 
 def read_loosely(path: str | os.PathLike[str], overrides: Sequence[str]) -> dict[str, Any]:
     """What can be read of a config that may be broken: the values, unchecked. Never raises."""
-    values: dict[str, Any] = {}
-    origin: dict[str, str] = {}
+    return _read_loosely(path, overrides).values
+
+
+@cache
+def schema_for(model: str) -> type[Config]:
+    """The schema of a model's config: ``Config`` with the model's own ``Train`` section.
+
+    Args:
+        model: one of ``MODELS``.
+    """
+    options = MODELS[model].options
+    schema = create_model("Config", __base__=Config, Train=(options, options()))
+    schema.for_model = model
+    return schema
+
+
+def _read_loosely(path: str | os.PathLike[str], overrides: Sequence[str]) -> _Reader:
+    reader = _Reader(Config)
     with contextlib.suppress(ConfigError):
-        values = _read_file(find_config(path), origin)
+        reader.read(find_config(path))
     for override in overrides:
         with contextlib.suppress(ConfigError):
-            _apply_override(values, override, origin)
-    return values
+            reader.override(override)
+    return reader
+
+
+def _model_of(path: Path, overrides: Sequence[str]) -> str:
+    """``Global.model``, which decides what the other keys may be; whatever is wrong with them is said later.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
+    reader = _read_loosely(path, overrides)
+    section = reader.values.get("Global")
+    model = section.get("model", DEFAULT_MODEL) if isinstance(section, dict) else DEFAULT_MODEL
+    if not isinstance(model, str):
+        return DEFAULT_MODEL  # it is of the wrong type
+    if model not in MODELS:
+        alike = difflib.get_close_matches(model.casefold(), [name.casefold() for name in MODELS], n=1)
+        near = [name for name in MODELS if name.casefold() in alike]
+        remedy = f"Did you mean {near[0]}?" if near else f"It is one of {', '.join(MODELS)}"
+        what = f"unknown model {shortened(repr(model))}"
+        raise ConfigError(what, where=reader.origin.get("Global.model"), remedy=remedy)
+    return model
 
 
 def find_config(path: str | os.PathLike[str]) -> Path:
@@ -72,90 +111,6 @@ def find_config(path: str | os.PathLike[str]) -> Path:
     return given
 
 
-def _read_file(path: str | os.PathLike[str], origin: dict[str, str]) -> dict[str, Any]:
-    try:
-        node = compose_yaml(read_text(path))
-        if node is None:
-            return {}
-        if not isinstance(node, yaml.MappingNode):
-            raise ConfigError(
-                "the config is not a mapping of sections", where=path, remedy="Start from a shipped config"
-            )
-        lines: dict[str, int] = {}
-        values: dict[str, Any] = construct_yaml(node, lines=lines, scalar=_value)
-    except FileNotFoundError:
-        advice = advice_for_missing(path)
-        remedy = advice if advice.endswith("?") else f"{advice}; the one that comes along is {SHIPPED}"
-        raise ConfigError("the config file does not exist", where=path, remedy=remedy) from None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(
-            f"the config file cannot be read: {reason}", where=path, remedy=remedy_of(error, "Give a file")
-        ) from None
-    except Malformed as error:
-        raise ConfigError(f"the config {error}", where=error.where(path), remedy=error.remedy) from None
-    origin.update({key: f"{path} line {line}" for key, line in lines.items()})
-    return values
-
-
-def _apply_override(values: dict[str, Any], override: str, origin: dict[str, str]) -> None:
-    key, equals, text = override.partition("=")
-    key = key.strip()
-    where = f"-o {shortened(override)}"
-    if not equals or not key:
-        raise ConfigError("an override must read KEY=VALUE", where=where, remedy="For example -o Global.mode=train")
-    try:
-        node = compose_yaml(text)
-    except Malformed:  # a glob such as *.png, say: it can only be meant as it stands
-        node = None
-    if node is None:
-        node = yaml.ScalarNode("tag:yaml.org,2002:str" if text.strip() else "tag:yaml.org,2002:null", text)
-    is_collection = (isinstance(node, yaml.SequenceNode) and _takes(list, key)) or (
-        isinstance(node, yaml.MappingNode) and _takes(dict, key)
-    )
-    is_plain_text = isinstance(node, yaml.ScalarNode) and node.style is None and not node.tag.endswith(":null")
-    if is_plain_text and _takes_text(key):  # a path may hold " #", or start with "!"
-        node = yaml.ScalarNode("tag:yaml.org,2002:str", text.strip())
-    elif not isinstance(node, yaml.ScalarNode) and not is_collection:  # a file called [1].png, say
-        node = yaml.ScalarNode("tag:yaml.org,2002:str", text)
-    *parents, last = key.split(".")
-    section = values
-    for depth, parent in enumerate(parents, 1):
-        section = section.setdefault(parent, {})
-        if not isinstance(section, dict):
-            name = ".".join(parents[:depth])
-            if not _is_section(_annotation(name)):
-                raise ConfigError(f"{name} is not a section", where=where, remedy=suggestion(key))
-            what = f"{name} must be a section of keys, not {shortened(repr(section))}"
-            remedy = "Put each key on a line of its own below it, indented, as KEY: value"
-            raise ConfigError(what, where=origin.get(name, where), remedy=remedy)
-    origin[key] = where
-    try:
-        section[last] = construct_yaml(node, key, scalar=_value)
-    except Malformed:
-        raise ConfigError(f"{key} cannot be read", where=where, remedy="Correct the value, or quote it") from None
-
-
-def _value(node: yaml.ScalarNode, key: str) -> Any:
-    """What stands at a key; what is meant as text is kept as written, and a section left empty is one.
-
-    None is null, as in PaddleX, unless it is quoted.
-    """
-    if node.tag.endswith(":null") or (node.value == "None" and node.style is None):
-        return {} if _is_section(_annotation(key)) else None
-    return node.value if _takes_text(key) else yaml_value(node, key)
-
-
-def _annotation(key: str) -> Any:
-    """The declared type of a dotted key; None if there is no such key."""
-    model: Any = Config
-    for part in key.split("."):
-        if not _is_section(model) or part not in model.model_fields:
-            return None
-        model = model.model_fields[part].annotation
-    return model
-
-
 def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Section)
 
@@ -167,13 +122,115 @@ def _members(annotation: Any) -> list[Any]:
     return [typing.get_args(member)[0] if typing.get_origin(member) is Annotated else member for member in members]
 
 
-def _takes_text(key: str) -> bool:
-    """Whether the key holds text, so that 007, 1e3 or 2026-01-01 must be kept as written."""
-    members = _members(_annotation(key))
-    items = [item for member in members if typing.get_origin(member) is list for item in typing.get_args(member)]
-    return str in members or any(str in _members(item) for item in items)
+class _Reader:
+    """The values of a config, and where each of them stands.
 
+    Args:
+        schema: tells what is meant as text.
+    """
 
-def _takes(kind: type, key: str) -> bool:
-    """Whether the key holds a list, or a dict."""
-    return any(typing.get_origin(member) is kind for member in _members(_annotation(key)))
+    def __init__(self, schema: type[Config]) -> None:
+        self.schema = schema
+        self.values: dict[str, Any] = {}
+        self.origin: dict[str, str] = {}
+
+    def read(self, path: Path) -> None:
+        """Take what a file says.
+
+        Raises:
+            ConfigError: it cannot be read, or is no mapping of sections.
+        """
+        try:
+            node = compose_yaml(read_text(path))
+            if node is None:
+                return
+            if not isinstance(node, yaml.MappingNode):
+                raise ConfigError(
+                    "the config is not a mapping of sections", where=path, remedy="Start from a shipped config"
+                )
+            lines: dict[str, int] = {}
+            self.values = construct_yaml(node, lines=lines, scalar=self._value)
+        except FileNotFoundError:
+            advice = advice_for_missing(path)
+            remedy = (
+                advice if advice.endswith("?") else f"{advice}; the one that comes along is {shipped(DEFAULT_MODEL)}"
+            )
+            raise ConfigError("the config file does not exist", where=path, remedy=remedy) from None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigError(
+                f"the config file cannot be read: {reason}", where=path, remedy=remedy_of(error, "Give a file")
+            ) from None
+        except Malformed as error:
+            raise ConfigError(f"the config {error}", where=error.where(path), remedy=error.remedy) from None
+        self.origin = {key: f"{path} line {line}" for key, line in lines.items()}
+
+    def override(self, override: str) -> None:
+        """Take ``A.b.c=value``.
+
+        Raises:
+            ConfigError: it cannot be understood.
+        """
+        key, equals, text = override.partition("=")
+        key = key.strip()
+        where = f"-o {shortened(override)}"
+        if not equals or not key:
+            raise ConfigError("an override must read KEY=VALUE", where=where, remedy="For example -o Global.mode=train")
+        try:
+            node = compose_yaml(text)
+        except Malformed:  # a glob such as *.png, say: it can only be meant as it stands
+            node = None
+        if node is None:
+            node = yaml.ScalarNode("tag:yaml.org,2002:str" if text.strip() else "tag:yaml.org,2002:null", text)
+        is_collection = (isinstance(node, yaml.SequenceNode) and self._takes(list, key)) or (
+            isinstance(node, yaml.MappingNode) and self._takes(dict, key)
+        )
+        is_plain_text = isinstance(node, yaml.ScalarNode) and node.style is None and not node.tag.endswith(":null")
+        if is_plain_text and self._takes_text(key):  # a path may hold " #", or start with "!"
+            node = yaml.ScalarNode("tag:yaml.org,2002:str", text.strip())
+        elif not isinstance(node, yaml.ScalarNode) and not is_collection:  # a file called [1].png, say
+            node = yaml.ScalarNode("tag:yaml.org,2002:str", text)
+        *parents, last = key.split(".")
+        section = self.values
+        for depth, parent in enumerate(parents, 1):
+            section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                name = ".".join(parents[:depth])
+                if not _is_section(self._annotation(name)):
+                    raise ConfigError(f"{name} is not a section", where=where, remedy=suggestion(key, self.schema))
+                what = f"{name} must be a section of keys, not {shortened(repr(section))}"
+                remedy = "Put each key on a line of its own below it, indented, as KEY: value"
+                raise ConfigError(what, where=self.origin.get(name, where), remedy=remedy)
+        self.origin[key] = where
+        try:
+            section[last] = construct_yaml(node, key, scalar=self._value)
+        except Malformed:
+            raise ConfigError(f"{key} cannot be read", where=where, remedy="Correct the value, or quote it") from None
+
+    def _value(self, node: yaml.ScalarNode, key: str) -> Any:
+        """What stands at a key; what is meant as text is kept as written, and a section left empty is one.
+
+        None is null, as in PaddleX, unless it is quoted.
+        """
+        if node.tag.endswith(":null") or (node.value == "None" and node.style is None):
+            return {} if _is_section(self._annotation(key)) else None
+        return node.value if self._takes_text(key) else yaml_value(node, key)
+
+    def _annotation(self, key: str) -> Any:
+        """The declared type of a dotted key; None if there is no such key."""
+        model: Any = self.schema
+        for part in key.split("."):
+            if not _is_section(model) or part not in model.model_fields:
+                return None
+            model = model.model_fields[part].annotation
+        return model
+
+    def _takes_text(self, key: str) -> bool:
+        """Whether the key holds text, so that 007, 1e3 or 2026-01-01 must be kept as written."""
+        members = _members(self._annotation(key))
+        items = [item for member in members if typing.get_origin(member) is list for item in typing.get_args(member)]
+        return str in members or any(str in _members(item) for item in items)
+
+    def _takes(self, kind: type, key: str) -> bool:
+        """Whether the key holds a list, or a dict."""
+        return any(typing.get_origin(member) is kind for member in _members(self._annotation(key)))

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from paddlex.config_schema import Config, Section
 from paddlex.errors import ConfigError
+from paddlex.modules.image_anomaly_detection.models import MODELS
 
 #: Keys that PaddleX's own configs may hold and this program does not take: why, and what to do instead.
 _PADDLEX_KEYS = {
@@ -31,15 +32,20 @@ _MOST_SHOWN = 80
 
 #: Of a section with more keys than this they are not listed.
 _FEW = 8
-SHIPPED = "paddlex/configs/image_anomaly_detection/STFPM.yaml"
 
 
-def explain(error: ValidationError, origin: Mapping[str, str]) -> ConfigError:
+def shipped(model: str) -> str:
+    """The config of a model that comes along."""
+    return f"paddlex/configs/image_anomaly_detection/{model}.yaml"
+
+
+def explain(error: ValidationError, origin: Mapping[str, str], schema: type[Config]) -> ConfigError:
     """The first thing that is wrong, and how many more there are.
 
     Args:
-        error: of ``Config``.
+        error: of the schema.
         origin: where each dotted key stands: a line of the file, or an ``-o``.
+        schema: of the config.
     """
     problems = error.errors(include_url=False)
     first = problems[0]
@@ -52,18 +58,20 @@ def explain(error: ValidationError, origin: Mapping[str, str]) -> ConfigError:
     where = origin.get(key) or (origin[below[0]] if below else None)
     more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
     if is_unknown:
-        return unknown_key(key, where, more)
+        return unknown_key(key, schema, where, more)
     what, remedy = _complaint(first)
     return ConfigError(f"{key} {what}{more}", where=where, remedy=remedy)
 
 
-def unknown_key(key: str, where: str | None, more: str = "") -> ConfigError:
+def unknown_key(key: str, schema: type[Config], where: str | None, more: str = "") -> ConfigError:
     """A key that the schema does not know, with the one that was probably meant."""
     for known in (key, key.partition(".")[0]):
         if known in _PADDLEX_KEYS:
             what = f"{key} is a key of PaddleX that means nothing here{more}"
             return ConfigError(what, where=where, remedy=_PADDLEX_KEYS[known])
-    return ConfigError(f"unknown key {shortened(key)}{more}", where=where, remedy=suggestion(key))
+    others = [name for name, model in MODELS.items() if key in _leaf_keys(model.options, "Train.")]
+    owner = f", which is one of {others[0]}'s and means nothing for {schema.for_model}" if others else ""
+    return ConfigError(f"unknown key {shortened(key)}{owner}{more}", where=where, remedy=suggestion(key, schema))
 
 
 def shortened(text: str) -> str:
@@ -71,9 +79,9 @@ def shortened(text: str) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
 
 
-def suggestion(key: str) -> str:
+def suggestion(key: str, schema: type[Config]) -> str:
     """What to say to who wrote a key that is not there."""
-    known = list(_leaf_keys(Config, ""))
+    known = list(_leaf_keys(schema, ""))
     for other in known:
         if other.casefold() == key.casefold():
             return f"It is written {other}: small and capital letters differ"
@@ -92,7 +100,7 @@ def suggestion(key: str) -> str:
         return f"The sections are {', '.join(Config.model_fields)}"
     if len(siblings) <= _FEW:
         return f"The keys of {section} are {', '.join(siblings)}"
-    return f"The keys of {section} are those in {SHIPPED}"
+    return f"The keys of {section} are those in {shipped(schema.for_model)}"
 
 
 def _complaint(problem: ErrorDetails) -> tuple[str, str]:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
+
+from paddlex.errors import ConfigError
+from paddlex.utils.processes import process_count, processes_to_start
 
 if TYPE_CHECKING:
     from paddlex.inference.reading import Reading
+    from paddlex.utils.devices import Device
 
 Mode = Literal["check_dataset", "train", "evaluate", "export", "predict", "benchmark"]
 MODES: tuple[str, ...] = typing.get_args(Mode)
 DEFAULT_OUTPUT = "output"
+DEFAULT_MODEL = "STFPM"
 DEFAULT_LEARNING_RATE = 1.6
 
-Backbone = Literal[
+ConvolutionalBackbone = Literal[
     "resnet18", "resnet34", "resnet50", "wide_resnet50_2",
     "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2",
 ]  # fmt: skip
+Backbone = Literal[ConvolutionalBackbone, "dinov2_vits14", "dinov2_vitb14"]
 
 
 def _user_path(path: str) -> str:
@@ -30,6 +37,24 @@ def _user_path(path: str) -> str:
     return os.path.expanduser(path)
 
 
+def _image_size(value: Any) -> int | list[int] | str:
+    """What ``Train.image_size`` may be; a YAML scalar comes as text."""
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    sides = number if isinstance(number, list) and len(number) == 2 else [number]
+    if all(type(side) is int and SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
+        return sides[0] if sides[0] == sides[-1] else sides
+    if isinstance(value, str) and re.fullmatch(r"auto(:\d{2,4})?", value):
+        pixels = value.partition(":")[2]
+        if not pixels or SMALLEST_SIDE <= int(pixels) <= LARGEST_SIDE:
+            return value
+    raise ValueError(
+        f"must be a whole number of pixels from {SMALLEST_SIDE} to {LARGEST_SIDE}, [height, width], auto, or auto:NUMBER"
+    )
+
+
+#: Of the network's input, in pixels.
+SMALLEST_SIDE, LARGEST_SIDE = 32, 4096
+
 Percent = Annotated[float, Field(ge=0, le=100)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
@@ -37,6 +62,10 @@ PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 #: A path as users write it: a leading ~ is their home folder, which no shell puts in the place of -o Global.output=~/x.
 UserPath = Annotated[str, AfterValidator(_user_path)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
+
+#: Of the network's input: the side of a square, [height, width], or ``auto`` for the photos' own aspect ratio with about as
+#: many pixels as the model's usual square has (``auto:256``: as one of 256 has).
+ImageSize = Annotated[int | list[int] | str, PlainValidator(_image_size)]
 
 
 class Section(BaseModel):
@@ -48,7 +77,7 @@ class Section(BaseModel):
 class GlobalSection(Section):
     """What every mode needs."""
 
-    model: str = "STFPM"
+    model: str = DEFAULT_MODEL
     mode: Mode = "check_dataset"
     dataset_dir: UserPath | None = None
     device: str = "auto"
@@ -93,14 +122,19 @@ class CheckDatasetSection(Section):
 
 
 class CalibrationSection(Section):
-    """Where the thresholds come from: normal images of the training list that the student is not trained on."""
+    """Where the thresholds come from: normal images of the training list that the model has not seen."""
 
-    holdout_percent: Annotated[float, Field(gt=0, le=50)] = 20
-    fusion: Literal["calibrated", "product"] = "calibrated"
+    fusion: Literal["calibrated", "paper"] = "calibrated"
     target_fpr: Rate = 0.05
     target_pixel_fpr: Rate = 0.001
     rule: Literal["target_fpr", "best_f1"] = "target_fpr"
     min_area: Annotated[float, Field(ge=0, lt=1)] = 0.0001
+
+
+class HoldoutSection(CalibrationSection):
+    """The same for a model that some images have to be held back from."""
+
+    holdout_percent: Annotated[float, Field(gt=0, le=50)] = 20
 
 
 class EarlyStoppingSection(Section):
@@ -128,21 +162,62 @@ class TrainTilingSection(TilingSection):
 
 
 class TrainSection(Section):
-    """Mode train. ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps.
-
-    ``save_interval`` is in minutes.
-    """
+    """Mode train: what every model has. Each adds its own keys, see ``Model.options``."""
 
     num_classes: Literal[1] = 1
     backbone: Backbone = "resnet18"
-    layers: Annotated[list[Literal["layer1", "layer2", "layer3"]], Field(min_length=1)] = [
-        "layer1",
-        "layer2",
-        "layer3",
-    ]
-    image_size: Annotated[int, Field(ge=32, le=4096, strict=True)] = 256
-    epochs_iters: PositiveInt | None = None
+    layers: Annotated[list[str], Field(min_length=1)] = ["layer1", "layer2", "layer3"]
+    image_size: ImageSize = 256
     batch_size: PositiveInt = 4
+    pretrain_weight_path: UserPath | None = None
+    seed: Seed = 0
+    tiling: TrainTilingSection = TrainTilingSection()
+    calibration: CalibrationSection = CalibrationSection()
+
+    #: Of the square with as many pixels as ``image_size: auto`` gives.
+    usual_side: ClassVar[int] = 256
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the training may go on from where an earlier one stopped."""
+        return False
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether the model depends on val.txt."""
+        return self.calibration.rule == "best_f1"
+
+    def __str__(self) -> str:
+        """How it is trained, in a few words."""
+        return f"batch {self.batch_size}, seed {self.seed}"
+
+    def from_the_start(self) -> TrainSection:
+        """The same for whoever trains again: it starts at the beginning."""
+        return self
+
+    def processes_to_start(self, device: Device) -> int:
+        """How many processes are to train together; 1 if this one is enough.
+
+        Raises:
+            ConfigError: several have been started, and this model trains in one.
+        """
+        if process_count() > 1:
+            raise ConfigError(
+                f"{process_count()} processes were started to train together, but this model trains in one",
+                where="Global.model",
+                remedy="Start it with python main.py, without a launcher",
+            )
+        return 1
+
+
+class GradientSection(TrainSection):
+    """Mode train, for models that learn by gradients.
+
+    ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps. ``save_interval`` is in
+    minutes.
+    """
+
+    epochs_iters: PositiveInt | None = None
     processes: PositiveInt | None = None
     learning_rate: Annotated[float, Field(gt=0)] = DEFAULT_LEARNING_RATE
     lr_schedule: Literal["one_cycle", "constant"] = "one_cycle"
@@ -152,9 +227,7 @@ class TrainSection(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.95
     amp: Literal["bfloat16", "float16"] | None = None
-    pretrain_weight_path: UserPath | None = None
     resume_path: UserPath | None = None
-    seed: Seed = 0
     log_interval: PositiveInt = 10
     eval_interval: PositiveInt | None = None
     best_by: Literal["loss", "auroc"] = "loss"
@@ -163,8 +236,35 @@ class TrainSection(Section):
     early_stopping: EarlyStoppingSection = EarlyStoppingSection()
     augment: list[str] = []
     visualdl: bool = False
-    tiling: TrainTilingSection = TrainTilingSection()
-    calibration: CalibrationSection = CalibrationSection()
+    calibration: HoldoutSection = HoldoutSection()
+
+    @classmethod
+    def of(cls, config: Config) -> GradientSection:
+        """The section of a config that is for such a model."""
+        assert isinstance(config.Train, cls)
+        return config.Train
+
+    @property
+    def is_resumed(self) -> bool:
+        return bool(self.resume_path)
+
+    @property
+    def needs_validation(self) -> bool:
+        return self.best_by == "auroc" or super().needs_validation
+
+    def __str__(self) -> str:
+        length = f"{self.epochs_iters} epochs" if self.epochs_iters else "as many epochs as usual"
+        share = 100 - self.calibration.holdout_percent
+        return (
+            f"{length}, batch {self.batch_size}, learning rate {self.learning_rate:g} ({self.lr_schedule}), {share:g} % of "
+            "the training images"
+        )
+
+    def from_the_start(self) -> TrainSection:
+        return self.model_copy(update={"resume_path": None})
+
+    def processes_to_start(self, device: Device) -> int:
+        return processes_to_start(self.processes, device, self.batch_size)
 
 
 class EvaluateSection(Section):
@@ -218,8 +318,13 @@ class PredictSection(Section):
 
 
 class Config(Section):
-    """The whole config, complete: every key that a file leaves out has its default."""
+    """The whole config, complete: every key that a file leaves out has its default.
 
+    Attributes:
+        for_model: whose ``Train`` section it has.
+    """
+
+    for_model: ClassVar[str] = DEFAULT_MODEL
     Global: GlobalSection = GlobalSection()
     CheckDataset: CheckDatasetSection = CheckDatasetSection()
     Train: TrainSection = TrainSection()

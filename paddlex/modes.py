@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -11,14 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddlex.config_schema import Config
-from paddlex.errors import ConfigError, DatasetError, PaddleXError
-from paddlex.utils.files import write_text
-from paddlex.utils.logging import log_to_file, logger
+from paddlex.errors import ConfigError, DatasetError
+from paddlex.utils.logging import logger
 from paddlex.utils.paths import advice_for_file, advice_for_missing
-from paddlex.utils.processes import processes_to_start
 
 if TYPE_CHECKING:
-    from paddlex.utils.devices import Device
+    pass
 
 Result = dict[str, Any]
 
@@ -45,63 +42,21 @@ def check_dataset(config: Config) -> Result:
 
 
 def train(config: Config) -> Result:
-    """Train a student, in one process or several; choose, calibrate and export the best model."""
+    """Train the model, in one process or several: fitted, calibrated, exported."""
     from paddlex.utils.devices import resolve_device
 
     _dataset_dir(config)
     _check_output_name(config)
     device = resolve_device(config.Global.device)
+    from paddlex.modules.image_anomaly_detection.training import recipe
+
     logger.info("Device: %s.", device)
-    count = processes_to_start(config.Train.processes, device, config.Train.batch_size)
+    count = config.Train.processes_to_start(device)
     if count == 1:
-        return _train_in_this_process(config, device)
+        return recipe.train(config, device)
     from paddlex.utils.launcher import run_processes
 
-    return run_processes(_train_in_this_process, (config, device), count, device)
-
-
-def _train_in_this_process(config: Config, device: Device) -> Result:
-    """Alone, or as one of several processes, of which the first one writes all files."""
-    from paddlex.modules.image_anomaly_detection.training.folder import training_folder
-    from paddlex.modules.image_anomaly_detection.training.gradient.distributed import join_world
-    from paddlex.modules.image_anomaly_detection.training.gradient.trainer import Trainer
-    from paddlex.modules.image_anomaly_detection.training.train_result import LABELS, describe_training
-
-    world = join_world(device.is_gpu)
-    if world.size == 1:
-        _use(device)
-    if not world.is_main:
-        Trainer(config, str(device), world).train()
-        return {}
-    resolved = config.model_copy(deep=True)
-    resolved.Global.device, resolved.Global.dataset_dir = str(device), os.path.abspath(_dataset_dir(config))
-    resolved.Train.resume_path = None  # whoever trains again from this file starts at the beginning
-    append = bool(config.Train.resume_path)
-    with training_folder(config.output), log_to_file(config.output / "train.log", append=append):
-        write_text(config.output / "config.yaml", resolved.to_yaml())
-        write_text(config.output / "label_dict.txt", LABELS)
-        start = time.monotonic()
-        trainer = Trainer(config, str(device), world)
-        folders = trainer.train()
-        _add_onnx(folders["best"])
-        minutes = (time.monotonic() - start) / 60
-        logger.info("Training took %.1f minutes.", minutes)
-    visualdl_log = None if trainer.visual_log is None else trainer.visual_log.path
-    return describe_training(
-        trainer.run, folders, config.output, config.Global.model, minutes, trainer.warnings, visualdl_log,
-        trainer.previous_best,
-    )  # fmt: skip
-
-
-def _add_onnx(best: Path) -> None:
-    """Let the best model run in the engines for ONNX as well; a training does not fail for want of it."""
-    from paddlex.modules.image_anomaly_detection.export.exporter import add_onnx
-    from paddlex.modules.image_anomaly_detection.training.completion import INFERENCE
-
-    try:
-        add_onnx(best / INFERENCE)
-    except (PaddleXError, OSError) as error:
-        logger.warning("The best model has no ONNX file: %s", error)
+    return run_processes(recipe.train, (config, device), count, device)
 
 
 def evaluate(config: Config) -> Result:
@@ -128,8 +83,7 @@ def evaluate(config: Config) -> Result:
         )  # fmt: skip
         evaluation = evaluator.evaluate(predictor, samples, config.Evaluate.log_interval)
         about = {
-            "Model": f"{card.model_name}, {card.backbone}, {card.image_size} × {card.image_size} pixels"
-            + (f", {card.tiling}" if card.tiling else ""),
+            "Model": str(card),
             "Weights": weight_path,
             "Data set": dataset_dir,
             "Date": date.today().isoformat(),
@@ -176,7 +130,7 @@ def export(config: Config) -> Result:
         checks = check_export(network, temporary, images.to_check, has_labels=images.has_labels, force=options.force)
     archive = None
     if options.archive:
-        archive = f"{config.Global.model}{SUFFIX}"
+        archive = f"{card.model_name}{SUFFIX}"
         pack(folder, config.output / archive)
     logger.info("Exported to %s.", folder)
     return {
@@ -299,13 +253,5 @@ def _device(config: Config) -> str:
     logger.info("Device: %s.", device)
     if len(device.indices) > 1:
         logger.warning("Only gpu:%d of %s is used: it is training alone that is divided.", device.index, device)
-    _use(device)
+    device.use()
     return f"gpu:{device.index}" if device.is_gpu else str(device)
-
-
-def _use(device: Device) -> None:
-    """Make a device Paddle's current one."""
-    if device.is_gpu:
-        import paddle
-
-        paddle.set_device(f"gpu:{device.index}")

@@ -11,11 +11,11 @@ import paddle
 import pytest
 
 from paddlex import create_model
-from paddlex.config_schema import TrainSection
 from paddlex.data.dataset import read_samples
 from paddlex.inference.inputs import read_image
 from paddlex.inference.rle import rle_to_mask
 from paddlex.modules.image_anomaly_detection.model import load_network
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
 
 MAP_TOLERANCE = 1e-4
 
@@ -85,7 +85,7 @@ def test_mode_predict_on_an_export_draws_the_masks_of_python(exported_and_predic
 @pytest.mark.parametrize("run_mode", ["paddle", "mkldnn", "onnx", "openvino"])
 def test_the_maps_of_the_static_graph_are_those_of_the_dynamic_one(run_mode, trained, images):
     weights = str(trained / "best_model" / "model.pdparams")
-    network, card = load_network(weights, "STFPM", TrainSection())
+    network, card = load_network(weights, "STFPM", STFPMOptions())
     batch = card.transform([read_image(image) for image in images])
     with paddle.no_grad():
         dynamic = [output.numpy() for output in network(paddle.to_tensor(batch))]

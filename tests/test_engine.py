@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from paddlex import engine
-from paddlex.config import load_config
+from paddlex.config import load_config, schema_for
 from paddlex.config_schema import Config
 from paddlex.data.dataset import VAL_LIST, read_mask, read_samples
 from paddlex.inference.rle import rle_to_mask
@@ -299,7 +299,9 @@ def test_the_log_has_loss_learning_rate_speed_and_time_left_of_every_step(traine
 
 def test_the_config_that_train_writes_is_complete_and_says_what_was_run(trained: Path, demo_dataset: Path) -> None:
     config = load_config(trained / "config.yaml")
-    assert _keys(yaml.safe_load((trained / "config.yaml").read_text(encoding="utf-8"))) == _keys(Config().model_dump())
+    assert _keys(yaml.safe_load((trained / "config.yaml").read_text(encoding="utf-8"))) == _keys(
+        schema_for("STFPM")().model_dump()
+    )
     assert (config.Train.image_size, config.Train.epochs_iters, config.Train.batch_size) == (128, 3, 4)
     assert config.Global.device == "cpu"
     assert config.Global.dataset_dir == str(demo_dataset)

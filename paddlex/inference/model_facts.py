@@ -12,6 +12,7 @@ from paddlex.inference.checked import Checked, Invalid, list_of, mapping, named,
 from paddlex.inference.reading import bit_depth
 from paddlex.inference.self_check import SelfCheck
 from paddlex.inference.tiling import Tiling
+from paddlex.inference.transforms import LARGEST_SIDE
 
 
 def _texts(value: Any) -> dict[str, str]:
@@ -21,6 +22,15 @@ def _texts(value: Any) -> dict[str, str]:
 def layer_names(value: Any) -> tuple[str, ...]:
     """The layers whose features are compared: one or more names."""
     return tuple(list_of(text, least=1)(value))
+
+
+def image_size(value: Any) -> int | tuple[int, int]:
+    """A side, or [height, width]; a square is a side."""
+    side = whole(1, LARGEST_SIDE)
+    if not isinstance(value, (list, tuple)):
+        return side(value)
+    height, width = list_of(side, length=2)(list(value))
+    return height if height == width else (height, width)
 
 
 def _tiling(value: Any) -> Tiling | None:
@@ -43,7 +53,8 @@ class ModelFacts(Checked):
     """A model without its weights.
 
     Attributes:
-        backbone, layers, image_size: the architecture, as in the config.
+        backbone, layers, image_size: the architecture, as in the config; the size is a side or (height, width), in pixels.
+        architecture: what else the network's shape depends on, such as how many patches a memory bank holds.
         teacher_weights: {source, sha256} of the weights that the teacher was made with.
         tiling: how photos are cut that the model is for; None for whole ones.
         calibration: its thresholds; None where it was never calibrated.
@@ -55,7 +66,8 @@ class ModelFacts(Checked):
 
     backbone: Annotated[str | None, optional(text)] = None
     layers: Annotated[tuple[str, ...] | None, optional(layer_names)] = None
-    image_size: Annotated[int | None, optional(whole(1))] = None
+    image_size: Annotated[int | tuple[int, int] | None, optional(image_size)] = None
+    architecture: Annotated[Mapping[str, Any], mapping] = field(default_factory=dict)
     teacher_weights: Annotated[Mapping[str, str], _texts] = field(default_factory=dict)
     tiling: Annotated[Tiling | None, _tiling] = None
     calibration: Annotated[Calibration | None, optional(_calibration)] = None

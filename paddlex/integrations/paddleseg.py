@@ -31,7 +31,6 @@ from paddlex.data.bit_depth import find_reading
 from paddlex.data.dataset import TRAIN_LIST, VAL_LIST, read_mask, read_samples
 from paddlex.errors import WeightsError
 from paddlex.inference.reading import ANY
-from paddlex.modules.image_anomaly_detection.calibration.fusion import product
 from paddlex.modules.image_anomaly_detection.models.stfpm import network as stfpm
 from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, load_teacher_weights
 
@@ -92,7 +91,7 @@ class STFPM(stfpm.STFPM):
         """
         if self.training:
             return [(self.teacher_features(x), self.student(x))]
-        raw_map = product(self.distances(x), x.shape[2:])
+        raw_map = self.paper_map(self.partial_maps(x), x.shape[2:])
         anomalous = paddle.log(paddle.clip(raw_map, min=_SMALLEST) / self.threshold)
         return [paddle.concat([paddle.zeros_like(anomalous), anomalous], axis=1)]
 

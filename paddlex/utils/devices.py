@@ -37,6 +37,13 @@ class Device:
         """The first GPU's number."""
         return self.indices[0]
 
+    def use(self) -> None:
+        """Make it Paddle's current one."""
+        if self.is_gpu:
+            import paddle
+
+            paddle.set_device(f"gpu:{self.index}")
+
     def __str__(self) -> str:
         return f"gpu:{','.join(map(str, self.indices))}" if self.is_gpu else "cpu"
 

@@ -11,7 +11,8 @@ import yaml
 from PIL import Image
 
 from paddlex import create_model
-from paddlex.config_schema import Config, TrainSection
+from paddlex.config import schema_for
+from paddlex.config_schema import Config
 from paddlex.data.dataset import Sample, read_mask, read_samples
 from paddlex.data.demo.surface import draw_surface, make_surface_dataset
 from paddlex.data.tiles import draw_tiles, image_size, into_tiles, photos_of
@@ -19,7 +20,8 @@ from paddlex.errors import ImageReadError, ModelError
 from paddlex.inference.tiling import TileGrid, Tiling
 from paddlex.inference.transforms import Transform
 from paddlex.modules.image_anomaly_detection.export.export_images import ExportImages
-from paddlex.modules.image_anomaly_detection.training.completion import Completion
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
+from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint_completion import CheckpointCompletion
 from paddlex.modules.image_anomaly_detection.training.gradient.trainer import Trainer
 
 SIZE = (300, 400)
@@ -40,7 +42,7 @@ def photos(surfaces) -> list[Sample]:
 
 def config_of(surfaces: Path, output: Path, **train: object) -> Config:
     options = {"image_size": 64, "batch_size": 8, "calibration": {"holdout_percent": 40}, **train}
-    return Config.model_validate(
+    return schema_for("STFPM").model_validate(
         {"Global": {"dataset_dir": str(surfaces), "output": str(output), "device": "cpu"}, "Train": options}
     )
 
@@ -96,13 +98,13 @@ def test_the_seed_decides_which_tiles(photos):
 
 
 def test_the_limit_is_of_all_tiles_to_train_on(photos):
-    options = TrainSection.model_validate({"tiling": {"tile_size": 64, "max_tiles": 70}})
+    options = STFPMOptions.model_validate({"tiling": {"tile_size": 64, "max_tiles": 70}})
     fit, held_out = into_tiles(photos[:10], photos[10:], options)
     assert (len(fit), len(held_out)) == (70, 14)
 
 
 def test_without_tiling_photos_stay_whole(photos):
-    assert into_tiles(photos[:10], photos[10:], TrainSection()) == (photos[:10], photos[10:])
+    assert into_tiles(photos[:10], photos[10:], STFPMOptions()) == (photos[:10], photos[10:])
 
 
 def test_each_tile_knows_its_photo(photos):
@@ -194,8 +196,8 @@ def test_the_scores_of_the_thresholds_are_those_that_predict_gives(tiled_run, su
     folder = tmp_path / "best_model"
     config = tiled_run.options.model_copy(deep=True)
     config.calibration.fusion = "product"
-    whole = Config.model_validate({"Global": {"dataset_dir": str(surfaces)}, "Train": config.model_dump()})
-    calibration = Completion(whole, "cpu", tiled_run.held_out).complete(
+    whole = schema_for("STFPM").model_validate({"Global": {"dataset_dir": str(surfaces)}, "Train": config.model_dump()})
+    calibration = CheckpointCompletion(whole, "cpu", tiled_run.held_out, "loss").complete(
         tiled_run.run.network, tiled_run.output / "best_model", folder
     )
     held_out = {str(tile.image_path) for tile in tiled_run.held_out_samples}

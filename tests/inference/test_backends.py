@@ -29,9 +29,9 @@ EXACT_MODES = ("paddle", "mkldnn", "onnx", "openvino")
 EXPORT_AS_JSON = """
 import sys
 import paddle
-from paddlex.config_schema import TrainSection
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
 from paddlex.modules.image_anomaly_detection.model import load_network
-network, card = load_network(sys.argv[1], "STFPM", TrainSection())
+network, card = load_network(sys.argv[1], "STFPM", STFPMOptions())
 spec = paddle.static.InputSpec([None, 3, card.image_size, card.image_size], "float32", name="x")
 paddle.jit.save(network, sys.argv[2], input_spec=[spec])
 """
@@ -89,10 +89,10 @@ def test_the_static_graph_agrees_with_the_network(
 ) -> None:
     import paddle
 
-    from paddlex.config_schema import TrainSection
     from paddlex.modules.image_anomaly_detection.model import load_network
+    from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
 
-    network, _ = load_network(str(trained / "best_model" / "model.pdparams"), "STFPM", TrainSection())
+    network, _ = load_network(str(trained / "best_model" / "model.pdparams"), "STFPM", STFPMOptions())
     with paddle.no_grad():
         outputs = [output.numpy() for output in network(paddle.to_tensor(batch))]
     for dynamic, static in zip(outputs, maps["paddle"], strict=True):

@@ -15,7 +15,7 @@ import paddle
 import pytest
 import yaml
 
-from paddlex.config_schema import Config
+from paddlex.config import schema_for
 from paddlex.modules.image_anomaly_detection.model import load_network
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +78,7 @@ def paddleseg(python: Path, images: np.ndarray, trained: Path, demo_dataset: Pat
 
 def raw_map_of(weights: Path, images: np.ndarray) -> np.ndarray:
     """The paper's map of our own network with these weights, in our own environment."""
-    config = Config()
+    config = schema_for("STFPM")()
     config.Train.image_size = SIZE
     network, _ = load_network(str(weights), "STFPM", config.Train)
     with paddle.no_grad():
@@ -150,7 +150,7 @@ def test_without_paddleseg_the_import_says_where_to_read_on() -> None:
 
 
 def test_the_shipped_recipe_is_that_of_our_own_config() -> None:
-    theirs, ours = yaml.safe_load(SHIPPED.read_text(encoding="utf-8")), Config().Train
+    theirs, ours = yaml.safe_load(SHIPPED.read_text(encoding="utf-8")), schema_for("STFPM")().Train
     assert (theirs["model"]["arch"], theirs["model"]["layers"]) == (ours.backbone, ours.layers)
     assert theirs["model"]["image_size"] == ours.image_size
     assert theirs["batch_size"] == ours.batch_size

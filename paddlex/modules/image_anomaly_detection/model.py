@@ -15,10 +15,11 @@ from paddlex.config_schema import TrainSection
 from paddlex.errors import ConfigError, WeightsError
 from paddlex.modules.image_anomaly_detection.model_card import SUFFIX as CARD
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.modules.image_anomaly_detection.models import NETWORKS
+from paddlex.modules.image_anomaly_detection.models import MODELS
+from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 from paddlex.modules.image_anomaly_detection.training.manifest import NAME as MANIFEST
 from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
-from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, load_teacher_weights
+from paddlex.modules.image_anomaly_detection.weights import load_teacher_weights, load_weights
 from paddlex.utils.files import atomic_path, file_digest
 from paddlex.utils.logging import logger
 
@@ -28,23 +29,23 @@ SMOOTHED = ".pdema"
 Arrays = Mapping[str, np.ndarray]
 
 
-def build_network(card: ModelCard) -> nn.Layer:
+def build_network(card: ModelCard) -> AnomalyNetwork:
     """An untrained network of a card's architecture.
 
     Raises:
         ConfigError: ``Global.model`` names no network, or it cannot be built so.
     """
-    if card.model_name not in NETWORKS:
+    if card.model_name not in MODELS:
         raise ConfigError(
-            f"unknown model {card.model_name!r}", where="Global.model", remedy=f"It is one of {', '.join(NETWORKS)}"
+            f"unknown model {card.model_name!r}", where="Global.model", remedy=f"It is one of {', '.join(MODELS)}"
         )
     try:
-        return NETWORKS[card.model_name](card.backbone, card.layers, (card.image_size, card.image_size))
+        return MODELS[card.model_name].build(card)
     except ValueError as error:
         raise ConfigError(str(error), remedy="Change Train.image_size, Train.layers or Train.backbone") from error
 
 
-def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[nn.Layer, ModelCard]:
+def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[AnomalyNetwork, ModelCard]:
     """A network with a pretrained teacher, and its card that says which.
 
     The student starts from random weights, or from its own where the file holds a whole model.
@@ -64,7 +65,7 @@ def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[nn.L
     return network, replace(card, teacher_weights=origin)
 
 
-def load_network(weight_path: str, model_name: str, train: TrainSection) -> tuple[nn.Layer, ModelCard]:
+def load_network(weight_path: str, model_name: str, train: TrainSection) -> tuple[AnomalyNetwork, ModelCard]:
     """A whole model from a weight file, with the card beside it, or the config's architecture where there is no card.
 
     Smoothed weights (.pdema) and weights from elsewhere are not calibrated.
@@ -72,8 +73,15 @@ def load_network(weight_path: str, model_name: str, train: TrainSection) -> tupl
     Raises:
         WeightsError: the file is missing, unsafe, of another architecture, or not as the training wrote it.
     """
-    weights = load_checkpoint(weight_path)
-    card = ModelCard.load(Path(weight_path)) or ModelCard.from_config(model_name, train)
+    card = ModelCard.load(Path(weight_path))
+    model = MODELS[card.model_name if card and card.model_name in MODELS else model_name]
+    if card is None and model.weights is None:
+        remedy = f"Put model{CARD} beside it, which the training has written with it"
+        raise WeightsError(
+            f"the weights of a {model_name} come with a card, and it is missing", where=weight_path, remedy=remedy
+        )
+    weights = load_weights(weight_path) if model.weights is None else model.read_foreign(weight_path)
+    card = card or ModelCard.from_config(model_name, train)
     _hold_against_manifest(Path(weight_path))
     network = build_network(card)
     fusion = {name: tensor.numpy() for name, tensor in network.state_dict().items() if name.startswith("fusion.")}
@@ -115,6 +123,6 @@ def _assign(layer: nn.Layer, arrays: Arrays, source: str) -> None:
             f"the weights are of another architecture: {len(missing)} tensors missing {missing[:3]}, "
             f"{len(unknown)} unknown {unknown[:3]}, {len(misshapen)} of another shape {sorted(misshapen)[:3]}",
             where=source,
-            remedy="Set Train.backbone and Train.layers to those of the weights",
+            remedy="Set Global.model, Train.backbone and Train.layers to those of the weights",
         )
     layer.set_state_dict({name: paddle.to_tensor(array) for name, array in arrays.items()})

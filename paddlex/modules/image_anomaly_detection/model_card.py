@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from paddlex.config_schema import TrainSection
-from paddlex.errors import WeightsError
-from paddlex.inference.checked import mapping, named, number, text, whole
-from paddlex.inference.model_facts import ModelFacts, OwnBlock, layer_names
+from paddlex.errors import ConfigError, WeightsError
+from paddlex.inference.checked import mapping, named, number, text
+from paddlex.inference.model_facts import ModelFacts, OwnBlock, image_size, layer_names
 from paddlex.inference.self_check import SelfCheck
 from paddlex.inference.tiling import Tiling
-from paddlex.inference.transforms import LARGEST_SIDE, Transform
+from paddlex.inference.transforms import Transform
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
 from paddlex.utils.files import write_json
 from paddlex.utils.strict import read_json
@@ -40,7 +40,7 @@ class ModelCard(ModelFacts):
 
     Attributes:
         model_name: ``Global.model``.
-        backbone, layers, image_size: the architecture, as in the config.
+        backbone, layers, image_size: the architecture, see ``ModelFacts``.
         training: where in a training run the weights come from: epoch, step, scores; {} for a model made elsewhere.
 
     Raises:
@@ -50,13 +50,23 @@ class ModelCard(ModelFacts):
     model_name: Annotated[str, text]
     backbone: Annotated[str, text]
     layers: Annotated[tuple[str, ...], layer_names]
-    image_size: Annotated[int, whole(1, LARGEST_SIDE)]
+    image_size: Annotated[int | tuple[int, int], image_size]
     training: Annotated[Mapping[str, Any], _training] = field(default_factory=dict)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the network's input, in pixels."""
+        return (self.image_size, self.image_size) if isinstance(self.image_size, int) else self.image_size
+
+    @property
     def transform(self) -> Transform:
-        backbone = BACKBONES[self.backbone]
-        return Transform((self.image_size, self.image_size), backbone.mean, backbone.std)
+        backbone, (height, width) = BACKBONES[self.backbone], self.size
+        return Transform((width, height), backbone.mean, backbone.std)
+
+    def __str__(self) -> str:
+        height, width = self.size
+        tiles = f", {self.tiling}" if self.tiling else ""
+        return f"{self.model_name}, {self.backbone}, {width} × {height} pixels{tiles}"
 
     def own_block(self, self_check: SelfCheck) -> OwnBlock:
         """Our block of inference.yml: everything but the course of the training, and the network's answer to the probe."""
@@ -71,12 +81,19 @@ class ModelCard(ModelFacts):
 
     @classmethod
     def from_config(cls, model_name: str, train: TrainSection) -> ModelCard:
-        """The architecture, and the tiling, that a config describes."""
+        """The architecture, and the tiling, that a config describes.
+
+        Raises:
+            ConfigError: its image size is left to the photos, and there are none here.
+        """
+        if isinstance(train.image_size, str):
+            what = f"the weights come without a card, and {train.image_size} says nothing of their input"
+            raise ConfigError(what, where="Train.image_size", remedy="Set it to the size that they were trained with")
         return cls(
             model_name=model_name,
             backbone=train.backbone,
             layers=tuple(sorted(set(train.layers))),
-            image_size=train.image_size,
+            image_size=cast(Any, train.image_size),
             tiling=Tiling.of(train.tiling.given()),
         )
 

@@ -20,7 +20,7 @@ from paddlex.utils.downloads import download
 from paddlex.utils.paths import is_url
 from paddlex.utils.tensor_files import decode_arrays, read_arrays, read_file
 
-__all__ = ["Weights", "load_checkpoint", "load_teacher_weights", "read_arrays"]
+__all__ = ["Weights", "load_checkpoint", "load_teacher_weights", "load_weights", "read_arrays"]
 
 _BUNDLED_FILE = Path(__file__).with_name("pretrained") / "resnet18_layer123_fp16.safetensors"
 _BUNDLED_BACKBONE = "resnet18"
@@ -98,6 +98,17 @@ def load_checkpoint(path_or_url: str) -> Weights:
         part = _translated("resnet", _part(arrays, network), path_or_url)
         ours |= {f"{network}.{name}": array for name, array in part.items() if not name.startswith("layer4.")}
     return _weights(ours, path_or_url, data)
+
+
+def load_weights(path_or_url: str) -> Weights:
+    """Load all arrays of a file that ``train`` has written, by their names in the network.
+
+    Raises:
+        WeightsError: the file is missing, damaged, unsafe, or holds NaN or infinite values.
+        DownloadError: the URL cannot be fetched.
+    """
+    data = read_file(_downloaded(path_or_url) if is_url(path_or_url) else path_or_url)
+    return _weights(decode_arrays(data, path_or_url), path_or_url, data)
 
 
 def _read(source: str, backbone: str, package: str | None) -> bytes:

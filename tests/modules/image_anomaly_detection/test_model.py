@@ -8,15 +8,15 @@ import numpy as np
 import paddle
 import pytest
 
-from paddlex.config_schema import TrainSection
 from paddlex.data.dataset import read_samples
 from paddlex.errors import ConfigError, WeightsError
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.modules.image_anomaly_detection.export.exporter import export
 from paddlex.modules.image_anomaly_detection.model import build_network, load_network, new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
 
-OPTIONS = TrainSection(image_size=128)
+OPTIONS = STFPMOptions(image_size=128)
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, 128, 128)).astype(np.float32)
 
 #: Upstream PaddleX numbers the children of paddle.vision's resnet18.
@@ -64,7 +64,7 @@ def maps(network) -> list[np.ndarray]:
 
 
 def test_a_trained_model_comes_back_with_its_weights_and_its_card(trained, weights):
-    network, card = load_network(str(trained / "best_model" / "model.pdparams"), "STFPM", TrainSection())
+    network, card = load_network(str(trained / "best_model" / "model.pdparams"), "STFPM", STFPMOptions())
     for name, tensor in network.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), weights[name], err_msg=name)
     stored = json.loads((trained / "best_model" / "model.pdstates").read_text(encoding="utf-8"))
@@ -74,7 +74,7 @@ def test_a_trained_model_comes_back_with_its_weights_and_its_card(trained, weigh
 
 
 def test_the_card_decides_the_architecture_whatever_the_config_says(trained):
-    other = TrainSection(image_size=512, backbone="resnet50", layers=["layer1"])
+    other = STFPMOptions(image_size=512, backbone="resnet50", layers=["layer1"])
     _, card = load_network(str(trained / "best_model" / "model.pdparams"), "STFPM", other)
     assert (card.backbone, card.layers, card.image_size) == ("resnet18", ("layer1", "layer2", "layer3"), 128)
 
@@ -172,8 +172,10 @@ def test_tensors_of_another_shape_are_named(weights, save):
     "options", [{"backbone": "resnet34"}, {"backbone": "resnet50"}, {"layers": ["layer1", "layer2"]}]
 )
 def test_weights_of_another_architecture_say_which_keys_to_set(upstream_file, options):
-    with pytest.raises(WeightsError, match=r"of another architecture.*Set Train\.backbone and Train\.layers"):
-        load_network(upstream_file, "STFPM", TrainSection(image_size=128, **options))
+    with pytest.raises(
+        WeightsError, match=r"of another architecture.*Set Global.model, Train\.backbone and Train\.layers"
+    ):
+        load_network(upstream_file, "STFPM", STFPMOptions(image_size=128, **options))
 
 
 def test_a_teacher_alone_is_no_model(weights, save):
@@ -206,20 +208,20 @@ def test_a_model_that_does_not_exist_is_named():
 
 def test_an_image_too_small_for_the_layers_is_refused():
     with pytest.raises(ConfigError, match=r"image is too small.*Train\.image_size"):
-        build_network(ModelCard.from_config("STFPM", TrainSection(image_size=48, layers=["layer3"])))
+        build_network(ModelCard.from_config("STFPM", STFPMOptions(image_size=48, layers=["layer3"])))
 
 
 # New ones
 
 
 def test_layers_are_matched_from_the_finest_on_whatever_their_order_in_the_config():
-    card = ModelCard.from_config("STFPM", TrainSection(layers=["layer3", "layer1", "layer3"]))
+    card = ModelCard.from_config("STFPM", STFPMOptions(layers=["layer3", "layer1", "layer3"]))
     assert card.layers == ("layer1", "layer3")
 
 
 @pytest.mark.parametrize("layers", [["layer1"], ["layer2"], ["layer1", "layer2"], ["layer1", "layer3"]])
 def test_the_bundled_teacher_serves_any_choice_of_layers(layers):
-    options = TrainSection(image_size=64, layers=layers)
+    options = STFPMOptions(image_size=64, layers=layers)
     network, _ = new_network(ModelCard.from_config("STFPM", options), None)
     network.eval()
     with paddle.no_grad():

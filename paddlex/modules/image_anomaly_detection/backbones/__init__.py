@@ -12,7 +12,7 @@ from paddlex.inference.transforms import IMAGENET_MEAN, IMAGENET_STD
 if TYPE_CHECKING:
     from paddle import nn
 
-__all__ = ["BACKBONES", "CONVOLUTIONAL", "Backbone", "Stage", "build_backbone"]
+__all__ = ["BACKBONES", "CONVOLUTIONAL", "Backbone", "Stage", "backbone_of", "build_backbone"]
 
 _HERE = "paddlex.modules.image_anomaly_detection.backbones"
 
@@ -48,6 +48,12 @@ class Backbone:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     package: str | None = None
+
+    def map_sizes(self, layers: Sequence[str], image_size: tuple[int, int]) -> list[tuple[int, int]]:
+        """(h_l, w_l) of the features of each stage, for images of a height and width in pixels."""
+        height, width = image_size
+        strides = [self.stages[layer].stride for layer in layers]
+        return [(-(-height // stride), -(-width // stride)) for stride in strides]
 
 
 def _pyramid(*channels: int) -> dict[str, Stage]:
@@ -107,12 +113,22 @@ def build_backbone(name: str, layers: Sequence[str], **options: Any) -> nn.Layer
     Raises:
         ValueError: an unknown backbone or stage.
     """
+    backbone = backbone_of(name, layers)
+    module, _, class_name = backbone.network.partition(":")
+    in_order = tuple(stage for stage in backbone.stages if stage in layers)
+    network: nn.Layer = getattr(importlib.import_module(module), class_name)(name, in_order, **options)
+    return network
+
+
+def backbone_of(name: str, layers: Sequence[str]) -> Backbone:
+    """A backbone that has all of these stages.
+
+    Raises:
+        ValueError: an unknown backbone or stage.
+    """
     if name not in BACKBONES:
         raise ValueError(f"backbone {name!r} is not one of {', '.join(BACKBONES)}")
     stages = list(BACKBONES[name].stages)
     if not layers or any(layer not in stages for layer in layers):
         raise ValueError(f"layers {list(layers)} are not among {', '.join(stages)}, the stages of {name}")
-    module, _, class_name = BACKBONES[name].network.partition(":")
-    in_order = tuple(stage for stage in stages if stage in layers)
-    network: nn.Layer = getattr(importlib.import_module(module), class_name)(name, in_order, **options)
-    return network
+    return BACKBONES[name]

@@ -69,9 +69,9 @@ def benchmark(config: Config) -> dict[str, Any]:
 
 def _check_config(config: Config) -> None:
     for key, value in (
-        ("Train.resume_path", config.Train.resume_path), ("Evaluate.weight_path", config.Evaluate.weight_path),
+        ("Train.resume_path", config.Train.is_resumed), ("Evaluate.weight_path", config.Evaluate.weight_path),
     ):  # fmt: skip
-        if value is not None:
+        if value:
             remedy = "Leave it out: each category goes on from its own checkpoint and is judged by its own weights"
             raise ConfigError("the key means one training run, a benchmark has many", where=key, remedy=remedy)
 

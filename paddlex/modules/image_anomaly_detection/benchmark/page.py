@@ -16,7 +16,6 @@ from paddlex.evaluation.report.numbers import NOT_MEASURABLE, figure, interval
 from paddlex.modules.image_anomaly_detection.benchmark import words
 from paddlex.modules.image_anomaly_detection.benchmark.chart import dot_chart, key
 from paddlex.modules.image_anomaly_detection.benchmark.table import Mean, Row, counted, mean_name, mean_text
-from paddlex.modules.image_anomaly_detection.training.gradient.schedule import LEAST_EPOCHS, USUAL_STEPS
 from paddlex.utils.files import write_text
 
 _HEADINGS = (
@@ -63,17 +62,12 @@ def _or_zero(row: Row) -> float:
 
 def _about(config: Config, rows: Sequence[Row]) -> list[tuple[Node, Node]]:
     train = config.Train
-    length = (
-        f"{train.epochs_iters} epochs" if train.epochs_iters else f"{USUAL_STEPS} steps, at least {LEAST_EPOCHS} epochs"
-    )
     minutes = sum(row.training_minutes or 0 for row in rows)
     return [
-        ("Model", f"{config.Global.model}, {train.backbone}, {train.image_size} × {train.image_size} pixels"),
+        ("Model", f"{config.Global.model}, {train.backbone}, image size {train.image_size}"),
         (
             "Training",
-            f"{length}, batch {train.batch_size}, learning rate {train.learning_rate:g} "
-            f"({train.lr_schedule}), {100 - train.calibration.holdout_percent:g} % of the training images; "
-            f"{minutes:.1f} minutes in all",
+            f"{train}; {minutes:.1f} minutes in all",
         ),
         ("Anomaly map", f"{train.calibration.fusion} fusion of {', '.join(train.layers)}"),
         ("Data set", str(Path(config.Global.dataset_dir or "").absolute())),

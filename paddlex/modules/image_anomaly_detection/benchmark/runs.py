@@ -142,13 +142,12 @@ class CategoryRun:
 
     def _checkpoint(self) -> Path | None:
         """The last one that is whole: a training may be killed while it removes an older one."""
-        return CheckpointStore(self.output / CHECKPOINTS, self.config.Train.keep_checkpoints).find_last_good()[0]
+        return CheckpointStore(self.output / CHECKPOINTS, 1).find_last_good()[0]
 
     def _model_data(self) -> list[str]:
         """The fingerprints of the images that the model depends on: those of val.txt only where it is chosen by them."""
-        train = self.config.Train
-        is_chosen_by_val = train.best_by == "auroc" or train.calibration.rule == "best_f1"
-        return [self.data.train_fingerprint, *([self.data.val_fingerprint] if is_chosen_by_val else [])]
+        needs_validation = self.config.Train.needs_validation
+        return [self.data.train_fingerprint, *([self.data.val_fingerprint] if needs_validation else [])]
 
     def _settings(self) -> dict[str, Any]:
         """What decides the figures, as JSON has it, with one dotted key for each setting."""

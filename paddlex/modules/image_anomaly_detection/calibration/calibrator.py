@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import paddle
-from paddle import nn
 
 from paddlex.config_schema import CalibrationSection
 from paddlex.data.tiles import TileSample, photos_of
@@ -16,22 +15,23 @@ from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.thresholds import image_threshold
 from paddlex.inference.tiling import Tiling, blended_map
 from paddlex.inference.transforms import Transform
-from paddlex.modules.image_anomaly_detection.calibration.fusion import product
 from paddlex.modules.image_anomaly_detection.calibration.fusion_statistics import (
     choose_shrinkage,
     fit_statistics,
     folds_of,
 )
 from paddlex.modules.image_anomaly_detection.calibration.pixel_quantile import PixelQuantile
+from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 
 _BATCH_SIZE = 16
+CALIBRATED = "calibrated"
 _REGION_CUT = 0.25  # of z-scores; the product falls off so steeply by itself that it needs none
 
 Layers = list[np.ndarray]
 
 
 def calibrate(
-    network: nn.Layer, batches: Iterable[np.ndarray], options: CalibrationSection, image_size: tuple[int, int]
+    network: AnomalyNetwork, batches: Iterable[np.ndarray], options: CalibrationSection, image_size: tuple[int, int]
 ) -> Calibration:
     """Set the statistics of the network's fusion and find the thresholds.
 
@@ -39,7 +39,7 @@ def calibrate(
     images (five folds), since its own would flatter it. The statistics that stay are from all images.
 
     Args:
-        network: trained, in evaluation mode; its ``fusion`` is changed unless ``options.fusion`` is ``product``.
+        network: trained, in evaluation mode; its ``fusion`` is changed if ``options.fusion`` is ``calibrated``.
         batches: float32 [N, 3, H, W] of normal images that the student was not trained on.
         options: the fusion and the target rates.
         image_size: (H, W).
@@ -48,13 +48,13 @@ def calibrate(
 
 
 def calibrate_distances(
-    network: nn.Layer, layers: Layers, options: CalibrationSection, image_size: tuple[int, int]
+    network: AnomalyNetwork, layers: Layers, options: CalibrationSection, image_size: tuple[int, int]
 ) -> Calibration:
     """The same from distances that were computed before, float32 [n, h_l, w_l] of each layer."""
     photos = np.arange(len(layers[0]))
     total = len(photos) * image_size[0] * image_size[1]
-    if options.fusion == "product":
-        return _thresholds(fused_maps(product, layers, photos, image_size), total, options, [])
+    if options.fusion != CALIBRATED:
+        return _thresholds(fused_maps(network.paper_map, layers, photos, image_size), total, options, [])
     shrinkages = [choose_shrinkage(layer) for layer in layers]
     maps = _cross_fitted(
         network, layers, photos, shrinkages, lambda fold: fused_maps(network.fusion, layers, fold, image_size)
@@ -63,7 +63,7 @@ def calibrate_distances(
 
 
 def calibrate_tiles(
-    network: nn.Layer,
+    network: AnomalyNetwork,
     distances: Callable[[np.ndarray], list[np.ndarray]],
     batches: Iterable[np.ndarray],
     tiles: Sequence[TileSample],
@@ -77,8 +77,8 @@ def calibrate_tiles(
     the same photos, blended as ``predict`` does it. One photo is in memory at a time.
 
     Args:
-        network: trained, in evaluation mode; its ``fusion`` is changed unless ``options.fusion`` is ``product``.
-        distances: does what ``network.distances`` does, from float32 [N, 3, H, W] to [N, 1, h_l, w_l] of each layer.
+        network: trained, in evaluation mode; its ``fusion`` is changed if ``options.fusion`` is ``calibrated``.
+        distances: does what ``network.partial_maps`` does, from float32 [N, 3, H, W] to [N, 1, h_l, w_l] of each layer.
         batches: float32 [N, 3, H, W] of the tiles, in order.
         tiles: what the batches are of.
         options: the fusion and the target rates.
@@ -87,7 +87,7 @@ def calibrate_tiles(
     """
     first, photos = photos_of(tiles)
     total = sum(tile.grid.height * tile.grid.width for tile in first)
-    fuse = network.fusion if options.fusion == "calibrated" else product
+    fuse = network.fusion if options.fusion == CALIBRATED else network.paper_map
 
     def tile_maps(images: Sequence[np.ndarray]) -> np.ndarray:
         batch = transform(images)
@@ -98,7 +98,7 @@ def calibrate_tiles(
         for photo in np.unique(photos[fold]):
             yield blended_map(first[photo].sample.read(), tiling, tile_maps)
 
-    if options.fusion == "product":
+    if options.fusion != CALIBRATED:
         return _thresholds(blended_maps(np.arange(len(tiles))), total, options, [])
     layers = _gathered(distances(batch) for batch in batches)
     shrinkages = [choose_shrinkage(layer, photos) for layer in layers]
@@ -143,15 +143,17 @@ def _thresholds(
         method=method,
         scores=sorted(scores),
         min_area=options.min_area,
-        region_cut=_REGION_CUT if options.fusion == "calibrated" else 0.0,
+        region_cut=_REGION_CUT if options.fusion == CALIBRATED else 0.0,
         shrinkages=shrinkages,
     )
 
 
-def layer_distances(network: nn.Layer, batches: Iterable[np.ndarray]) -> Layers:
-    """The squared distances of each layer, float32 [n, h_l, w_l], for all images of some batches."""
+def layer_distances(network: AnomalyNetwork, batches: Iterable[np.ndarray]) -> Layers:
+    """The partial maps, float32 [n, h_l, w_l] each, of all images of some batches."""
     with paddle.no_grad():
-        return _gathered([layer.numpy() for layer in network.distances(paddle.to_tensor(batch))] for batch in batches)
+        return _gathered(
+            [layer.numpy() for layer in network.partial_maps(paddle.to_tensor(batch))] for batch in batches
+        )
 
 
 def _gathered(batches: Iterable[list[np.ndarray]]) -> Layers:
@@ -161,7 +163,7 @@ def _gathered(batches: Iterable[list[np.ndarray]]) -> Layers:
 
 
 def _cross_fitted(
-    network: nn.Layer,
+    network: AnomalyNetwork,
     layers: Layers,
     photos: np.ndarray,
     shrinkages: list[float],

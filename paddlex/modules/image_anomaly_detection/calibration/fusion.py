@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
@@ -53,7 +54,7 @@ class CalibratedFusion(nn.Layer):
         weights = [math.exp(-0.5 * (step / sigma) ** 2) for step in steps]
         self._gaussian = [weight / sum(weights) for weight in weights]
 
-    def set_statistics(self, statistics: Sequence[tuple[paddle.Tensor, paddle.Tensor]]) -> None:
+    def set_statistics(self, statistics: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
         """Take over mean and deviation of each layer, [h_l, w_l] each."""
         for number, (mean, deviation) in enumerate(statistics):
             for name, value in ((f"mean_{number}", mean), (f"deviation_{number}", deviation)):

@@ -26,7 +26,7 @@ def export(network: nn.Layer, card: ModelCard, folder: Path) -> None:
     upstream and every Paddle since 2.0 read.
 
     Args:
-        network: any network of ``NETWORKS``; it is left in the mode it was in.
+        network: what ``build_network`` has made; it is left in the mode it was in.
         card: what stands in inference.yml.
         folder: replaced if it exists.
     """
@@ -47,8 +47,8 @@ def write_model(network: nn.Layer, card: ModelCard, folder: Path) -> None:
         network.train()
 
 
-def export_distances(network: nn.Layer, card: ModelCard, folder: Path) -> ModelFolder:
-    """Write a graph of ``network.distances`` alone, to be run by a backend: several times as fast as the network itself.
+def export_partial_maps(network: nn.Layer, card: ModelCard, folder: Path) -> ModelFolder:
+    """Write a graph of ``network.partial_maps`` alone, to be run by a backend: several times as fast as the network itself.
 
     Args:
         network: in evaluation mode.
@@ -57,19 +57,19 @@ def export_distances(network: nn.Layer, card: ModelCard, folder: Path) -> ModelF
     """
     width, height = card.transform.size
     x = paddle.static.InputSpec([None, 3, height, width], "float32", name="x")
-    layer = _Distances(network)  # before the guard, which has no dynamic graph to make it in
+    layer = _PartialMaps(network)  # before the guard, which has no dynamic graph to make it in
     with OldIrGuard():
         paddle.jit.save(layer, str(folder / GRAPH_STEM), input_spec=[x])
     return ModelFolder(folder, card.model_name, card.transform)
 
 
-class _Distances(nn.Layer):
+class _PartialMaps(nn.Layer):
     def __init__(self, network: nn.Layer) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
-        return self.network.distances(x)
+        return self.network.partial_maps(x)
 
 
 def add_onnx(folder: Path) -> None:

@@ -1,6 +1,9 @@
-"""Pure networks: no files, no configs, no devices. A new model is one file here and one line in ``NETWORKS``."""
+"""The models of the family, by name. To add one, see CONTRIBUTING.md."""
 
-from paddlex.modules.image_anomaly_detection.models.stfpm.network import STFPM
+from __future__ import annotations
 
-#: ``Global.model`` -> the network behind it.
-NETWORKS = {"STFPM": STFPM}
+from paddlex.modules.image_anomaly_detection.models import stfpm
+from paddlex.modules.image_anomaly_detection.models.contract import Model
+
+#: ``Global.model`` -> the model.
+MODELS: dict[str, Model] = {"STFPM": stfpm.MODEL}

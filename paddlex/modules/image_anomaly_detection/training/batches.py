@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddlex.data.dataset import Sample
 from paddlex.data.tiles import TileSample
 from paddlex.inference.transforms import Transform
-from paddlex.modules.image_anomaly_detection.training.gradient.augment import Augmentation
 from paddlex.utils.paddle_environment import usable_cores
+
+if TYPE_CHECKING:
+    from paddlex.modules.image_anomaly_detection.training.gradient.augment import Augmentation
 
 #: Resized images kept in memory; beyond it they are read again in every epoch.
 IMAGE_MEMORY_BYTES = 1 << 30

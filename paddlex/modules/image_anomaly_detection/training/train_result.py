@@ -2,78 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from paddlex.inference.model_folder import CONFIG_NAME, GRAPH_NAMES, PARAMS_NAME
-from paddlex.modules.image_anomaly_detection.model_card import SUFFIX, ModelCard
-from paddlex.modules.image_anomaly_detection.training.completion import INFERENCE
-from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import EMA, OPTIMISER, WEIGHTS, Run
-
-#: Beside train_result.json.
-TRAIN_CURVE = "train_curve.png"
+from paddlex.modules.image_anomaly_detection.model_card import SUFFIX
+from paddlex.modules.image_anomaly_detection.models.contract import Fitted
 
 #: label_dict.txt, in PaddleX's format.
 LABELS = "0 normal\n1 anomalous\n"
 
+#: Key -> file below a model's folder; a model has those that mean something for it.
+_FILES = {
+    "pdparams": "model.pdparams",
+    "pdema": "model.pdema",
+    "pdopt": "model.pdopt",
+    "pdstates": f"model{SUFFIX}",
+    "inference_config": f"inference/{CONFIG_NAME}",
+    "pdmodel": f"inference/{GRAPH_NAMES[0]}",
+    "pdiparams": f"inference/{PARAMS_NAME}",
+    "pdiparams.info": f"inference/{PARAMS_NAME}.info",
+}
 
-def describe_training(
-    run: Run,
-    folders: Mapping[str, Path],
-    output: Path,
-    model_name: str,
-    minutes: float,
-    warnings: Sequence[str] = (),
-    visualdl_log: Path | None = None,
-    previous_best: Path | None = None,
-) -> dict[str, Any]:
+
+def describe_training(fitted: Fitted, output: Path, minutes: float) -> dict[str, Any]:
     """The content of train_result.json.
 
     Args:
-        run: a finished run.
-        folders: {best, last_1}: folders below ``output`` with model.* and inference/.
+        fitted: what the training has left.
         output: ``Global.output``.
-        model_name: ``Global.model``.
         minutes: how long the training took.
-        warnings: what the user should know.
-        visualdl_log: below ``output``; None if there is none.
-        previous_best: below ``output``, the best model of the training before; None if there is none.
     """
-    selection = run.settings["best_by"]
+    folders = sorted(fitted.folders.items(), reverse=True)
     return {
-        "model_name": model_name,
+        "model_name": fitted.card.model_name,
         "config": "config.yaml",
         "label_dict": "label_dict.txt",
         "train_log": "train.log",
-        "visualdl_log": "" if visualdl_log is None else visualdl_log.relative_to(output).as_posix(),
-        "train_curve": TRAIN_CURVE,
-        "models": {name: _model(folder, output, selection) for name, folder in sorted(folders.items(), reverse=True)},
-        "previous_best_model": None if previous_best is None else previous_best.relative_to(output).as_posix(),
-        "best_chosen_by": f"validation {selection}" if selection == "auroc" else "loss on held-out normal images",
-        "best_epoch": run.progress.best_epoch,
-        "epochs": run.progress.epoch,
-        "start_loss": run.progress.start_loss,
-        "history": run.progress.history,
-        "warnings": list(warnings),
+        "visualdl_log": "",
+        "models": {name: _model(folder, output, fitted.scores.get(name)) for name, folder in folders},
+        **fitted.facts,
+        "warnings": list(fitted.warnings),
         "minutes": round(minutes, 2),
-        "teacher_weights": dict(run.card.teacher_weights),
+        "teacher_weights": dict(fitted.card.teacher_weights),
     }
 
 
-def _model(folder: Path, output: Path, selection: str) -> dict[str, Any]:
-    card = ModelCard.load(folder / WEIGHTS)
-    last = card.training["history"][-1] if card else {}
-    inference = folder / INFERENCE
-    files = {
-        "pdparams": folder / WEIGHTS,
-        "pdema": folder / EMA,
-        "pdopt": folder / OPTIMISER,
-        "pdstates": (folder / WEIGHTS).with_suffix(SUFFIX),
-        "inference_config": inference / CONFIG_NAME,
-        "pdmodel": inference / GRAPH_NAMES[0],
-        "pdiparams": inference / PARAMS_NAME,
-        "pdiparams.info": inference / f"{PARAMS_NAME}.info",
-    }
-    score = last["image_auroc"] if selection == "auroc" else last["held_out_loss"]
-    return {"score": score, **{key: path.relative_to(output).as_posix() for key, path in files.items()}}
+def _model(folder: Path, output: Path, score: float | None) -> dict[str, Any]:
+    files = {key: folder / name for key, name in _FILES.items()}
+    there = {key: path.relative_to(output).as_posix() for key, path in files.items() if path.is_file()}
+    return there if score is None else {"score": score, **there}

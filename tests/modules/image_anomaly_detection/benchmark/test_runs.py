@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from paddlex.config_schema import Config
+from paddlex.config import schema_for
 from paddlex.errors import ConfigError
 from paddlex.modules.image_anomaly_detection.benchmark.discovery import DataSet
 from paddlex.modules.image_anomaly_detection.benchmark.runs import CategoryRun
@@ -19,7 +19,7 @@ from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
 @pytest.fixture
 def run(tmp_path: Path) -> CategoryRun:
     data = DataSet(tmp_path / "data", 10, "train fingerprint", "val fingerprint")
-    return CategoryRun.of("bottle", Config(), data, tmp_path / "output")
+    return CategoryRun.of("bottle", schema_for("STFPM")(), data, tmp_path / "output")
 
 
 def leave(run: CategoryRun, name: str, content: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ def test_a_checkpoint_that_was_being_removed_when_the_training_was_killed_is_pas
 def test_the_config_of_a_run_has_a_data_set_and_an_output_of_its_own(run: CategoryRun, tmp_path: Path) -> None:
     assert run.config.Global.dataset_dir == str(tmp_path / "data")
     assert run.output == tmp_path / "output"
-    assert Config().Global.output == "output"
+    assert schema_for("STFPM")().Global.output == "output"
 
 
 def test_a_training_by_hand_of_unknown_settings_does_not_count(run: CategoryRun) -> None:

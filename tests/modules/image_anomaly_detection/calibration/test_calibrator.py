@@ -6,7 +6,6 @@ import paddle
 import pytest
 from scipy import ndimage
 
-from paddlex.config_schema import CalibrationSection
 from paddlex.data.dataset import Sample
 from paddlex.data.tiles import draw_tiles
 from paddlex.errors import TrainingError
@@ -19,6 +18,7 @@ from paddlex.modules.image_anomaly_detection.calibration.calibrator import (
     layer_distances,
 )
 from paddlex.modules.image_anomaly_detection.models.stfpm.network import STFPM
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMCalibration
 
 SIZE = (64, 64)
 COUNT = 12
@@ -44,7 +44,7 @@ def network() -> STFPM:
 def distances(network, images) -> list[np.ndarray]:
     """[n, h, w] a layer."""
     with paddle.no_grad():
-        return [layer.numpy()[:, 0].astype(np.float64) for layer in network.distances(paddle.to_tensor(images))]
+        return [layer.numpy()[:, 0].astype(np.float64) for layer in network.partial_maps(paddle.to_tensor(images))]
 
 
 def statistics(layer: np.ndarray, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
@@ -73,13 +73,13 @@ def cross_fitted_maps(distances: list[np.ndarray], shrinkages: list[float]) -> l
 
 
 def test_scores_are_those_of_images_that_their_statistics_have_not_seen(network, images, distances):
-    calibration = calibrate(network, [images], CalibrationSection(**OPTIONS), SIZE)
+    calibration = calibrate(network, [images], STFPMCalibration(**OPTIONS), SIZE)
     maps = cross_fitted_maps(distances, calibration.shrinkages)
     np.testing.assert_allclose(calibration.scores, sorted(one.max() for one in maps), rtol=1e-3)
 
 
 def test_the_statistics_that_stay_are_from_all_images(network, images, distances):
-    calibration = calibrate(network, [images], CalibrationSection(**OPTIONS), SIZE)
+    calibration = calibrate(network, [images], STFPMCalibration(**OPTIONS), SIZE)
     for number, (layer, shrinkage) in enumerate(zip(distances, calibration.shrinkages, strict=True)):
         mean, deviation = statistics(layer, shrinkage)
         np.testing.assert_allclose(getattr(network.fusion, f"mean_{number}").numpy()[0, 0], mean, rtol=1e-4)
@@ -87,25 +87,25 @@ def test_the_statistics_that_stay_are_from_all_images(network, images, distances
 
 
 def test_the_image_threshold_is_the_conformal_quantile_of_the_scores(network, images):
-    calibration = calibrate(network, [images], CalibrationSection(**OPTIONS), SIZE)
+    calibration = calibrate(network, [images], STFPMCalibration(**OPTIONS), SIZE)
     assert calibration.image_threshold == calibration.scores[10]  # k = ceil(13 * 0.8) = 11, counted from 1
 
 
 def test_the_pixel_threshold_is_the_quantile_of_all_pixels(network, images, distances):
-    calibration = calibrate(network, [images], CalibrationSection(**OPTIONS), SIZE)
+    calibration = calibrate(network, [images], STFPMCalibration(**OPTIONS), SIZE)
     pixels = np.sort(np.ravel(cross_fitted_maps(distances, calibration.shrinkages)))
     assert calibration.pixel_threshold == pytest.approx(pixels[-1 - int(0.01 * pixels.size)], rel=1e-3)
 
 
 def test_typical_values_are_medians(network, images, distances):
-    calibration = calibrate(network, [images], CalibrationSection(**OPTIONS), SIZE)
+    calibration = calibrate(network, [images], STFPMCalibration(**OPTIONS), SIZE)
     maps = cross_fitted_maps(distances, calibration.shrinkages)
     assert calibration.image_typical == pytest.approx(np.median([one.max() for one in maps]), rel=1e-3)
     assert calibration.pixel_typical == pytest.approx(np.median([np.median(one) for one in maps]), rel=1e-3, abs=1e-3)
 
 
 def test_for_the_product_the_paper_s_maps_are_scored_and_the_fusion_stays_as_it_was(network, images, distances):
-    calibration = calibrate(network, [images], CalibrationSection(fusion="product", **OPTIONS), SIZE)
+    calibration = calibrate(network, [images], STFPMCalibration(fusion="product", **OPTIONS), SIZE)
     maps = [
         np.prod([cv2.resize(d, SIZE, interpolation=cv2.INTER_LINEAR) for d in image], axis=0)
         for image in zip(*distances, strict=True)
@@ -116,15 +116,15 @@ def test_for_the_product_the_paper_s_maps_are_scored_and_the_fusion_stays_as_it_
 
 
 def test_the_calibration_does_not_depend_on_the_batches(network, images):
-    whole = calibrate(network, [images], CalibrationSection(**OPTIONS), SIZE)
-    parts = calibrate(network, [images[:5], images[5:6], images[6:]], CalibrationSection(**OPTIONS), SIZE)
+    whole = calibrate(network, [images], STFPMCalibration(**OPTIONS), SIZE)
+    parts = calibrate(network, [images[:5], images[5:6], images[6:]], STFPMCalibration(**OPTIONS), SIZE)
     np.testing.assert_allclose(parts.scores, whole.scores, rtol=1e-4)
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_two_images_are_enough(network, images, count):
-    calibration = calibrate(network, [images[:count]], CalibrationSection(), SIZE)
+    calibration = calibrate(network, [images[:count]], STFPMCalibration(), SIZE)
     assert np.isfinite([calibration.image_threshold, calibration.pixel_threshold, *calibration.scores]).all()
     assert calibration.shrinkages == [1.0, 1.0] or count == 4
 
@@ -149,12 +149,12 @@ def tiles(tmp_path):
 
 def run_distances(network: STFPM, batch: np.ndarray) -> list[np.ndarray]:
     with paddle.no_grad():
-        return [layer.numpy() for layer in network.distances(paddle.to_tensor(batch))]
+        return [layer.numpy() for layer in network.partial_maps(paddle.to_tensor(batch))]
 
 
 def calibrated_on(network: STFPM, tiles: list, **options: object):
     batches = [TRANSFORM([tile.read()]) for tile in tiles]
-    section = CalibrationSection(**{**OPTIONS, **options})
+    section = STFPMCalibration(**{**OPTIONS, **options})
     run = lambda batch: run_distances(network, batch)  # noqa: E731
     return calibrate_tiles(network, run, batches, tiles, section, Tiling(64, 0), TRANSFORM)
 
@@ -208,7 +208,7 @@ def test_copies_of_one_image_are_refused(network, images, fusion, count):
     copies = np.repeat(images[:1], count, axis=0)
     batches = [copies[: count // 2], copies[count // 2 :]]
     with pytest.raises(TrainingError, match=rf"the held-out images are all alike: each of the {count} has the score"):
-        calibrate(network, batches, CalibrationSection(fusion=fusion), SIZE)
+        calibrate(network, batches, STFPMCalibration(fusion=fusion), SIZE)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -216,4 +216,4 @@ def test_an_answer_that_is_not_finite_is_refused(network, images, value):
     layers = layer_distances(network, [images])
     layers[0][3, 0, 0] = value
     with pytest.raises(TrainingError, match="the network's answer to a held-out image is not finite"):
-        calibrate_distances(network, layers, CalibrationSection(fusion="product"), SIZE)
+        calibrate_distances(network, layers, STFPMCalibration(fusion="product"), SIZE)

@@ -7,7 +7,6 @@ import paddle
 import pytest
 import yaml
 
-from paddlex.config_schema import TrainSection
 from paddlex.data.dataset import read_samples
 from paddlex.inference.backends import open_backend
 from paddlex.inference.inputs import read_image
@@ -15,13 +14,14 @@ from paddlex.inference.model_folder import open_model_folder
 from paddlex.modules.image_anomaly_detection.export.exporter import add_onnx, export
 from paddlex.modules.image_anomaly_detection.model import build_network, load_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
 from paddlex.utils.devices import Device
 
 
 @pytest.fixture(scope="module")
 def model(trained):
     """(network, card) of the trained model."""
-    return load_network(str(trained / "best_model" / "model.pdparams"), "STFPM", TrainSection())
+    return load_network(str(trained / "best_model" / "model.pdparams"), "STFPM", STFPMOptions())
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from paddlex import create_model
-from paddlex.config_schema import TrainSection
 from paddlex.data.dataset import read_samples
 from paddlex.errors import ModelError
 from paddlex.inference.backends.onnx_runtime import OnnxRuntime
@@ -21,6 +20,7 @@ from paddlex.modules.image_anomaly_detection.export import export_check, onnx_ex
 from paddlex.modules.image_anomaly_detection.export.export_check import check_export
 from paddlex.modules.image_anomaly_detection.export.onnx_export import convert_to_onnx, quantise
 from paddlex.modules.image_anomaly_detection.model import load_network
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
 
 onnx = pytest.importorskip("onnx")
 
@@ -45,7 +45,7 @@ def result(exported: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def network(trained: Path):
-    return load_network(str(trained / "best_model" / "model.pdparams"), "STFPM", TrainSection())[0]
+    return load_network(str(trained / "best_model" / "model.pdparams"), "STFPM", STFPMOptions())[0]
 
 
 def test_the_graph_has_a_free_batch_size_and_names_that_mean_something(exported: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import paddle
-from paddle import nn
 
-from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, build_backbone
-from paddlex.modules.image_anomaly_detection.calibration.fusion import CalibratedFusion, product
+from paddlex.modules.image_anomaly_detection.backbones import backbone_of, build_backbone
+from paddlex.modules.image_anomaly_detection.calibration.fusion import product
+from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 
 #: The layers that the paper matches: conv2_x to conv4_x of a ResNet, of strides 4, 8 and 16.
 PAPER_LAYERS = ("layer1", "layer2", "layer3")
@@ -51,7 +52,7 @@ def _half_distance(teacher: paddle.Tensor, student: paddle.Tensor) -> paddle.Ten
     return 0.5 * (teacher_square + student_square * scale * scale) - product * scale
 
 
-class STFPM(nn.Layer):
+class STFPM(AnomalyNetwork):
     """A frozen teacher and a student of the same structure; where they disagree, the image is anomalous.
 
     Args:
@@ -63,12 +64,9 @@ class STFPM(nn.Layer):
     def __init__(
         self, backbone: str = "resnet18", layers: Sequence[str] = PAPER_LAYERS, image_size: tuple[int, int] = (256, 256)
     ) -> None:
-        super().__init__()
+        super().__init__(backbone_of(backbone, layers).map_sizes(layers, image_size))
         self.teacher = build_backbone(backbone, layers)
         self.student = build_backbone(backbone, layers)
-        height, width = image_size
-        strides = [BACKBONES[backbone].stages[layer].stride for layer in layers]
-        self.fusion = CalibratedFusion([(-(-height // stride), -(-width // stride)) for stride in strides])
         for parameter in self.teacher.parameters():
             parameter.stop_gradient = True
         self.teacher.eval()
@@ -84,21 +82,16 @@ class STFPM(nn.Layer):
         with paddle.no_grad():
             return [normalise(features) for features in self.teacher(x)]
 
-    def distances(self, x: paddle.Tensor) -> list[paddle.Tensor]:
+    def partial_maps(self, x: paddle.Tensor) -> list[paddle.Tensor]:
         """The squared distance of each layer, [N, 1, h_l, w_l], for images float32 [N, 3, H, W]."""
         pairs = zip(self.teacher(x), self.student(x))  # noqa: B905  (Paddle's tracer knows no strict)
         return [squared_distance(normalise(teacher), normalise(student)) for teacher, student in pairs]
 
-    def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """The two anomaly maps of a batch.
+    def paper_map(self, partial: Sequence[paddle.Tensor], size: Sequence[int]) -> paddle.Tensor:
+        """The product of the squared distances (Eq. 4; the paper's own map has half of each: a constant factor)."""
+        return product(partial, size)
 
-        Args:
-            x: float32 [N, 3, H, W], RGB, normalised as the teacher was trained.
 
-        Returns:
-            The paper's product of squared distances (its own map has half of each: a constant factor), and the calibrated
-            sum of z-scores, see ``CalibratedFusion``; float32 [N, 1, H, W] each.
-        """
-        distances = self.distances(x)
-        size = x.shape[2:]
-        return product(distances, size), self.fusion(distances, size)
+def from_card(card: ModelCard) -> STFPM:
+    """The network that a card describes, with random weights."""
+    return STFPM(card.backbone, card.layers, card.size)

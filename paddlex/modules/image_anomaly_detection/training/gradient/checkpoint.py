@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import paddle
-from paddle import nn
 from pydantic import TypeAdapter, ValidationError
 
 from paddlex.errors import TrainingError, WeightsError
 from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import SUFFIX, ModelCard
+from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
+from paddlex.modules.image_anomaly_detection.training.completion import WEIGHTS
 from paddlex.modules.image_anomaly_detection.training.gradient.settings_difference import different_settings
 from paddlex.modules.image_anomaly_detection.training.manifest import Manifest, damage
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.tensor_files import read_arrays
 
-WEIGHTS = "model.pdparams"
 EMA = "model.pdema"
 OPTIMISER = "model.pdopt"
 FILES = (WEIGHTS, EMA, OPTIMISER, f"model{SUFFIX}")
@@ -66,7 +66,7 @@ class Run:
         progress: how far it has come.
     """
 
-    network: nn.Layer
+    network: AnomalyNetwork
     optimiser: paddle.optimizer.Optimizer
     ema: dict[str, paddle.Tensor]
     card: ModelCard

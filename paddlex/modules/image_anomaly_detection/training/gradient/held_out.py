@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 import paddle
 from paddle import nn
 
-from paddlex.data.dataset import (
-    FEWEST_TRAINING_IMAGES,
-    TRAIN_LIST,
-    VAL_LIST,
-    Sample,
-    read_mask,
-)
+from paddlex.data.dataset import Sample
 from paddlex.errors import TrainingError
-from paddlex.inference.image_files import read_bytes
 from paddlex.modules.image_anomaly_detection.models.stfpm.network import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches
 from paddlex.modules.image_anomaly_detection.training.gradient.distributed import World
 from paddlex.modules.image_anomaly_detection.training.gradient.teacher_features import TeacherFeatures
 from paddlex.modules.image_anomaly_detection.training.gradient.trouble import check_finite
+from paddlex.modules.image_anomaly_detection.training.normal_images import normal_images
 
 
 def hold_out(samples: Sequence[Sample], percent: float, seed: int) -> tuple[list[Sample], list[Sample]]:
     """Divide the training samples into those to train on and those to choose and calibrate with, at least two of each.
 
-    Files with the same bytes are one image, and it is used once.
-
     Raises:
         TrainingError: there are too few, or a mask marks a defect in one of them.
         ImageReadError: a file that cannot be read.
     """
-    for sample in samples:
-        if sample.mask_path is not None and read_mask(sample.mask_path, sample.reading).any():
-            raise TrainingError(
-                f"the training image {sample.image} has anomalies in its mask {sample.mask}",
-                where=sample.where,
-                remedy=f"Train on normal images only: move the line to {VAL_LIST}",
-            )
-    by_content: dict[bytes, Sample] = {}
-    for sample in samples:
-        by_content.setdefault(hashlib.sha1(read_bytes(sample.image_path), usedforsecurity=False).digest(), sample)
-    unique = list(by_content.values())
-    if len(unique) < FEWEST_TRAINING_IMAGES:
-        raise TrainingError(
-            f"{len(unique)} different training images are too few: some train, at least 2 are held out",
-            where=samples[0].root / TRAIN_LIST,
-            remedy="Take more photos of good parts; 50 are a start, 200 are better",
-        )
+    unique = normal_images(samples)
     count = min(max(2, round(len(unique) * percent / 100)), len(unique) - 2)
     held_out = set(np.random.default_rng([seed, len(unique)]).permutation(len(unique))[:count].tolist())
     return (

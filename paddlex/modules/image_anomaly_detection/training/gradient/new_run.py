@@ -9,7 +9,7 @@ from typing import Any
 
 import paddle
 
-from paddlex.config_schema import Config, TrainSection
+from paddlex.config_schema import Config, GradientSection
 from paddlex.data.dataset import Sample
 from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
@@ -30,7 +30,7 @@ def new_run(config: Config, samples: Sequence[Sample], length: Mapping[str, int]
         samples: the lines of the training list.
         length: how long the run is: further settings, by name.
     """
-    options = config.Train
+    options = GradientSection.of(config)
     card = replace(ModelCard.from_config(config.Global.model, options), bit_depth=samples[0].reading.bit_depth)
     network, card = new_network(card, options.pretrain_weight_path)
     network.train()
@@ -45,7 +45,7 @@ def new_run(config: Config, samples: Sequence[Sample], length: Mapping[str, int]
     return Run(network, optimiser, ema, card, {**_settings(options, card, samples), **length})
 
 
-def _settings(options: TrainSection, card: ModelCard, samples: Sequence[Sample]) -> dict[str, Any]:
+def _settings(options: GradientSection, card: ModelCard, samples: Sequence[Sample]) -> dict[str, Any]:
     """What decides a run's result; a run that is resumed must have the same."""
     return {
         **options.model_dump(exclude=_FREE_SETTINGS),

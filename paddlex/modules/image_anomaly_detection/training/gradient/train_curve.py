@@ -11,6 +11,9 @@ import numpy as np
 from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import Progress
 from paddlex.utils.files import atomic_path
 
+#: Beside train_result.json.
+TRAIN_CURVE = "train_curve.png"
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import paddle
 
-from paddlex.config_schema import Config
+from paddlex.config_schema import Config, GradientSection
 from paddlex.data.bit_depth import find_reading
 from paddlex.data.dataset import TRAIN_LIST, VAL_LIST, read_samples
 from paddlex.data.tiles import into_tiles
 from paddlex.errors import DatasetError, TrainingError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, shuffled
-from paddlex.modules.image_anomaly_detection.training.completion import Completion
+from paddlex.modules.image_anomaly_detection.training.completion import BEST_MODEL, PREVIOUS_BEST_MODEL, log_thresholds
 from paddlex.modules.image_anomaly_detection.training.gradient.augment import Augmentation
+from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint_completion import CheckpointCompletion
 from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint_store import (
     CHECKPOINTS,
     CheckpointStore,
@@ -39,23 +40,17 @@ from paddlex.modules.image_anomaly_detection.training.gradient.schedule import (
 )
 from paddlex.modules.image_anomaly_detection.training.gradient.step import TrainingStep, features_of_shard
 from paddlex.modules.image_anomaly_detection.training.gradient.teacher_features import TeacherFeatures
-from paddlex.modules.image_anomaly_detection.training.gradient.train_curve import draw_train_curve
+from paddlex.modules.image_anomaly_detection.training.gradient.train_curve import TRAIN_CURVE, draw_train_curve
 from paddlex.modules.image_anomaly_detection.training.gradient.trouble import (
     check_divergence,
-    warn_of_images,
     warn_of_learning,
 )
 from paddlex.modules.image_anomaly_detection.training.gradient.visual_log import VisualLog, choose_samples
-from paddlex.modules.image_anomaly_detection.training.train_result import TRAIN_CURVE
+from paddlex.modules.image_anomaly_detection.training.normal_images import warn_of_images
 from paddlex.utils.caches import cache_path
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
 from paddlex.utils.signals import StopRequest
-
-BEST_MODEL = "best_model"
-
-#: Where the best model of the training before this one is kept; that of the one before it goes.
-PREVIOUS_BEST_MODEL = "best_model_previous"
 
 
 class Trainer:
@@ -77,7 +72,7 @@ class Trainer:
     """
 
     def __init__(self, config: Config, device: str, world: World | None = None) -> None:
-        self.options, self.output, self.world = config.Train, config.output, world or World()
+        self.options, self.output, self.world = GradientSection.of(config), config.output, world or World()
         augmentation = Augmentation(self.options.augment, self.options.seed) if self.options.augment else None
         paddle.seed(self.options.seed)
         dataset_dir = config.Global.dataset_dir or ""
@@ -110,7 +105,7 @@ class Trainer:
         self.held_out_loss = HeldOutLoss(
             self.run.network, self.held_out, self.kept_features, self.options.batch_size, self.world
         )
-        self.completion = Completion(config, device, self.held_out)
+        self.completion = CheckpointCompletion(config, device, self.held_out, self.options.best_by)
         self.checkpoints = CheckpointStore(self.output / CHECKPOINTS, self.options.keep_checkpoints)
         self.visual_log = self._visual_log(config) if self.options.visualdl and self.world.is_main else None
         self.warnings: list[str] = []
@@ -268,12 +263,7 @@ class Trainer:
         except OSError as error:
             raise cannot_write("the finished model", best, error, "; the training itself is done") from error
         logger.info("Best model: epoch %d of %d, in %s.", progress.best_epoch, progress.epoch, best)
-        if self.previous_best is not None:
-            logger.info("The best model of the training before is kept in %s, until the next one.", self.previous_best)
-        logger.info(
-            "Thresholds: image %.4g (%s), pixel %.4g.",
-            calibration.image_threshold, calibration.method, calibration.pixel_threshold,
-        )  # fmt: skip
+        log_thresholds(calibration, self.previous_best)
         return {"best": best, "last_1": last}
 
     def _previous_of(self, best: Path) -> Path | None:

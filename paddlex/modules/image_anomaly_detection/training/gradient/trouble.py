@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paddlex.config_schema import DEFAULT_LEARNING_RATE
-from paddlex.data.dataset import Sample
 from paddlex.errors import TrainingError
-
-#: With fewer training images a warning says that they are few; with fewer than this a threshold for 5 % rests on ten images.
-FEW_IMAGES = 50
 
 #: An untrained student's loss is above half a unit a layer: its features have little to do with the teacher's. One that
 #: starts below this was trained before (``Train.pretrain_weight_path`` may hold a student), and is not compared with its start.
@@ -25,8 +21,6 @@ _LEARNED_SHARE = 0.2
 _DIVERGED_EVALUATIONS = 2
 _DIVERGED_RATIO = 1.5
 _DIVERGED_SHARE = 0.5
-
-_NAMED = 5
 
 
 def check_finite(loss: float, when: str) -> None:
@@ -64,32 +58,6 @@ def check_divergence(history: Sequence[Mapping[str, Any]], start_loss: float | N
             remedy=f"Lower Train.learning_rate ({DEFAULT_LEARNING_RATE} is the default, for one_cycle), "
             "or raise Train.batch_size if it is below 4",
         )
-
-
-def warn_of_images(count: int, constant: Sequence[Sample]) -> list[str]:
-    """Warnings about the training images.
-
-    Args:
-        count: how many there are, the held-out ones included.
-        constant: those of a single colour.
-    """
-    warnings = []
-    if count < FEW_IMAGES:
-        warnings.append(
-            f"{count} training images are few: below {FEW_IMAGES} the model and its thresholds rest on chance. "
-            "Take more photos of good parts, on several days; 200 are better."
-        )
-    if constant:
-        names = ", ".join(f"{sample.image} (line {sample.line})" for sample in constant[:_NAMED])
-        more = f" and {len(constant) - _NAMED} more" if len(constant) > _NAMED else ""
-        subject, them = (
-            ("1 training image is", "it") if len(constant) == 1 else (f"{len(constant)} training images are", "them")
-        )
-        warnings.append(
-            f"{subject} a single colour: {names}{more}. A camera that was covered or dark? "
-            f"Take {them} out of {constant[0].list_name}."
-        )
-    return warnings
 
 
 def warn_of_learning(history: Sequence[Mapping[str, Any]], start_loss: float | None, layers: int) -> list[str]:

@@ -6,7 +6,6 @@ import numpy as np
 import paddle
 import pytest
 
-from paddlex.config_schema import TrainSection
 from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
@@ -15,6 +14,7 @@ from paddlex.modules.image_anomaly_detection.models.stfpm.network import (
     normalise,
     squared_distance,
 )
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
 from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.training.gradient.distributed import World
 from paddlex.modules.image_anomaly_detection.training.gradient.step import TrainingStep
@@ -26,7 +26,7 @@ ALL = World().shard([0, 1, 2, 3])
 
 def new_run() -> Run:
     paddle.seed(0)
-    network, card = new_network(ModelCard.from_config("STFPM", TrainSection(image_size=64)), None)
+    network, card = new_network(ModelCard.from_config("STFPM", STFPMOptions(image_size=64)), None)
     network.train()
     optimiser = paddle.optimizer.Momentum(
         learning_rate=0.4, momentum=0.9, use_nesterov=True, weight_decay=1e-4, parameters=network.student.parameters()

@@ -1,0 +1,73 @@
+"""What a model of the family is, readable without Paddle: its settings, and where its network and its fitting are."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from paddlex.config_schema import Config, TrainSection
+
+if TYPE_CHECKING:
+    from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+    from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
+    from paddlex.utils.devices import Device
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model: everything that the rest of the program has to know of it.
+
+    Attributes:
+        options: the schema of its ``Train`` section: only keys that mean something for it.
+        network: ``module:function`` that makes its network, untrained, from a ``ModelCard``. It raises ValueError where there
+            can be no such network.
+        fit: ``module:function`` that trains: a ``Config`` and a ``Device`` in, a ``Fitted`` out. It writes finished models
+            below ``Global.output``.
+        weights: ``module:function`` that reads weights which others have made, and which come without a card; None where there
+            are none.
+    """
+
+    options: type[TrainSection]
+    network: str
+    fit: str
+    weights: str | None = None
+
+    def build(self, card: ModelCard) -> AnomalyNetwork:
+        """The network that a card describes, with random weights."""
+        return cast("AnomalyNetwork", _resolved(self.network)(card))
+
+    def train(self, config: Config, device: Device) -> Fitted:
+        """Train as a config says."""
+        return cast(Fitted, _resolved(self.fit)(config, device))
+
+    def read_foreign(self, path: str) -> Any:
+        """``Weights`` that others have made."""
+        assert self.weights is not None
+        return _resolved(self.weights)(path)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training has left.
+
+    Attributes:
+        card: of the best model.
+        folders: ``best``, and maybe ``last_1``: folders below ``Global.output`` with model.* and inference/.
+        scores: by the same names, what the model was chosen by; {} where nothing was to be chosen.
+        facts: what ``train_result.json`` says besides: paths, relative to ``Global.output``, and figures.
+        warnings: what the user should know, in sentences.
+    """
+
+    card: ModelCard
+    folders: Mapping[str, Path]
+    scores: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _resolved(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,59 @@
+"""``Train.image_size=auto``: the network's input in the aspect ratio of the photos."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from paddlex.config_schema import LARGEST_SIDE, Config
+from paddlex.data.dataset import TRAIN_LIST, read_samples
+from paddlex.data.tiles import image_size
+from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
+from paddlex.utils.logging import logger
+
+#: Pixels: sides are multiples of the strides of all stages of a convolutional backbone; a transformer brings its own.
+_MULTIPLE = 32
+
+#: Photos whose aspect ratio is looked at; they are spread over the list.
+_MOST = 200
+
+
+def with_image_size(config: Config) -> Config:
+    """The same config with ``Train.image_size`` as a number or [height, width]; tiles are square.
+
+    Raises:
+        DatasetError: the training list cannot be read.
+        ImageReadError: a photo cannot be read.
+    """
+    wanted = config.Train.image_size
+    if not isinstance(wanted, str):
+        return config
+    side = int(wanted.partition(":")[2] or config.Train.usual_side)
+    aspect = 1.0
+    if config.Train.tiling.tile_size is None:
+        samples = read_samples(config.Global.dataset_dir or "", TRAIN_LIST, config.Global.reading)
+        sizes = [image_size(sample) for sample in samples[:: -(-len(samples) // _MOST)]]
+        aspect = float(np.median([height / width for height, width in sizes]))
+    stages = BACKBONES[config.Train.backbone].stages.values()
+    strides = {stage.stride for stage in stages}
+    multiple = strides.pop() if len(strides) == 1 else _MULTIPLE
+    height, width = fitting_size(aspect, side, multiple)
+    logger.info("Train.image_size=%s: the network sees %d x %d pixels (width x height).", wanted, width, height)
+    resolved = config.model_copy(deep=True)
+    resolved.Train.image_size = height if height == width else [height, width]
+    return resolved
+
+
+def fitting_size(aspect: float, side: int, multiple: int) -> tuple[int, int]:
+    """Height and width of about ``side`` squared pixels, both multiples.
+
+    Args:
+        aspect: height by width.
+        side: of the square with as many pixels.
+        multiple: of which both are, at least once.
+    """
+    sides = (side * math.sqrt(aspect), side / math.sqrt(aspect))
+    most = LARGEST_SIDE // multiple
+    height, width = (multiple * min(most, max(1, round(one / multiple))) for one in sides)
+    return height, width

@@ -1,0 +1,68 @@
+"""The normal images that a training may use, and what a person would notice about them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from paddlex.data.dataset import FEWEST_TRAINING_IMAGES, TRAIN_LIST, VAL_LIST, Sample, read_mask
+from paddlex.errors import TrainingError
+from paddlex.inference.image_files import read_bytes
+
+#: With fewer training images a warning says that they are few; with fewer than this a threshold for 5 % rests on ten images.
+FEW_IMAGES = 50
+
+_NAMED = 5
+
+
+def normal_images(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples of a training list, in order. Files with the same bytes are one image, and it is used once.
+
+    Raises:
+        TrainingError: there are too few, or a mask marks a defect in one of them.
+        ImageReadError: a file that cannot be read.
+    """
+    for sample in samples:
+        if sample.mask_path is not None and read_mask(sample.mask_path, sample.reading).any():
+            raise TrainingError(
+                f"the training image {sample.image} has anomalies in its mask {sample.mask}",
+                where=sample.where,
+                remedy=f"Train on normal images only: move the line to {VAL_LIST}",
+            )
+    by_content: dict[bytes, Sample] = {}
+    for sample in samples:
+        by_content.setdefault(hashlib.sha1(read_bytes(sample.image_path), usedforsecurity=False).digest(), sample)
+    unique = list(by_content.values())
+    if len(unique) < FEWEST_TRAINING_IMAGES:
+        raise TrainingError(
+            f"{len(unique)} different training images are too few: some train, at least 2 are held out",
+            where=samples[0].root / TRAIN_LIST,
+            remedy="Take more photos of good parts; 50 are a start, 200 are better",
+        )
+    return unique
+
+
+def warn_of_images(count: int, constant: Sequence[Sample]) -> list[str]:
+    """Warnings about the training images.
+
+    Args:
+        count: how many there are, the held-out ones included.
+        constant: those of a single colour.
+    """
+    warnings = []
+    if count < FEW_IMAGES:
+        warnings.append(
+            f"{count} training images are few: below {FEW_IMAGES} the model and its thresholds rest on chance. "
+            "Take more photos of good parts, on several days; 200 are better."
+        )
+    if constant:
+        names = ", ".join(f"{sample.image} (line {sample.line})" for sample in constant[:_NAMED])
+        more = f" and {len(constant) - _NAMED} more" if len(constant) > _NAMED else ""
+        subject, them = (
+            ("1 training image is", "it") if len(constant) == 1 else (f"{len(constant)} training images are", "them")
+        )
+        warnings.append(
+            f"{subject} a single colour: {names}{more}. A camera that was covered or dark? "
+            f"Take {them} out of {constant[0].list_name}."
+        )
+    return warnings

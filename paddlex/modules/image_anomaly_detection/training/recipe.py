@@ -1,0 +1,57 @@
+"""Training, whatever the model: the one path from a config to a finished model."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from paddlex.config_schema import Config
+from paddlex.errors import PaddleXError
+from paddlex.modules.image_anomaly_detection.export.exporter import add_onnx
+from paddlex.modules.image_anomaly_detection.models import MODELS
+from paddlex.modules.image_anomaly_detection.training.completion import INFERENCE
+from paddlex.modules.image_anomaly_detection.training.folder import training_folder
+from paddlex.modules.image_anomaly_detection.training.image_size import with_image_size
+from paddlex.modules.image_anomaly_detection.training.train_result import LABELS, describe_training
+from paddlex.utils.devices import Device
+from paddlex.utils.files import write_text
+from paddlex.utils.logging import log_to_file, logger
+from paddlex.utils.processes import process_count, process_rank
+
+
+def train(config: Config, device: Device) -> dict[str, Any]:
+    """Train in this process, alone or as one of several, of which the first one writes all files.
+
+    Returns:
+        The content of train_result.json; {} in all but the first process.
+    """
+    if process_count() == 1:
+        device.use()
+    config = with_image_size(config)
+    model = MODELS[config.Global.model]
+    if process_rank() != 0:
+        model.train(config, device)
+        return {}
+    resolved = config.model_copy(deep=True)
+    resolved.Global.device, resolved.Global.dataset_dir = str(device), os.path.abspath(config.Global.dataset_dir or "")
+    resolved.Train = config.Train.from_the_start()  # whoever trains again from this file starts at the beginning
+    append = config.Train.is_resumed
+    with training_folder(config.output), log_to_file(config.output / "train.log", append=append):
+        write_text(config.output / "config.yaml", resolved.to_yaml())
+        write_text(config.output / "label_dict.txt", LABELS)
+        start = time.monotonic()
+        fitted = model.train(config, device)
+        _add_onnx(fitted.folders["best"])
+        minutes = (time.monotonic() - start) / 60
+        logger.info("Training took %.1f minutes.", minutes)
+    return describe_training(fitted, config.output, minutes)
+
+
+def _add_onnx(best: Path) -> None:
+    """Let the best model run in the engines for ONNX as well; a training does not fail for want of it."""
+    try:
+        add_onnx(best / INFERENCE)
+    except (PaddleXError, OSError) as error:
+        logger.warning("The best model has no ONNX file: %s", error)
