@@ -48,6 +48,8 @@ def import_paddle() -> None:
         import paddle  # noqa: F401
     # said at the first training step of every network with batch normalisation; it changes nothing
     warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")
+    # said at the first minimum or maximum along an axis: that PyTorch's functions of these names return something else
+    warnings.filterwarnings("ignore", message="\nNon compatible API")
     for line in said.getvalue().splitlines():  # Paddle warns of more than one thread, which is what we asked for
         if not any(word in line for word in _NOISE):
             print(line, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""PatchCore: a memory bank of patches of good parts."""

@@ -1,0 +1,1 @@
+"""What models that compare patch features share."""

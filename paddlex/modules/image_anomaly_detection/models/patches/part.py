@@ -1,0 +1,72 @@
+"""A part of a detector: what judges the features of one stage of a backbone, and what it is fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import paddle
+from paddle import nn
+
+
+@dataclass(frozen=True)
+class PatchFeatures:
+    """What the fitting sees of one stage. Every training image, kept or not, is in one of the folds 0..F-1.
+
+    Attributes:
+        kept: float16 or float32 [k, h, w, C]: the features of some training images.
+        folds: int [k]: the fold of each kept image.
+        pool: float32 [m, C]: patches drawn at random from all training images.
+        pool_folds: int [m]: the fold of the image that each of them is from.
+    """
+
+    kept: np.ndarray
+    folds: np.ndarray
+    pool: np.ndarray
+    pool_folds: np.ndarray
+
+    def splits(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each fold: the numbers of the kept images in it (int), and which of the pool's patches are not (bool [m]).
+
+        Raises:
+            ValueError: all images are in one fold, which leaves nothing to fit to.
+        """
+        numbers = np.unique(self.folds)
+        for fold in numbers:
+            others = self.pool_folds != fold
+            if len(numbers) < 2 or not others.any():
+                raise ValueError(f"cross-fitting needs images in at least two folds, and all are in fold {fold}")
+            yield np.flatnonzero(self.folds == fold), others
+
+
+class Part(nn.Layer):
+    """How far the features of one stage are from those of good parts.
+
+    Args:
+        layer: the stage it looks at.
+    """
+
+    def __init__(self, layer: str) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, features: paddle.Tensor) -> paddle.Tensor:
+        """The distance at each position: float32 [N, C, h, w] -> [N, 1, h, w], at least 0."""
+        raise NotImplementedError
+
+    def fit(self, features: PatchFeatures, seed: int) -> np.ndarray:
+        """Set the buffers by the images of all folds.
+
+        Args:
+            features: of the stage.
+            seed: of whatever is drawn; the same seed and features give the same buffers.
+
+        Returns:
+            The cross-fitted distances of the kept images, float32 [k, h, w]: those of an image are from a fit to the other
+            folds, so that they are as large as a new image's would be.
+
+        Raises:
+            ValueError: there is too little to fit to, or the features are no finite numbers.
+        """
+        raise NotImplementedError
