@@ -29,7 +29,7 @@ def __getattr__(name: str) -> Any:
 
 
 def create_model(
-    model_name: str = "STFPM",
+    model_name: str | None = None,
     model_dir: str | os.PathLike[str] | None = None,
     device: str | None = None,
     *,
@@ -52,9 +52,9 @@ def create_model(
     """Load a model that is ready to judge images.
 
     Args:
-        model_name: what the model must be, such as ``STFPM``.
+        model_name: what the model must be, such as ``STFPM``; None for whatever the folder holds.
         model_dir: an inference folder, an exported .tar, or the output folder of a training run; None fetches PaddleX's
-            official model once and keeps it in the cache.
+            official model of that name (STFPM, where none is given) once and keeps it in the cache.
         device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
         batch_size: images that the network takes at once, where ``predict`` is not told.
         use_hpip: PaddleX's switch for the fastest backend, or the one that ``hpi_config`` names.
@@ -64,7 +64,7 @@ def create_model(
         backend: what runs the network, one of the names of ``Predict.kernel_option.run_mode``: ``auto`` (the fastest that is
             installed), ``onnx``, ``openvino``, ``mkldnn``, ``paddle`` and others.
         threads: CPU threads to use; None for all cores.
-        threshold: another limit for the raw image score than the model's own.
+        threshold: another threshold for the raw image score than the model's own.
         score_threshold: instead of it, one on the scale of the model's own scores, above 0 and below 1, where 0.5 is its own
             threshold: 0.6 calls fewer parts anomalous. Scores are then counted from there: the new threshold's is 0.5.
         target_fpr: or the share of good parts that may be called anomalous.
@@ -80,12 +80,11 @@ def create_model(
 
     Raises:
         ConfigError: an engine or a backend that there is not.
-        ModelError: the folder cannot be used, or holds another model.
+        ModelError: the folder cannot be used or holds another model; or there is no official model of that name.
         DownloadError: the official model cannot be fetched.
         DeviceError: the device is not there.
     """
     from paddlex.inference.engine_options import RunChoice, choose_run, refuse_arguments
-    from paddlex.inference.official_models import official_model_folder
     from paddlex.inference.predictor import AnomalyPredictor
 
     refuse_arguments("create_model", others, inspect.signature(create_model).parameters)
@@ -93,9 +92,8 @@ def create_model(
         RunChoice(backend, threads),
         use_hpip=use_hpip, hpi_config=hpi_config, engine=engine, engine_config=engine_config,
     )  # fmt: skip
-    folder = official_model_folder(model_name) if model_dir is None else model_dir
     return AnomalyPredictor(
-        folder,
+        model_dir,
         model_name=model_name,
         device=device,
         batch_size=batch_size,

@@ -74,6 +74,17 @@ def trained_copy(trained: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def patchcore(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training run whose model goes by another name than STFPM. Do not change it."""
+    output = tmp_path_factory.mktemp("another model") / "output"
+    inference = shutil.copytree(trained / "best_model" / "inference", output / "best_model" / "inference")
+    config = inference / "inference.yml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("model_name: STFPM", "model_name: PatchCore", 1), encoding="utf-8")
+    return output
+
+
+@pytest.fixture(scope="session")
 def ask_to_stop() -> Callable[[], None]:
     """What a SIGTERM does to a process that listens to it. A real one could land anywhere, and end the tests."""
     return lambda: signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None)

@@ -75,8 +75,8 @@ def test_the_notebook_shows_pictures(executed: nbformat.NotebookNode) -> None:
 def test_the_notebook_judges_every_picture_and_a_lower_rate_calls_fewer_anomalous(executed) -> None:
     text = "".join(output.text for output in outputs(executed) if output.get("name") == "stdout")
     assert len(re.findall(r"^(?:ANOMALOUS|normal)\s+0\.\d{3}  ", text, re.MULTILINE)) == 16
-    limits = [float(limit) for limit in re.findall(r"limit +([\d.]+),", text)]
+    thresholds = [float(number) for number in re.findall(r"threshold +([\d.]+),", text)]
     flagged = [int(count) for count in re.findall(r"(\d+) of 16 anomalous", text)]
-    assert len(limits) == len(flagged) == 3
-    assert limits == sorted(limits)
+    assert len(thresholds) == len(flagged) == 3
+    assert thresholds == sorted(thresholds)
     assert flagged == sorted(flagged, reverse=True)

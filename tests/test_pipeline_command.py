@@ -68,6 +68,15 @@ def run(trained: Path, capsys: pytest.CaptureFixture[str]):
     return run
 
 
+def test_the_command_takes_whatever_model_the_folder_holds(run, val: Path, patchcore: Path) -> None:
+    part = val / "bent" / "000.jpg"
+    status, out, err = run("--input", part, "--json", model_dir=patchcore)
+    (row,) = map(json.loads, out.splitlines())
+    (known,) = map(json.loads, run("--input", part, "--json")[1].splitlines())
+    assert (status, row) == (0, known)
+    assert "Model PatchCore from" in err
+
+
 class SlowServer:
     """Serves the same image under two URLs; ``before_second`` runs before the second is sent."""
 

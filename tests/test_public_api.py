@@ -82,15 +82,15 @@ def test_a_missing_model_folder_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_of_another_model_is_refused(trained: Path) -> None:
-    with pytest.raises(ModelError) as caught:
-        create_model("PatchCore", model_dir=trained)
-    assert "the folder holds a STFPM, not a PatchCore" in str(caught.value)
+@pytest.mark.parametrize("name", ["STPFM", "PatchCore"])
+def test_a_name_without_an_official_model_is_refused(name: str) -> None:
+    with pytest.raises(ModelError, match=rf"there is no official model '{name}'\. Give model_dir, or one of STFPM"):
+        create_model(name)
 
 
-def test_a_name_without_an_official_model_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"there is no official model 'STPFM'\. Give model_dir, or one of STFPM"):
-        create_model("STPFM")
+def test_a_folder_given_in_the_place_of_the_name_is_refused_with_the_argument_that_takes_it(trained: Path) -> None:
+    with pytest.raises(ModelError, match=f"Give it as model_dir='{trained}'"):
+        create_model(str(trained))
 
 
 def test_an_unknown_run_mode_is_refused_with_those_that_exist(trained: Path) -> None:

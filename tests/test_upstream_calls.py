@@ -417,7 +417,8 @@ def pipeline_results(world: World) -> None:
 )
 def own_pipeline_file(world: World) -> None:
     assert paddlex(["--get_pipeline_config", "anomaly_detection", "--save_path", "./my_path"]) == 0
-    assert create_pipeline(pipeline="./my_path/anomaly_detection.yaml", device="cpu").config.model_name == "STFPM"
+    pipeline = create_pipeline(pipeline="./my_path/anomaly_detection.yaml", device="cpu")
+    assert pipeline.predictor.folder.model_name == "STFPM"
 
 
 @call("pipeline", "`use_hpip` and `hpi_config` in the file, for all or for `SubModules.AnomalyDetection`")

@@ -30,8 +30,8 @@ class Calibration(Checked):
     """Thresholds, and what they rest on. Training makes it; it stands in inference.yml and in .pdstates.
 
     Attributes:
-        fusion: which of the network's maps they are for: ``calibrated`` or ``product``.
-        image_threshold, pixel_threshold: limits for the raw image score and for the raw anomaly map.
+        fusion: which of the network's maps they are for: ``calibrated``, or the paper's, a ``product`` or another (``paper``).
+        image_threshold, pixel_threshold: for the raw image score and for the raw anomaly map.
         image_typical, pixel_typical: the median raw score of normal images, and of their pixels.
         min_area: share of the image below which a region is left out of the mask.
         best_f1_threshold: the image threshold with the highest F1 on validation images, if there were anomalous ones.
@@ -39,13 +39,13 @@ class Calibration(Checked):
         method: how the image threshold was found, in words.
         scores: raw scores of the calibration images, ascending.
         region_cut: how much of a region's foot is left out of the mask, see ``postprocess.anomaly_mask``.
-        shrinkages: of the fusion's statistics, one a layer; none for ``product``.
+        shrinkages: of the fusion's statistics, one a layer; none for the paper's fusion.
 
     Raises:
         Invalid: a value that cannot be, or scores that are all alike: no threshold can rest on them.
     """
 
-    fusion: Annotated[str, word("calibrated", "product")]
+    fusion: Annotated[str, word("calibrated", "product", "paper")]
     image_threshold: Annotated[float, number]
     pixel_threshold: Annotated[float, number]
     image_typical: Annotated[float, number]

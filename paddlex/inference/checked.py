@@ -150,10 +150,11 @@ def text(value: Any) -> str:
 
 def word(*words: str) -> Check:
     """A check for one of some words."""
+    listed = " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or value not in words:
-            raise Invalid(f"must be {' or '.join(words)}")
+            raise Invalid(f"must be {listed}")
         return value
 
     return check

@@ -16,7 +16,7 @@ from paddlex.inference.archive import unpack
 from paddlex.inference.calibration import Calibration
 from paddlex.inference.checked import Check, Invalid, named, number, rate, share, text
 from paddlex.inference.model_facts import OwnBlock
-from paddlex.inference.postprocess import PADDLEX_LIMITS, Limits
+from paddlex.inference.postprocess import PADDLEX_LIMITS, Limit, Limits
 from paddlex.inference.thresholds import doubt, image_threshold
 from paddlex.inference.transforms import Transform
 from paddlex.utils.files import write_text
@@ -42,7 +42,7 @@ class ModelFolder:
 
     Attributes:
         path: the folder.
-        model_name: ``Global.model_name``, such as STFPM.
+        model_name: ``Global.model_name``, such as STFPM or PatchCore.
         transform: from an image to the network's input.
         own: our block of inference.yml: calibration, architecture, weights; an empty one for a model made elsewhere.
     """
@@ -81,7 +81,7 @@ class ModelFolder:
         """The limits, with another image threshold or smallest region if one is given.
 
         Args:
-            threshold: a raw image score.
+            threshold: a raw image score; for the map too, if the model has no limits of its own.
             score_threshold: the same on the scale of the model's own scores, above 0 and below 1, where 0.5 is the model's
                 own threshold. The scale then moves along: the score of an image at the new threshold is 0.5.
             target_fpr: the share of normal images that may be called anomalous; the threshold is found anew from the
@@ -89,13 +89,14 @@ class ModelFolder:
             min_area: share of the image below which a region is left out of the mask.
 
         Raises:
-            ModelError: two image thresholds, a value out of range, or a rate for a model without calibration scores.
+            ModelError: two image thresholds, a value out of range, a rate for a model without calibration scores, or no
+                ``threshold`` for one without limits.
         """
         ways = {"threshold": threshold, "score_threshold": score_threshold, "target_fpr": target_fpr}
         given = [name for name, value in ways.items() if value is not None]
         if len(given) > 1:
             raise ModelError(f"both {given[0]} and {given[1]} are given", remedy="Give one of them")
-        limits = self.limits
+        limits = self.limits if self.has_limits or threshold is None else _one_threshold(threshold)
         if min_area is not None:
             limits = replace(limits, min_area=checked_argument("min_area", share, min_area))
         if threshold is not None:
@@ -135,16 +136,33 @@ class ModelFolder:
             raise ModelError(f"target_fpr cannot be held: {error}", where=where, remedy=remedy) from error
         except ImportError as error:
             raise ModelError(
-                f"the calibration scores are too few for target_fpr {target_fpr:g}: the limit has to be extrapolated, "
+                f"the calibration scores are too few for target_fpr {target_fpr:g}: the threshold has to be extrapolated, "
                 f"which needs {error.name}",
                 where=where,
                 remedy="pip install scipy, or give threshold instead",
             ) from error
 
     @property
+    def has_limits(self) -> bool:
+        """Whether anything says where normal ends."""
+        return self.is_calibrated or self.model_name in PADDLEX_LIMITS
+
+    @property
     def limits(self) -> Limits:
-        """The calibrated limits, or PaddleX's constant where there are none."""
-        return PADDLEX_LIMITS if self.calibration is None else self.calibration.limits
+        """The calibrated limits; for a model of PaddleX's without any, PaddleX's constant.
+
+        Raises:
+            ModelError: neither is there.
+        """
+        if self.calibration is not None:
+            return self.calibration.limits
+        if self.has_limits:
+            return PADDLEX_LIMITS[self.model_name]
+        raise ModelError(
+            f"the {self.model_name} model is not calibrated: nothing says from which score on a part is anomalous",
+            where=self.path / CONFIG_NAME,
+            remedy="Train it again, which calibrates it, or give threshold, a raw score",
+        )
 
     @property
     def graph(self) -> Path:
@@ -269,6 +287,12 @@ def _own_block(content: Mapping[str, Any]) -> OwnBlock:
     if own.self_check is None:
         raise Invalid("is missing: no backend could be held against it", f"{OWN_BLOCK}.self_check")
     return own
+
+
+def _one_threshold(threshold: float) -> Limits:
+    """Limits of a model that has none: an image is anomalous where a pixel of its map is."""
+    limit = Limit(1.0).moved_to(checked_argument("threshold", number, threshold))
+    return Limits(limit, limit, "given by the user")
 
 
 def checked_argument(name: str, check: Check, value: object) -> Any:

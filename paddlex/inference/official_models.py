@@ -1,13 +1,14 @@
-"""PaddleX's official inference archives: fetched once, kept in the cache."""
+"""Which model is meant: the user's folder, or one of PaddleX's official archives, fetched once and kept in the cache."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
 
 from paddlex.errors import DownloadError, ModelError
-from paddlex.inference.model_folder import CONFIG_NAME
+from paddlex.inference.model_folder import CONFIG_NAME, ModelFolder, open_model_folder
 from paddlex.utils.caches import cache_path
 from paddlex.utils.downloads import download
 from paddlex.utils.files import atomic_directory, file_digest, write_text
@@ -23,6 +24,31 @@ OFFICIAL_MODELS = {
     "STFPM": "https://paddle-model-ecology.bj.bcebos.com/paddlex/official_inference_model/paddle3.0.0/STFPM_infer.tar",
 }
 
+#: The model of PaddleX's own pipeline.
+_DEFAULT = "STFPM"
+
+
+def open_model(model_name: str | None, model_dir: str | os.PathLike[str] | None) -> ModelFolder:
+    """The model that a user asks for, by its name, its folder or both.
+
+    Args:
+        model_name: what the model must be; None for whatever the folder holds.
+        model_dir: an inference folder, an exported .tar, or the output folder of a training run; None for PaddleX's official
+            model of that name (of its pipeline, where none is given).
+
+    Raises:
+        ModelError: the folder cannot be used or holds another model, or there is no official model of that name.
+        DownloadError: the official model cannot be fetched.
+    """
+    folder = open_model_folder(official_model_folder(model_name or _DEFAULT) if model_dir is None else model_dir)
+    if model_name not in (None, folder.model_name):
+        raise ModelError(
+            f"the folder holds the model {folder.model_name}, not {model_name}",
+            where=folder.path,
+            remedy=f"Set model_name to {folder.model_name}, or leave it out",
+        )
+    return folder
+
 
 def official_model_folder(model_name: str) -> Path:
     """The inference folder of an official model; downloaded and unpacked the first time.
@@ -33,7 +59,12 @@ def official_model_folder(model_name: str) -> Path:
     """
     if model_name not in OFFICIAL_MODELS:
         known = ", ".join(OFFICIAL_MODELS)
-        raise ModelError(f"there is no official model {model_name!r}", remedy=f"Give model_dir, or one of {known}")
+        remedy = (
+            f"Give it as model_dir={model_name!r}"
+            if Path(model_name).exists()
+            else f"Give model_dir, or one of {known}"
+        )
+        raise ModelError(f"there is no official model {model_name!r}", remedy=remedy)
     url = OFFICIAL_MODELS[model_name]
     folder = cache_path(f"official_models/{model_name}")
     if not (folder / CONFIG_NAME).is_file():

@@ -107,7 +107,7 @@ def _draw_header(canvas: np.ndarray, result: Mapping[str, Any]) -> None:
     verdict, colour = ("ANOMALOUS", _RED) if result["is_anomalous"] else ("NORMAL", _GREEN)
     cv2.rectangle(canvas, (0, 0), (canvas.shape[1], 44), colour, cv2.FILLED)
     _write(canvas, verdict, (_MARGIN, 31), 0.85, _PAPER, 2)
-    text = f"score {result['score']:.3f}   (limit 0.500)"
+    text = f"score {result['score']:.3f}   (threshold 0.500)"
     (text_width, _), _ = cv2.getTextSize(text, _FONT, 0.6, 1)
     _write(canvas, text, (canvas.shape[1] - text_width - _MARGIN, 29), 0.6, _PAPER)
 
@@ -122,7 +122,7 @@ def _draw_legend(canvas: np.ndarray, result: Mapping[str, Any], top: int, lefts:
     middle = lefts[1] + panel // 2
     cv2.line(canvas, (middle, top + 6), (middle, top + 28), _INK, 2)
     _write(canvas, "normal", (lefts[1], top + 46), 0.5, _INK)
-    for text, share in (("limit", 0.5), ("anomalous", 1.0)):
+    for text, share in (("threshold", 0.5), ("anomalous", 1.0)):
         (text_width, _), _ = cv2.getTextSize(text, _FONT, 0.5, 1)
         _write(canvas, text, (lefts[1] + int(share * (panel - text_width)), top + 46), 0.5, _INK)
 

@@ -28,7 +28,7 @@ class Limit:
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.threshold) or not math.isfinite(self.typical):
-            what = f"a threshold of {self.threshold}, where {self.typical} is typical, is no limit"
+            what = f"a threshold of {self.threshold}, where {self.typical} is typical, cannot be used"
             raise ModelError(what, remedy="Give a finite number")
 
     def moved_to(self, threshold: float) -> Limit:
@@ -71,12 +71,13 @@ class Limits:
     min_area: float = 0.0
 
 
-#: PaddleX's own constant, the same for every model and data set; used where a model brings no calibration.
-PADDLEX_LIMITS = Limits(Limit(0.01), Limit(0.01), "PaddleX's constant of 0.01, not calibrated")
+#: Model name -> PaddleX's own constant for it, the same for every data set; used where such a model brings no calibration. The
+#: maps of another model have another scale: there is no such number for it.
+PADDLEX_LIMITS = {"STFPM": Limits(Limit(0.01), Limit(0.01), "PaddleX's constant of 0.01, not calibrated")}
 
 
 def anomaly_score(anomaly_map: np.ndarray) -> float:
-    """The raw image score: the maximum of the map [h, w] at the network's resolution (STFPM, section 3.3).
+    """The raw image score: the maximum of the map [h, w] at the network's resolution (as in STFPM, section 3.3).
 
     Raises:
         NotFiniteError: the map has a value that is not finite, anywhere: what is beside it cannot be trusted either.

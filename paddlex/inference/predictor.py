@@ -17,7 +17,8 @@ from paddlex.inference import reading
 from paddlex.inference.backends import Backend, open_backend
 from paddlex.inference.checked import named, optional, whole
 from paddlex.inference.inputs import Source, describe, expand, is_camera, origin, read_image
-from paddlex.inference.model_folder import checked_argument, open_model_folder
+from paddlex.inference.model_folder import checked_argument
+from paddlex.inference.official_models import open_model
 from paddlex.inference.parallel import in_order
 from paddlex.inference.postprocess import Limits, anomaly_mask, anomaly_score, resize_map
 from paddlex.inference.reading import Reading
@@ -42,8 +43,7 @@ class AnomalyPredictor:
     """A trained model, ready to judge images.
 
     Args:
-        model_dir: an inference folder, or the output folder of a training run.
-        model_name: what the model must be; None for any.
+        model_dir, model_name: which model, see ``open_model``.
         device: ``auto``, ``cpu``, ``gpu`` or ``gpu:0``.
         batch_size: images that the network takes at once, where ``predict`` is not told.
         run_mode: how the network is run: ``auto`` or one of ``backends.RUN_MODES``.
@@ -55,13 +55,14 @@ class AnomalyPredictor:
         quiet: do not log which model runs where.
 
     Raises:
-        ModelError: the folder cannot be used.
+        ModelError: the folder cannot be used or holds another model, or nothing says where normal ends.
+        DownloadError: the official model cannot be fetched.
         DeviceError: the device is not there.
     """
 
     def __init__(
         self,
-        model_dir: str | os.PathLike[str],
+        model_dir: str | os.PathLike[str] | None,
         *,
         model_name: str | None = None,
         device: str | None = None,
@@ -78,21 +79,15 @@ class AnomalyPredictor:
         quiet: bool = False,
     ) -> None:
         threads = named("threads", optional(whole(1)), threads)
-        self.folder = open_model_folder(model_dir)
-        if model_name not in (None, self.folder.model_name):
-            raise ModelError(
-                f"the folder holds a {self.folder.model_name}, not a {model_name}",
-                where=self.folder.path,
-                remedy="Give the model's own name",
-            )
+        self.folder = open_model(model_name, model_dir)
+        self.limits = self.folder.limits_at(
+            threshold=threshold, score_threshold=score_threshold, target_fpr=target_fpr, min_area=min_area
+        )
         self.device = resolve_device(device)
         self.backend = open_backend(self.folder, run_mode, self.device, threads, quiet=quiet)
         self.batch_size = named("batch_size", whole(1), batch_size)
         self._threads = threads or default_threads()
         self._concurrent: Backend | None = None
-        self.limits = self.folder.limits_at(
-            threshold=threshold, score_threshold=score_threshold, target_fpr=target_fpr, min_area=min_area
-        )
         self.tiling = self.folder.own.tiling if tiling is None else Tiling.of(tiling)
         self.reading = Reading(
             checked_argument("bit_depth", optional(reading.bit_depth), bit_depth) or self.folder.own.bit_depth,
@@ -107,7 +102,9 @@ class AnomalyPredictor:
             self.folder.model_name, self.folder.path, self.device, self.backend.run_mode,
         )  # fmt: skip
         if not self.folder.is_calibrated:
-            logger.warning("The model in %s is not calibrated: decisions use %s.", self.folder.path, self.limits.source)
+            logger.warning(
+                "The model in %s is not calibrated. Its threshold: %s.", self.folder.path, self.limits.source
+            )
         if doubt := self.folder.doubt(self.limits, target_fpr):
             logger.warning("In %s %s.", self.folder.path, doubt)
         self._log_tiling()
@@ -232,7 +229,7 @@ class AnomalyPredictor:
         return self._output(images, self.folder.output)
 
     def paper_maps(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """The same as the paper has them, the product over layers: what upstream PaddleX sees of a model."""
+        """The same as the model's paper has them, the graph's first output: what upstream PaddleX sees of a model."""
         return self._output(images, 0)
 
     def _output(self, images: Sequence[np.ndarray], number: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from paddlex.errors import ModelError
 from paddlex.inference.checked import fraction, list_of, named, whole, within
 
-#: RGB statistics of ImageNet, for values in 0..1: what the teacher was trained with.
+#: RGB statistics of ImageNet, for values in 0..1: what backbones are trained with.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 

@@ -28,7 +28,7 @@ def test_it_reads_what_it_has_written_with_the_number_of_images() -> None:
     ("change", "problem"),
     [
         ({"image_threshold": math.nan}, "image_threshold must be a finite number, not nan"),
-        ({"fusion": "both"}, "fusion must be calibrated or product, not 'both'"),
+        ({"fusion": "both"}, "fusion must be calibrated, product or paper, not 'both'"),
         ({"scores": [1.0, math.inf]}, "scores[1] must be a finite number, not inf"),
         ({"scores": [0.0, 0.0]}, "scores must not be all alike: no threshold can rest on them"),
     ],

@@ -16,7 +16,7 @@ from paddlex.errors import ModelError
 from paddlex.inference.calibration import Calibration
 from paddlex.inference.model_facts import OwnBlock
 from paddlex.inference.model_folder import ModelFolder, open_model_folder
-from paddlex.inference.postprocess import PADDLEX_LIMITS
+from paddlex.inference.postprocess import PADDLEX_LIMITS, Limit
 from paddlex.inference.self_check import SelfCheck
 from paddlex.inference.transforms import Transform
 
@@ -58,7 +58,7 @@ def message_of(open_with, values: object, tmp_path: Path) -> str:
 def test_a_folder_from_elsewhere_needs_only_a_name_and_transforms(open_with, tmp_path: Path) -> None:
     folder = open_with(content())
     assert (folder.path, folder.model_name, folder.transform.size) == (tmp_path, "STFPM", (64, 32))
-    assert folder.limits == PADDLEX_LIMITS
+    assert folder.limits == PADDLEX_LIMITS["STFPM"]
     assert folder.output == 0
     assert not folder.is_calibrated
 
@@ -71,7 +71,7 @@ def test_a_calibrated_folder_brings_its_limits(open_with) -> None:
     assert (limits.source, limits.region_cut, limits.min_area) == ("by hand", 0.25, 0.01)
 
 
-@pytest.mark.parametrize(("fusion", "output"), [("calibrated", 1), ("product", 0)])
+@pytest.mark.parametrize(("fusion", "output"), [("calibrated", 1), ("product", 0), ("paper", 0)])
 def test_the_fusion_decides_which_of_the_graphs_outputs_is_the_map(open_with, fusion: str, output: int) -> None:
     assert open_with(content(calibration={**CALIBRATION, "fusion": fusion})).output == output
 
@@ -324,6 +324,36 @@ def test_the_graph_may_be_of_the_old_or_the_new_format(
     for name in present:
         (tmp_path / name).touch()
     assert folder.graph.name == chosen
+
+
+# A model without a calibration that PaddleX has no constant for
+
+
+def uncalibrated() -> dict[str, Any]:
+    return {**content(), "Global": {"model_name": "PatchCore"}}
+
+
+@pytest.mark.parametrize("ways", [{}, {"min_area": 0.1}, {"score_threshold": 0.6}, {"target_fpr": 0.05}])
+def test_such_a_model_has_no_threshold_that_it_could_decide_by(open_with, tmp_path: Path, ways: dict) -> None:
+    folder = open_with(uncalibrated())
+    with pytest.raises(ModelError) as caught:
+        folder.limits_at(**ways)
+    assert str(caught.value) == (
+        "the PatchCore model is not calibrated: nothing says from which score on a part is anomalous "
+        f"({tmp_path / 'inference.yml'}). Train it again, which calibrates it, or give threshold, a raw score."
+    )
+
+
+@pytest.mark.parametrize(("threshold", "typical"), [(4.0, 0.0), (-4.0, -5.0)])
+def test_a_threshold_of_the_users_is_then_for_images_and_pixels(open_with, threshold: float, typical: float) -> None:
+    limits = open_with(uncalibrated()).limits_at(threshold=threshold, min_area=0.1)
+    assert limits.image == limits.pixel == Limit(threshold, typical)
+    assert (limits.source, limits.min_area, limits.region_cut) == ("given by the user", 0.1, 0)
+
+
+def test_a_threshold_that_is_no_number_is_refused_there_too(open_with) -> None:
+    with pytest.raises(ModelError, match="threshold must be a finite number"):
+        open_with(uncalibrated()).limits_at(threshold=math.nan)
 
 
 # Other limits than the model's own

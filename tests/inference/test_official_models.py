@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddlex import create_model
+from paddlex import create_model, create_pipeline
 from paddlex.errors import DownloadError, ModelError
 from paddlex.inference import official_models
 from paddlex.inference.official_models import OFFICIAL_MODELS, official_model_folder
@@ -56,9 +56,18 @@ def test_it_is_fetched_once_and_works_offline_afterwards(serve, web_server) -> N
     assert web_server.requests == ["/STFPM_infer.tar"]
 
 
-def test_create_model_without_a_folder_predicts_with_the_official_model(serve, predictor, images: list[str]) -> None:
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda: create_model("STFPM", device="cpu"),
+        lambda: create_model(device="cpu"),
+        lambda: create_pipeline("anomaly_detection", device="cpu"),
+    ],
+    ids=["its name", "no name", "PaddleX's pipeline"],
+)
+def test_without_a_folder_the_official_model_judges(serve, predictor, images: list[str], create) -> None:
     serve("STFPM_infer")
-    result = next(create_model("STFPM", device="cpu").predict(images[0]))
+    result = next(create().predict(images[0]))
     assert np.array_equal(result["anomaly_map"], next(predictor.predict(images[0]))["anomaly_map"])
 
 

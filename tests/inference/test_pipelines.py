@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from paddlex import create_model, create_pipeline
-from paddlex.errors import ConfigError, ModelError
+from paddlex.errors import ConfigError
 from paddlex.inference.pipelines.pipeline_config import SHIPPED, PipelineConfig, load_pipeline_config
 from paddlex.inference.tiling import Tiling
 
@@ -99,11 +99,6 @@ def test_an_image_that_cannot_be_read_is_handed_to_on_error(trained: Path, image
     assert (len(results), errors) == (1, [str(tmp_path / "broken.jpg")])
 
 
-def test_another_models_folder_is_refused(trained: Path, write_yaml) -> None:
-    with pytest.raises(ModelError, match="the folder holds a STFPM, not a PatchCore"):
-        create_pipeline(write_yaml({"model_dir": str(trained), "model_name": "PatchCore"}), device="cpu")
-
-
 # What the file may say
 
 
@@ -123,7 +118,7 @@ def test_a_file_of_paddlex_is_read_as_it_is(tmp_path: Path) -> None:
         "    model_name: STFPM\n    model_dir: null\n    batch_size: 1\n",
         encoding="utf-8",
     )
-    assert load_pipeline_config(tmp_path / "upstream.yaml") == PipelineConfig()
+    assert load_pipeline_config(tmp_path / "upstream.yaml") == replace(PipelineConfig(), model_name="STFPM")
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,9 @@ def test_a_threshold_moved_below_typical_keeps_the_width_of_the_scale() -> None:
 
 
 def test_without_a_calibration_paddlex_s_constant_rules() -> None:
-    assert PADDLEX_LIMITS.image.threshold == PADDLEX_LIMITS.pixel.threshold == 0.01
-    assert anomaly_mask(np.array([[0.0099, 0.0101]], np.float32), PADDLEX_LIMITS).tolist() == [[[0, 255]]]
+    limits = PADDLEX_LIMITS["STFPM"]
+    assert limits.image.threshold == limits.pixel.threshold == 0.01
+    assert anomaly_mask(np.array([[0.0099, 0.0101]], np.float32), limits).tolist() == [[[0, 255]]]
 
 
 # Score and size

@@ -335,6 +335,6 @@ def test_a_model_without_calibration_decides_by_the_papers_map_and_warns(
     with caplog.at_level("WARNING", logger="paddlex"):
         predictor = AnomalyPredictor(folder, device="cpu")
     result = next(predictor.predict(array))
-    assert "is not calibrated: decisions use PaddleX's constant of 0.01" in caplog.text
+    assert "is not calibrated. Its threshold: PaddleX's constant of 0.01" in caplog.text
     assert result["threshold"] == 0.01
     assert np.array_equal(result["anomaly_map"], predictor.paper_maps([array])[0])

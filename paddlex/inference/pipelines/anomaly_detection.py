@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from paddlex.errors import PaddleXError
 from paddlex.inference.inputs import Source
-from paddlex.inference.official_models import official_model_folder
 from paddlex.inference.pipelines.pipeline_config import PipelineConfig
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
@@ -36,7 +35,7 @@ class AnomalyDetectionPipeline:
     ) -> None:
         self.config = config
         self.predictor = AnomalyPredictor(
-            official_model_folder(config.model_name) if config.model_dir is None else config.model_dir,
+            config.model_dir,
             model_name=config.model_name,
             device=device,
             run_mode=config.run_mode,

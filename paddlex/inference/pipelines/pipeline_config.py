@@ -54,7 +54,7 @@ class PipelineConfig:
     save_anomalous_only: bool = False
     visualize: bool = True
     module_name: str = "anomaly_detection"
-    model_name: str = "STFPM"
+    model_name: str | None = None
     model_dir: str | None = None
     batch_size: int = 1
     threshold: float | None = None
@@ -206,7 +206,7 @@ _CHECKS: dict[str, Check] = {
     "save_anomalous_only": _switch,
     "visualize": _switch,
     "module_name": word("anomaly_detection"),
-    "model_name": text,
+    "model_name": optional(text),
     "model_dir": optional(_path),
     "batch_size": whole(1),
     "threshold": optional(number),

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from paddlex.errors import ImageReadError, MissingPackageError, ScaleOutError
 from paddlex.inference.archive import MANIFEST
-from paddlex.inference.model_folder import ModelFolder, open_model_folder
-from paddlex.inference.official_models import official_model_folder
+from paddlex.inference.model_folder import ModelFolder
+from paddlex.inference.official_models import open_model
 from paddlex.inference.pipelines.pipeline_config import PipelineConfig
 from paddlex.inference.postprocess import Limits
 from paddlex.inference.scale_out.buckets import is_bucket
@@ -107,9 +107,7 @@ def judge_on_ray(job: ScaleOut, inputs: Sequence[str], save_path: str) -> Outcom
 
     start = time.monotonic()
     config = job.config
-    folder = open_model_folder(
-        official_model_folder(config.model_name) if config.model_dir is None else config.model_dir
-    )
+    folder = open_model(config.model_name, config.model_dir)
     files = _files_of(folder)
     made_by = _made_by(config, folder, files)
     if doubt := folder.doubt(_limits_of(config, folder), config.target_fpr):
@@ -261,6 +259,7 @@ def _made_by(config: PipelineConfig, folder: ModelFolder, files: Mapping[str, by
     settings = {key: value for key, value in asdict(config).items() if key not in _OF_NO_MATTER}
     return {
         **settings,
+        "model_name": folder.model_name,
         "model_digest": digest.hexdigest(),
         "threshold": limits.image.threshold,
         "pixel_threshold": limits.pixel.threshold,

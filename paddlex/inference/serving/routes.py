@@ -115,12 +115,12 @@ def _add_models(router: APIRouter, service: Service) -> None:
     @router.get(
         "/models",
         operation_id="listModels",
-        summary="The models and their limits",
+        summary="The models and their thresholds",
         tags=["models"],
         responses={200: {"model": schemas.Models}, **PROBLEMS},
     )
     async def models() -> Response:
-        """The models of this server, with their limits."""
+        """The models of this server, with their thresholds."""
         return JSONResponse({"models": service.registry.describe()})
 
     @router.post(

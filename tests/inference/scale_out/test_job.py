@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import paddlex
-from paddlex.errors import ConfigError, ImageReadError, ScaleOutError
+from paddlex.errors import ConfigError, ImageReadError, ModelError, ScaleOutError
 from paddlex.inference.pipelines.pipeline_config import PipelineConfig
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.scale_out.job import Outcome, ScaleOut, judge_on_ray
@@ -250,6 +250,20 @@ def test_an_answer_that_is_not_finite_is_the_error_of_its_image_alone(
 
 
 # What cannot be done
+
+
+def test_whatever_model_the_folder_holds_judges(run, job: ScaleOut, patchcore: Path, photos: Path) -> None:
+    output, part = photos.with_name("of another model"), photos / "0 ü.jpg"
+    judge_on_ray(replace(job, config=PipelineConfig(model_dir=str(patchcore))), [str(part)], str(output))
+    (row,), known = rows_of(output).values(), rows_of(run[1])[str(part)]
+    assert row["raw_score"] == pytest.approx(known["raw_score"], rel=1e-4)
+    assert row["model_digest"] != known["model_digest"]
+
+
+def test_another_model_than_the_one_named_is_refused(job: ScaleOut, patchcore: Path, photos: Path) -> None:
+    config = PipelineConfig(model_name="STFPM", model_dir=str(patchcore))
+    with pytest.raises(ModelError, match="the folder holds the model PatchCore, not STFPM"):
+        judge_on_ray(replace(job, config=config), [str(photos)], str(photos.with_name("never")))
 
 
 def test_results_with_other_limits_do_not_mix(run, job: ScaleOut, photos: Path) -> None:

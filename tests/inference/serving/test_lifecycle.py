@@ -64,6 +64,7 @@ def test_a_reload_under_load_drops_no_request_and_takes_effect(
     config = trained_copy / "best_model" / "inference" / "inference.yml"
     content = yaml.safe_load(config.read_text(encoding="utf-8"))
     content["AnomalyDetection"]["calibration"]["image_threshold"] = 1234.5
+    content["Global"]["model_name"] = "PatchCore"  # whatever model the folder holds by then
     stop, judged = threading.Event(), [threading.Event() for _ in range(4)]
 
     def judge(one_more: threading.Event) -> list[tuple[int, float]]:
@@ -84,7 +85,8 @@ def test_a_reload_under_load_drops_no_request_and_takes_effect(
         wait_for(*judged)
         stop.set()
         seen = [entry for future in futures for entry in future.result()]
-    assert (response.status_code, response.json()["result"]["threshold"]) == (200, 1234.5)
+    reloaded = response.json()["result"]
+    assert (response.status_code, reloaded["threshold"], reloaded["modelName"]) == (200, 1234.5, "PatchCore")
     assert after["results"][0]["threshold"] == 1234.5
     assert {status for status, _ in seen} == {200}
     assert len({threshold for _, threshold in seen}) == 2

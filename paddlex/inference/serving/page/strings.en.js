@@ -25,7 +25,7 @@ export default {
   "meaning.ng": "not normal",
   "meaning.error": "not judged",
   "meaning.waiting": "being judged …",
-  "score.of": "score, limit 0.500",
+  "score.of": "score, threshold 0.500",
   "details.none": "nothing outlined",
   "details.one": "1 region, {area} of the picture",
   "details.many": "{count} regions, {area} of the picture",

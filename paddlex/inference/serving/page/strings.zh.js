@@ -25,7 +25,7 @@ export default {
   "meaning.ng": "不合格，有异常",
   "meaning.error": "未能判定",
   "meaning.waiting": "正在判定……",
-  "score.of": "得分，界限 0.500",
+  "score.of": "得分，阈值 0.500",
   "details.none": "未标出区域",
   "details.one": "1 处区域，占画面 {area}",
   "details.many": "{count} 处区域，占画面 {area}",

@@ -16,6 +16,7 @@ import pytest
 
 from paddlex.inference.pictures import heat_map
 from paddlex.inference.postprocess import Limit
+from paddlex.inference.predictor import AnomalyPredictor
 
 Open = Callable[..., Any]
 
@@ -255,6 +256,11 @@ def test_names_are_only_ever_text(page: Any, parts: list[Path], tmp_path: Path) 
     assert page.rows()[0]["name"] == hostile.name == page.browser.inner_text("#picture-name")
     assert page.browser.title() == "Visual inspection"
     assert page.complaints == []
+
+
+def test_the_page_tells_which_model_judges(open_page: Open, serve_here: Callable[..., str], patchcore: Path) -> None:
+    page = open_page(serve_here(AnomalyPredictor(patchcore, device="cpu"))).ready()
+    assert page.browser.inner_text("#model-facts").startswith("PatchCore · 128×128 · cpu · ")
 
 
 def test_another_model_judges_everything_anew(
