@@ -209,14 +209,11 @@ def _run_config(arguments: argparse.Namespace) -> int:
 
 
 def _make_demo_dataset(folder: str) -> int:
+    from paddlex.data.demo import make_demo_dataset
     from paddlex.errors import PaddleXError, in_one_line
 
     try:
-        from paddlex.data.demo import make_demo_dataset
-
         say(visible(make_demo_dataset(folder)))
-    except ModuleNotFoundError as error:
-        return _missing(error)
     except (PaddleXError, OSError) as error:
         say(visible(f"paddlex: {in_one_line(error)}"), sys.stderr)
         return 1

@@ -485,12 +485,16 @@ def test_using_a_model_needs_nothing_of_what_making_one_needs(trained: Path, val
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("task", [["-c", "any.yaml"], ["--make_demo_dataset", "anywhere"]])
-def test_without_what_making_a_model_needs_it_says_what_to_install(tmp_path: Path, task: list[str]) -> None:
-    done = start(*task, code=WITHOUT.format(missing=("pydantic", "paddle")))
+def test_without_what_making_a_model_needs_it_says_what_to_install() -> None:
+    done = start("-c", "any.yaml", code=WITHOUT.format(missing=("pydantic", "paddle")))
     assert done.returncode == 1
     assert done.stderr.endswith('which is not installed. In the checkout: pip install ".[train]" paddlepaddle==3.2.2\n')
     assert "Traceback" not in done.stderr
+
+
+def test_the_demonstration_data_set_needs_nothing_of_what_making_a_model_needs(tmp_path: Path) -> None:
+    done = start("--make_demo_dataset", tmp_path / "grid", code=WITHOUT.format(missing=("pydantic", "paddle")))
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'grid'}\n"), done.stderr
 
 
 def test_without_ray_the_engine_says_what_to_install(trained: Path, val: Path, tmp_path: Path) -> None:
