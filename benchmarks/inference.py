@@ -44,7 +44,7 @@ for line in sys.stdin:
 START = """
 import sys
 from paddlex import create_model
-next(iter(create_model("STFPM", sys.argv[1], {options}).predict(sys.argv[2])))
+next(iter(create_model(model_dir=sys.argv[1], {options}).predict(sys.argv[2])))
 """
 
 
@@ -120,7 +120,7 @@ def main() -> None:
     models = {}
     for name in arguments.backends:
         try:
-            models[name] = create_model("STFPM", arguments.model_dir, device="cpu", backend=name)
+            models[name] = create_model(model_dir=arguments.model_dir, device="cpu", backend=name)
         except PaddleXError as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
 
@@ -130,7 +130,8 @@ def main() -> None:
     starts = {name: start_up(sys.executable, arguments.model_dir, paths[0], f"backend={name!r}") for name in models}
     if arguments.upstream:
         with tempfile.TemporaryDirectory() as empty:
-            starts["PaddleX"] = start_up(arguments.upstream, arguments.model_dir, paths[0], "device='cpu'", empty)
+            its_options = "model_name='STFPM', device='cpu'"  # it needs the name, and has no other
+            starts["PaddleX"] = start_up(arguments.upstream, arguments.model_dir, paths[0], its_options, empty)
     print_tables(latency, bare, throughput, starts)
     if arguments.plot:
         draw(latency, arguments.plot)

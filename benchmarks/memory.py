@@ -25,7 +25,7 @@ def main() -> None:
     )
     parser.add_argument("--backend", default="auto")
     arguments = parser.parse_args()
-    model = create_model("STFPM", arguments.model_dir, device="cpu", backend=arguments.backend)
+    model = create_model(model_dir=arguments.model_dir, device="cpu", backend=arguments.backend)
     paths = itertools.islice(itertools.cycle(list(list_images(arguments.images))), arguments.count)
     process, start = psutil.Process(), time.monotonic()
     print("| images | resident memory, MiB | images/s so far |\n|---|---|---|")
