@@ -17,7 +17,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from trained_model import open_trained
 
-from paddlex.config_schema import CalibrationSection
 from paddlex.data.dataset import read_samples
 from paddlex.data.demo import make_demo_dataset
 from paddlex.inference.postprocess import anomaly_score
@@ -27,6 +26,7 @@ from paddlex.modules.image_anomaly_detection.calibration.calibrator import (
     layer_distances,
 )
 from paddlex.modules.image_anomaly_detection.calibration.fusion import product
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMCalibration
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive
 
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -42,7 +42,7 @@ def achieved_rates(network, layers, chosen, size, fusion) -> list[float]:
     rest = np.setdiff1d(np.arange(len(layers[0])), chosen)
     rates = []
     for rate in RATES:
-        options = CalibrationSection(fusion=fusion, target_fpr=rate)
+        options = STFPMCalibration(fusion=fusion, target_fpr=rate)
         threshold = calibrate_distances(network, [layer[chosen] for layer in layers], options, size).image_threshold
         fuse = network.fusion if fusion == "calibrated" else product
         scores = np.array([anomaly_score(anomaly_map) for anomaly_map in fused_maps(fuse, layers, rest, size)])
@@ -70,7 +70,7 @@ def main() -> None:
             )
             parts.append(distances_of(network, card, read_samples(fresh, "train.txt")))
     layers = [np.concatenate(layer) for layer in zip(*parts, strict=True)]
-    count, size = len(layers[0]), (card.image_size, card.image_size)
+    count, size = len(layers[0]), card.size
     rng = np.random.default_rng(arguments.seed)
     divisions = [rng.permutation(count)[: count // 2] for _ in range(arguments.splits)]
     achieved = np.array([achieved_rates(network, layers, np.sort(half), size, arguments.fusion) for half in divisions])

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from trained_model import open_trained
 
-from paddlex.config_schema import CalibrationSection
 from paddlex.data.dataset import read_samples
 from paddlex.evaluation.evaluator import evaluate
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate
 from paddlex.modules.image_anomaly_detection.export.exporter import export
+from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMCalibration
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive
 
 COLUMNS = ("image_auroc", "pixel_auroc", "aupro", "image_recall", "image_false_positive_rate", "IoU")
@@ -35,11 +35,11 @@ def main() -> None:
     arguments = parser.parse_args()
     network, card, held_out = open_trained(arguments.weights, arguments.dataset, arguments.seed)
     validation = read_samples(arguments.dataset, "val.txt")
-    size = (card.image_size, card.image_size)
+    size = card.size
     print("| fusion | " + " | ".join(COLUMNS) + " |\n|---" + "|---" * len(COLUMNS) + "|")
     for fusion in ("product", "calibrated"):
         images = ImageBatches(held_out, card.transform)
-        options = CalibrationSection(fusion=fusion)
+        options = STFPMCalibration(fusion=fusion)
         calibration = calibrate(network, images(consecutive(len(held_out), 8)), options, size)
         with tempfile.TemporaryDirectory() as folder:
             export(network, replace(card, calibration=calibration.to_dict()), Path(folder) / "inference")

@@ -45,7 +45,6 @@ OUR_VARIABLES = ("OMP_NUM_THREADS", "MKL_DEBUG_CPU_TYPE")
 def prepare(dataset: str, path: Path) -> None:
     """Write the images as the networks see them, the teacher and the student's first weights, for all contestants."""
     import paddlex.modules  # noqa: F401  (prepares Paddle's environment before its import)
-    from paddlex.config_schema import CalibrationSection
     from paddlex.data.dataset import read_samples
     from paddlex.inference.inputs import read_image
     from paddlex.modules.image_anomaly_detection.model import new_network
@@ -59,7 +58,7 @@ def prepare(dataset: str, path: Path) -> None:
     arrays = {f"{part}.{name}": tensor.numpy() for part in ("teacher", "student")
               for name, tensor in getattr(network, part).state_dict().items()}  # fmt: skip
     test = read_samples(dataset, "val.txt")
-    fit, held_out = hold_out(read_samples(dataset, "train.txt"), CalibrationSection().holdout_percent, seed=0)
+    fit, held_out = hold_out(read_samples(dataset, "train.txt"), STFPMOptions().calibration.holdout_percent, seed=0)
     for key, samples in (("train", fit), ("held_out", held_out), ("test", test)):
         arrays[key] = np.stack([card.transform.resize(read_image(sample.image_path)) for sample in samples])
     arrays["anomalous"] = np.array([sample.is_defective_by_name for sample in test])

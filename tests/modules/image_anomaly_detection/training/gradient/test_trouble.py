@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from paddlex.data.dataset import Sample
 from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.training.gradient.early_stopping import stops_early
-from paddlex.modules.image_anomaly_detection.training.gradient.trouble import (
-    check_divergence,
-    warn_of_images,
-    warn_of_learning,
-)
+from paddlex.modules.image_anomaly_detection.training.gradient.trouble import check_divergence, warn_of_learning
 
 
 def history(*losses: float) -> list[dict]:
@@ -73,30 +66,6 @@ def test_the_error_says_what_was_seen_and_what_to_do():
     text = "the loss on held-out images is 1.7 after epoch 3; it was 1.71 before the first step and 0.2 at its best"
     assert text in str(caught.value)
     assert "Lower Train.learning_rate" in str(caught.value)
-
-
-# Images
-
-
-def sample(number: int) -> Sample:
-    return Sample(Path("data"), f"good/{number}.png", None, "train.txt", number + 1)
-
-
-def test_few_images_are_warned_of_below_fifty():
-    assert warn_of_images(50, []) == []
-    (warning,) = warn_of_images(49, [])
-    assert "49 training images are few: below 50" in warning and "Take more photos" in warning
-
-
-def test_images_of_a_single_colour_are_named_with_their_lines():
-    (warning,) = warn_of_images(100, [sample(2), sample(7)])
-    assert "2 training images are a single colour: good/2.png (line 3), good/7.png (line 8)." in warning
-    assert "Take them out of train.txt" in warning
-
-
-def test_many_images_of_a_single_colour_are_counted():
-    (warning,) = warn_of_images(100, [sample(number) for number in range(8)])
-    assert "good/4.png (line 5) and 3 more" in warning
 
 
 # A student that has not learned
