@@ -71,6 +71,7 @@ class MemoryBank(Part):
             ValueError: the pool has fewer patches than the bank holds, all images are in one fold, or the features are no
                 finite numbers.
         """
+        features.check(self.layer)
         count = len(features.pool)
         if count < self.size:
             raise ValueError(
@@ -89,7 +90,7 @@ class MemoryBank(Part):
         return FLOOR * self.channels**0.5
 
     def _fitted(self, pool: np.ndarray, seed: int) -> _Fitted:
-        standardisation = Standardisation.of(pool, self.layer)
+        standardisation = Standardisation.of(pool)
         patches = standardisation(pool)
         return _Fitted(standardisation, patches[greedy_coreset(patches, self.size, seed)])
 

@@ -26,18 +26,25 @@ class PatchFeatures:
     pool: np.ndarray
     pool_folds: np.ndarray
 
-    def splits(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each fold: the numbers of the kept images in it (int), and which of the pool's patches are not (bool [m]).
+    def check(self, layer: str) -> None:
+        """See that there is something to fit to.
+
+        Args:
+            layer: the stage, for the message.
 
         Raises:
-            ValueError: all images are in one fold, which leaves nothing to fit to.
+            ValueError: a feature is not finite, or all images are in one fold, which leaves nothing to judge them by.
         """
-        numbers = np.unique(self.folds)
-        for fold in numbers:
-            others = self.pool_folds != fold
-            if len(numbers) < 2 or not others.any():
-                raise ValueError(f"cross-fitting needs images in at least two folds, and all are in fold {fold}")
-            yield np.flatnonzero(self.folds == fold), others
+        if not (np.isfinite(self.kept).all() and np.isfinite(self.pool).all()):
+            raise ValueError(f"the features of {layer} are no finite numbers")
+        for folds in (self.folds, self.pool_folds):
+            if len(np.unique(folds)) < 2:
+                raise ValueError(f"cross-fitting {layer} needs images in at least two folds")
+
+    def splits(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each fold: the numbers of the kept images in it (int), and which of the pool's patches are not (bool [m])."""
+        for fold in np.unique(self.folds):
+            yield np.flatnonzero(self.folds == fold), self.pool_folds != fold
 
 
 class Part(nn.Layer):

@@ -23,15 +23,9 @@ class Standardisation:
     scale: np.ndarray
 
     @classmethod
-    def of(cls, patches: np.ndarray, layer: str) -> Standardisation:
-        """By the mean and the deviation of some patches, float32 [m, C] of the stage ``layer``.
-
-        Raises:
-            ValueError: they are not finite.
-        """
+    def of(cls, patches: np.ndarray) -> Standardisation:
+        """By the mean and the deviation of some patches, float32 [m, C]."""
         mean = patches.mean(axis=0, dtype=np.float64)
-        if not np.isfinite(mean).all():
-            raise ValueError(f"the features of {layer} are no finite numbers")
         deviation = patches.std(axis=0, mean=mean[None], dtype=np.float64)
         usual = float(deviation.mean())
         deviation = np.maximum(deviation, _LEAST * usual) if usual > 0 else np.ones_like(deviation)

@@ -122,8 +122,9 @@ def test_fewer_patches_than_the_bank_holds_are_an_error(features):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_features_that_are_no_numbers_are_an_error(features, value):
-    features.pool[5, 2] = value
+@pytest.mark.parametrize("where", ["kept", "pool"])
+def test_features_that_are_no_numbers_are_an_error(features, where, value):
+    getattr(features, where)[..., 2].flat[5] = value
     with pytest.raises(ValueError, match="the features of layer2 are no finite numbers"):
         fitted(features)
 
@@ -132,7 +133,7 @@ def test_one_fold_alone_is_an_error(features):
     alone = dataclasses.replace(
         features, folds=np.zeros_like(features.folds), pool_folds=np.zeros_like(features.pool_folds)
     )
-    with pytest.raises(ValueError, match="at least two folds, and all are in fold 0"):
+    with pytest.raises(ValueError, match="cross-fitting layer2 needs images in at least two folds"):
         fitted(alone)
 
 

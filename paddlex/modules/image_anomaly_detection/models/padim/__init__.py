@@ -1,0 +1,1 @@
+"""PaDiM: a Gaussian at each position."""
