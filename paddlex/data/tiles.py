@@ -100,6 +100,12 @@ def photos_of(tiles: Sequence[TileSample]) -> tuple[list[TileSample], np.ndarray
     return first, np.array([numbers[tile.image_path] for tile in tiles])
 
 
+def photo_numbers(samples: Sequence[Sample | TileSample]) -> np.ndarray:
+    """Which photo each sample is, or is a tile of: int [n], from 0."""
+    tiles = [sample for sample in samples if isinstance(sample, TileSample)]
+    return photos_of(tiles)[1] if tiles else np.arange(len(samples))
+
+
 def image_size(sample: Sample) -> tuple[int, int]:
     """(height, width) of a photo as ``read`` gives it, from the file's head where that is understood."""
     try:

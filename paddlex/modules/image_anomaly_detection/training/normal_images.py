@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
+
 from paddlex.data.dataset import FEWEST_TRAINING_IMAGES, TRAIN_LIST, VAL_LIST, Sample, read_mask
 from paddlex.errors import TrainingError
 from paddlex.inference.image_files import read_bytes
@@ -40,6 +42,16 @@ def normal_images(samples: Sequence[Sample]) -> list[Sample]:
             remedy="Take more photos of good parts; 50 are a start, 200 are better",
         )
     return unique
+
+
+def hold_out(photos: Sequence[Sample], percent: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Divide what ``normal_images`` gives into photos to train on and photos to calibrate with, at least two of each."""
+    count = min(max(2, round(len(photos) * percent / 100)), len(photos) - 2)
+    held_out = set(np.random.default_rng([seed, len(photos)]).permutation(len(photos))[:count].tolist())
+    return (
+        [photo for number, photo in enumerate(photos) if number not in held_out],
+        [photo for number, photo in enumerate(photos) if number in held_out],
+    )
 
 
 def warn_of_images(count: int, constant: Sequence[Sample]) -> list[str]:

@@ -1,1 +1,6 @@
-"""PatchCore: a memory bank of patches of good parts."""
+"""PatchCore: a memory bank of patches of good parts (Roth et al., CVPR 2022)."""
+
+from paddlex.modules.image_anomaly_detection.models.contract import Model
+from paddlex.modules.image_anomaly_detection.models.patchcore.options import PatchCoreOptions
+
+MODEL = Model(options=PatchCoreOptions, network=f"{__name__}.network:from_card", fit=f"{__name__}.network:fit")

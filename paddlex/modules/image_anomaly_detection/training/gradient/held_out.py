@@ -1,37 +1,17 @@
-"""The held-out images: which they are, and the loss on them, by which the best model is chosen."""
+"""The loss on the held-out images, by which the best model is chosen."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import paddle
 from paddle import nn
 
-from paddlex.data.dataset import Sample
 from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.models.stfpm.network import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches
 from paddlex.modules.image_anomaly_detection.training.gradient.distributed import World
 from paddlex.modules.image_anomaly_detection.training.gradient.teacher_features import TeacherFeatures
 from paddlex.modules.image_anomaly_detection.training.gradient.trouble import check_finite
-from paddlex.modules.image_anomaly_detection.training.normal_images import normal_images
-
-
-def hold_out(samples: Sequence[Sample], percent: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Divide the training samples into those to train on and those to choose and calibrate with, at least two of each.
-
-    Raises:
-        TrainingError: there are too few, or a mask marks a defect in one of them.
-        ImageReadError: a file that cannot be read.
-    """
-    unique = normal_images(samples)
-    count = min(max(2, round(len(unique) * percent / 100)), len(unique) - 2)
-    held_out = set(np.random.default_rng([seed, len(unique)]).permutation(len(unique))[:count].tolist())
-    return (
-        [sample for number, sample in enumerate(unique) if number not in held_out],
-        [sample for number, sample in enumerate(unique) if number in held_out],
-    )
 
 
 class HeldOutLoss:

@@ -30,7 +30,7 @@ from paddlex.modules.image_anomaly_detection.training.gradient.clock import Trai
 from paddlex.modules.image_anomaly_detection.training.gradient.distributed import Shard, World
 from paddlex.modules.image_anomaly_detection.training.gradient.early_stopping import stops_early
 from paddlex.modules.image_anomaly_detection.training.gradient.feature_files import FeatureFiles
-from paddlex.modules.image_anomaly_detection.training.gradient.held_out import HeldOutLoss, hold_out
+from paddlex.modules.image_anomaly_detection.training.gradient.held_out import HeldOutLoss
 from paddlex.modules.image_anomaly_detection.training.gradient.new_run import new_run
 from paddlex.modules.image_anomaly_detection.training.gradient.resume import resume
 from paddlex.modules.image_anomaly_detection.training.gradient.schedule import (
@@ -46,7 +46,7 @@ from paddlex.modules.image_anomaly_detection.training.gradient.trouble import (
     warn_of_learning,
 )
 from paddlex.modules.image_anomaly_detection.training.gradient.visual_log import VisualLog, choose_samples
-from paddlex.modules.image_anomaly_detection.training.normal_images import warn_of_images
+from paddlex.modules.image_anomaly_detection.training.normal_images import hold_out, normal_images, warn_of_images
 from paddlex.utils.caches import cache_path
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
@@ -78,7 +78,7 @@ class Trainer:
         dataset_dir = config.Global.dataset_dir or ""
         samples = read_samples(dataset_dir, TRAIN_LIST, find_reading(config.Global.reading, dataset_dir))
         holdout_percent = self.options.calibration.holdout_percent
-        fit, held_out = hold_out(samples, holdout_percent, self.options.seed)
+        fit, held_out = hold_out(normal_images(samples), holdout_percent, self.options.seed)
         self.photos = [*held_out, *fit]
         self.fit_samples, self.held_out_samples = into_tiles(fit, held_out, self.options)
         if self.world.size > len(self.fit_samples):

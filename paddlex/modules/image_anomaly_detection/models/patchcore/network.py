@@ -1,0 +1,40 @@
+"""The network of PatchCore, and how it is fitted: one memory bank a stage, or one for all stages as in the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from paddlex.config_schema import Config
+from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.models.contract import Fitted
+from paddlex.modules.image_anomaly_detection.models.patchcore.bank import MemoryBank, bank_size
+from paddlex.modules.image_anomaly_detection.models.patchcore.options import PatchCoreOptions
+from paddlex.modules.image_anomaly_detection.models.patches.fit import fit_patches
+from paddlex.modules.image_anomaly_detection.models.patches.network import JOINED, PatchNetwork, channels_of
+from paddlex.utils.devices import Device
+
+
+def from_card(card: ModelCard) -> PatchNetwork:
+    """The network that a card describes, with empty banks."""
+    return PatchNetwork(card, banks(card))
+
+
+def banks(card: ModelCard) -> list[MemoryBank]:
+    """Empty banks; ``architecture["banks"]`` has their sizes by the features they are for."""
+    sizes: Mapping[str, int] = card.architecture["banks"]
+    return [MemoryBank(name, channels_of(card, name), size) for name, size in sizes.items()]
+
+
+def bank_sizes(options: Any, counts: Mapping[str, int]) -> dict[str, Any]:
+    """``architecture``: banks as large as wanted, or as there are patches."""
+    return {"banks": {name: bank_size(options.bank_size, count) for name, count in counts.items()}}
+
+
+def fit(config: Config, device: Device) -> Fitted:
+    """``Model.fit``, see ``fit_patches``."""
+    options = config.Train
+    assert isinstance(options, PatchCoreOptions)
+    layers = list(dict.fromkeys(options.layers))
+    names = layers if options.banks == "stages" else [JOINED.join(layers)]
+    return fit_patches(config, device, names, bank_sizes, banks)
