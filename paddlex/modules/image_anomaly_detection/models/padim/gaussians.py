@@ -8,6 +8,7 @@ from paddle.nn import functional as F
 
 from paddlex.modules.image_anomaly_detection.models.patches.part import Part, PatchFeatures
 from paddlex.modules.image_anomaly_detection.models.patches.standardise import Standardisation
+from paddlex.modules.image_anomaly_detection.models.patches.threads import in_parallel
 
 #: What is added to the variance of each channel (the paper's epsilon, Eq. 1), here of standardised features: it makes the
 #: covariance invertible, and decides what counts in the directions that fewer images than channels leave open.
@@ -50,15 +51,14 @@ class PositionGaussians(Part):
         splits = list(features.splits())
         scale = Standardisation.of(features.pool).scale
         scales = [Standardisation.of(features.pool[others]).scale for _, others in splits]
-        distances = np.empty(features.kept.shape[:3], np.float32)
-        means, whitenings = [], []
-        for number in range(features.kept.shape[1]):  # a row of positions at a time: so little memory is enough
+
+        def fit_row(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            """Mean and whitening of each position in a row, and the cross-fitted distances there: [k, w]."""
             row = features.kept[:, number].transpose(1, 0, 2).astype(np.float64)  # [w, k, C]
             mean = row.mean(axis=1, keepdims=True)
             row -= mean
             scatter = row.transpose(0, 2, 1) @ row
-            means.append(mean)
-            whitenings.append(self._whitening(scatter, row.shape[1], scale))
+            distances = np.empty((row.shape[1], row.shape[0]))
             for (images, _), its_scale in zip(splits, scales, strict=True):
                 left_out = row[:, images]
                 count = row.shape[1] - len(images)
@@ -66,10 +66,14 @@ class PositionGaussians(Part):
                 others_scatter = scatter - left_out.transpose(0, 2, 1) @ left_out
                 others_scatter -= count * others_mean.transpose(0, 2, 1) @ others_mean
                 white = (left_out - others_mean) @ self._whitening(others_scatter, count, its_scale)
-                distances[images, number] = np.linalg.norm(white, axis=2).T
+                distances[images] = np.linalg.norm(white, axis=2).T
+            return mean, self._whitening(scatter, row.shape[1], scale), distances
+
+        # a row at a time: so little memory is enough
+        means, whitenings, distances = zip(*in_parallel(fit_row, range(features.kept.shape[1])), strict=True)
         self.mean.set_value(np.concatenate(means).astype(np.float32))
         self.whitening.set_value(np.concatenate(whitenings).astype(np.float32))
-        return distances
+        return np.stack(distances, axis=1).astype(np.float32)
 
     def _whitening(self, scatter: np.ndarray, count: int, scale: np.ndarray) -> np.ndarray:
         """W of each position, [w, C, C], for the sums of squares about the mean, float64 [w, C, C], of so many images."""

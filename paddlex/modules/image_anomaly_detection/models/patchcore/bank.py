@@ -11,6 +11,7 @@ from paddle.nn import functional as F
 from paddlex.modules.image_anomaly_detection.models.patchcore.coreset import greedy_coreset, nearest_squares
 from paddlex.modules.image_anomaly_detection.models.patches.part import Part, PatchFeatures
 from paddlex.modules.image_anomaly_detection.models.patches.standardise import Standardisation
+from paddlex.modules.image_anomaly_detection.models.patches.threads import in_parallel
 
 #: The distance of a standardised patch below which the arithmetic resolves nothing, as a share of the root of its number of
 #: channels: of the distance that is usual between two of them. Anything nearer counts as that.
@@ -77,13 +78,15 @@ class MemoryBank(Part):
             raise ValueError(
                 f"the memory bank of {self.layer} holds {self.size} patches, but the training images give only {count}"
             )
-        self._take_over(self._fitted(features.pool, seed))
-        distances = np.empty(features.kept.shape[:3], np.float32)
-        for images, others in features.splits():
-            fitted = self._fitted(features.pool[others], seed)
-            for image in images:
-                distances[image] = self._distances(features.kept[image], fitted)
-        return distances
+        splits = list(features.splits())
+        sources = [features.pool, *(features.pool[others] for _, others in splits)]
+        whole, *of_others = in_parallel(lambda pool: self._fitted(pool, seed), sources)
+        self._take_over(whole)
+        judges = {image: fitted for (images, _), fitted in zip(splits, of_others, strict=True) for image in images}
+        distances = in_parallel(
+            lambda image: self._distances(features.kept[image], judges[image]), range(len(features.kept))
+        )
+        return np.stack(distances)
 
     @property
     def _floor(self) -> float:

@@ -7,8 +7,7 @@ import numpy as np
 #: Dimensions that patches are projected to, at random, before their distances are compared (Johnson, Lindenstrauss, 1984).
 PROJECTION = 64
 
-#: How many of the farthest points a round chooses from: so few that a matrix-vector product with them is not worth threads to
-#: a BLAS, which would wait for each other thousands of times. What is chosen does not depend on it.
+#: How many of the farthest points a round chooses from. What is chosen does not depend on it.
 _CANDIDATES = 512
 
 #: Points whose distances to all others are computed at once: what about fits a processor's cache.
