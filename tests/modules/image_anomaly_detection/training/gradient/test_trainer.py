@@ -19,9 +19,11 @@ from paddle.vision.models import resnet18
 
 from paddlex.config import load_config
 from paddlex.errors import ConfigError, TrainingError, TrainingInterrupted
+from paddlex.modules.image_anomaly_detection.training.gradient.fit import fit
 from paddlex.modules.image_anomaly_detection.training.gradient.held_out import hold_out
 from paddlex.modules.image_anomaly_detection.training.gradient.trainer import Trainer
 from paddlex.modules.image_anomaly_detection.training.train_result import describe_training
+from paddlex.utils.devices import Device
 
 ROOT = Path(__file__).parents[5]
 CONFIG = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"
@@ -52,6 +54,12 @@ def overrides_for(dataset: Path, output: Path, *more: str) -> list[str]:
 def train(dataset: Path, output: Path, *more: str) -> dict[str, Path]:
     """Train in this process."""
     return Trainer(load_config(CONFIG, overrides_for(dataset, output, *more)), "cpu").train()
+
+
+def result_of(dataset: Path, output: Path, *more: str) -> dict:
+    """Train in this process; what train_result.json would say."""
+    fitted = fit(load_config(CONFIG, overrides_for(dataset, output, *more)), Device("cpu"))
+    return describe_training(fitted, output, minutes=1.0)
 
 
 def test_a_length_that_is_left_open_is_240_steps_and_the_same_as_if_it_had_been_given(dataset, tmp_path):
@@ -302,13 +310,11 @@ def test_a_checkpoint_that_lacks_a_file_is_refused(dataset, uninterrupted, tmp_p
 def test_a_new_training_keeps_the_best_model_of_the_one_before_and_says_where(dataset, uninterrupted, tmp_path, caplog):
     output = Path(shutil.copytree(uninterrupted, tmp_path / "output"))
     with caplog.at_level(logging.INFO, logger="paddlex"):
-        trainer = Trainer(load_config(CONFIG, overrides_for(dataset, output, "Train.seed=1")), "cpu")
-        folders = trainer.train()
+        result = result_of(dataset, output, "Train.seed=1")
     kept = output / "best_model_previous"
     assert files_of(kept) == files_of(uninterrupted / "best_model")
     assert str(kept) in caplog.text
     assert "The checkpoints of the training before go" in caplog.text
-    result = describe_training(trainer.run, folders, output, "STFPM", 1.0, previous_best=trainer.previous_best)
     assert result["previous_best_model"] == "best_model_previous"
 
 
@@ -513,9 +519,9 @@ def test_an_unknown_augmentation_is_refused_before_training(dataset, tmp_path):
 
 def test_images_are_held_out_by_share_and_seed_and_trained_on_otherwise(dataset):
     samples = Trainer(load_config(CONFIG, overrides_for(dataset, Path("unused"))), "cpu")
-    fit, held_out = ({sample.image for sample in part} for part in (samples.fit_samples, samples.held_out_samples))
-    assert (len(fit), len(held_out)) == (19, 5)  # a fifth of 24, rounded
-    assert not fit & held_out
+    to_fit, held_out = ({sample.image for sample in part} for part in (samples.fit_samples, samples.held_out_samples))
+    assert (len(to_fit), len(held_out)) == (19, 5)  # a fifth of 24, rounded
+    assert not to_fit & held_out
     again, other = (hold_out(samples.fit_samples, 20, seed) for seed in (0, 1))
     assert hold_out(samples.fit_samples, 20, 0) == again
     assert again != other
@@ -525,8 +531,7 @@ def test_images_are_held_out_by_share_and_seed_and_trained_on_otherwise(dataset)
 
 
 def test_the_best_model_can_be_chosen_by_auroc_and_the_result_says_so(dataset, uninterrupted, tmp_path):
-    trainer = Trainer(load_config(CONFIG, overrides_for(dataset, tmp_path, "Train.best_by=auroc")), "cpu")
-    result = describe_training(trainer.run, trainer.train(), tmp_path, "STFPM", 0.0)
+    result = result_of(dataset, tmp_path, "Train.best_by=auroc")
     assert "auroc" in result["best_chosen_by"]
     values = {entry["epoch"]: entry["image_auroc"] for entry in result["history"]}
     assert list(values) == [2, 4]
