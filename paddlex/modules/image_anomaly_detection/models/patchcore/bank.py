@@ -8,7 +8,11 @@ import numpy as np
 import paddle
 from paddle.nn import functional as F
 
-from paddlex.modules.image_anomaly_detection.models.patchcore.coreset import greedy_coreset, nearest_squares
+from paddlex.modules.image_anomaly_detection.models.patchcore.coreset import (
+    greedy_coreset,
+    nearest_squares,
+    surroundings,
+)
 from paddlex.modules.image_anomaly_detection.models.patches.part import Part, PatchFeatures
 from paddlex.modules.image_anomaly_detection.models.patches.standardise import Standardisation
 from paddlex.modules.image_anomaly_detection.models.patches.threads import in_parallel
@@ -43,12 +47,24 @@ class MemoryBank(Part):
         layer: the stage it looks at.
         channels: of a patch.
         size: how many patches it holds; see ``bank_size``.
+        neighbours: of how many patches of the bank, itself among them, the surroundings of a patch consist (b in Eq. 7, which
+            the authors set to 9); the distances of an image are then weighted by how lonely the nearest patch to the farthest
+            position is. 0 for no weighting.
+
+    Raises:
+        ValueError: fewer than 2 neighbours, which leave nothing to weight by.
     """
 
-    def __init__(self, layer: str, channels: int, size: int) -> None:
+    def __init__(self, layer: str, channels: int, size: int, neighbours: int = 0) -> None:
         super().__init__(layer)
         self.channels = channels
         self.size = size
+        self.neighbours = min(neighbours, size)
+        if neighbours:
+            if self.neighbours < 2:
+                raise ValueError(f"the weighting needs 2 neighbours or more: {neighbours} in a bank of {size} patches")
+            # numbers of patches, in the type of all weights
+            self.register_buffer("surroundings", paddle.zeros([size, self.neighbours]))
         self.register_buffer("mean", paddle.zeros([1, channels, 1, 1]))
         self.register_buffer("scale", paddle.ones([1, channels, 1, 1]))
         # a row a channel, as a matrix product wants them, of -2b, and |b|^2 as the last row
@@ -61,7 +77,23 @@ class MemoryBank(Part):
         extended = paddle.concat([rows, paddle.ones_like(squares)], axis=-1)
         nearest = F.linear(extended, self.patches).min(axis=-1, keepdim=True) + squares
         distance = paddle.clip(nearest, min=self._floor**2) ** 0.5
+        if self.neighbours:
+            distance = distance * self._weight(extended, distance)
         return distance.transpose([0, 2, 1]).reshape([-1, 1, height, width])
+
+    def _weight(self, extended: paddle.Tensor, distance: paddle.Tensor) -> paddle.Tensor:
+        """The factor of Eq. 7 for patches [N, h * w, C + 1], the last channel 1, and their distances [N, h * w, 1]: [N, 1, 1].
+
+        The weighted largest distance is the paper's image score; all others take the same factor, so that a map keeps its form.
+        """
+        is_farthest = (distance >= distance.max(axis=1, keepdim=True)).astype("float32")
+        farthest = (extended * is_farthest).sum(axis=1) / is_farthest.sum(axis=1)  # where several are, they are alike
+        to_bank = F.linear(farthest, self.patches)  # less |x|^2
+        around = paddle.gather(self.surroundings, paddle.argmin(to_bank, axis=-1))  # [N, b], the nearest first
+        squares = paddle.take_along_axis(to_bank, around.astype("int64"), axis=1)
+        squares = squares + (farthest * farthest).sum(axis=-1, keepdim=True) - 1
+        to_surroundings = paddle.clip(squares, min=self._floor**2) ** 0.5
+        return (1 - F.softmax(to_surroundings, axis=-1)[:, :1]).unsqueeze(-1)
 
     def fit(self, features: PatchFeatures, seed: int) -> np.ndarray:
         """Fill the bank with a coreset of the pool; see ``Part.fit``.
@@ -100,8 +132,14 @@ class MemoryBank(Part):
     def _distances(self, patches: np.ndarray, fitted: _Fitted) -> np.ndarray:
         """What ``forward`` would give for the features of one image, [h, w, C] -> [h, w]."""
         points = fitted.standardisation(patches.reshape(-1, self.channels))
-        squares = nearest_squares(points, fitted.patches)
-        return np.sqrt(np.maximum(squares, self._floor**2)).reshape(patches.shape[:2])
+        distances = np.sqrt(np.maximum(nearest_squares(points, fitted.patches), self._floor**2))
+        if self.neighbours:
+            to_bank = np.linalg.norm(fitted.patches - points[distances.argmax()], axis=1)
+            around = surroundings(fitted.patches, to_bank.argmin(keepdims=True), self.neighbours)[0]
+            to_surroundings = np.maximum(to_bank[around], self._floor)
+            shares = np.exp(to_surroundings - to_surroundings.max())
+            distances *= 1 - shares[0] / shares.sum()
+        return distances.reshape(patches.shape[:2])
 
     def _take_over(self, fitted: _Fitted) -> None:
         patches = fitted.patches.astype(np.float64)
@@ -112,6 +150,9 @@ class MemoryBank(Part):
         }
         for name, value in values.items():
             getattr(self, name).set_value(np.ascontiguousarray(value, np.float32))
+        if self.neighbours:
+            around = surroundings(fitted.patches, np.arange(self.size), self.neighbours)
+            self.surroundings.set_value(around.astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,14 @@ def nearest_squares(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     return nearest
 
 
+def surroundings(patches: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
+    """For some of the patches, float32 [b, C], the numbers of those nearest to each, itself first: int64 [n, min(count, b)]."""
+    squares = np.einsum("bc,bc->b", patches, patches)
+    distances = squares - 2 * (patches[numbers] @ patches.T)  # less |x|^2, which changes no order
+    distances[np.arange(len(numbers)), numbers] = -np.inf
+    return np.argsort(distances, axis=1, kind="stable")[:, :count]
+
+
 def _farthest_first(points: np.ndarray, size: int) -> np.ndarray:
     """Numbers of some points, float32 [n, D], each the farthest from those before it.
 

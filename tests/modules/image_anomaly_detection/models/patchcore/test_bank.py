@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import paddle
 import pytest
+from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
@@ -114,6 +115,58 @@ def test_a_channel_that_never_stirred_does_not_drown_the_others(features):
 def test_images_without_any_texture_can_be_fitted_to(features):
     flat = dataclasses.replace(features, kept=np.ones_like(features.kept), pool=np.ones_like(features.pool))
     np.testing.assert_allclose(fitted(flat)[1], FLOOR * CHANNELS**0.5, rtol=1e-6)
+
+
+def weighted_by_hand(bank: np.ndarray, points: np.ndarray, neighbours: int) -> np.ndarray:
+    """Equations 6 and 7, for the patches of one image [n, C] and a bank [b, C]: the distances, weighted."""
+    distances = cdist(points, bank)
+    nearest = distances.min(axis=1)
+    test_patch = points[nearest.argmax()]
+    star = bank[np.linalg.norm(bank - test_patch, axis=1).argmin()]
+    around = bank[np.argsort(np.linalg.norm(bank - star, axis=1))[:neighbours]]
+    weight = 1 - np.exp(nearest.max()) / np.exp(np.linalg.norm(around - test_patch, axis=1)).sum()
+    return nearest * weight
+
+
+@pytest.mark.parametrize("neighbours", [2, 9, 40])
+def test_an_image_is_weighted_by_the_surroundings_of_the_patch_nearest_to_its_farthest_one(features, neighbours):
+    bank = MemoryBank("layer2", CHANNELS, 40, neighbours)
+    bank.fit(features, seed=0)
+    images = features.kept + np.random.default_rng(1).normal(size=features.kept.shape).astype(np.float32)
+    distance = bank(paddle.to_tensor(as_input(images))).numpy()[:, 0]
+    scaler = StandardScaler().fit(features.pool)
+    pool = scaler.transform(features.pool)
+    patches = pool[greedy_coreset(pool, 40, 0)]
+    expected = [
+        weighted_by_hand(patches, scaler.transform(image.reshape(-1, CHANNELS)), neighbours).reshape(4, 5)
+        for image in images
+    ]
+    np.testing.assert_allclose(distance, expected, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(("size", "neighbours"), [(40, 1), (1, 9)])
+def test_a_weighting_by_one_patch_alone_is_an_error(size, neighbours):
+    with pytest.raises(ValueError, match=f"needs 2 neighbours or more: {neighbours} in a bank of {size} patches"):
+        MemoryBank("layer2", CHANNELS, size, neighbours)
+
+
+def test_cross_fitted_distances_are_weighted_as_the_layer_does(features):
+    weighted = MemoryBank("layer2", CHANNELS, 40, neighbours=5).fit(features, seed=0)
+    for fold in range(3):
+        mine, others = features.folds == fold, features.pool_folds != fold
+        bank = MemoryBank("layer2", CHANNELS, 40, neighbours=5)
+        bank.fit(dataclasses.replace(features, pool=features.pool[others], pool_folds=features.pool_folds[others]), 0)
+        distance = bank(paddle.to_tensor(as_input(features.kept[mine]))).numpy()[:, 0]
+        np.testing.assert_allclose(weighted[mine], distance, atol=TOLERANCE)
+
+
+def test_every_engine_computes_the_same_weighted_distances(features, in_all_engines):
+    bank = MemoryBank("layer2", CHANNELS, 40, neighbours=9)
+    bank.fit(features, seed=0)
+    images = as_input(features.kept + 1)
+    expected = bank(paddle.to_tensor(images)).numpy()
+    for mode, distance in in_all_engines(bank, images).items():
+        np.testing.assert_allclose(distance, expected, atol=TOLERANCE, err_msg=mode)
 
 
 def test_fewer_patches_than_the_bank_holds_are_an_error(features):
