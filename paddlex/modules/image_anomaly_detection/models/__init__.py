@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from paddlex.modules.image_anomaly_detection.models import patchcore, stfpm
+from paddlex.modules.image_anomaly_detection.models import padim, patchcore, patchcore_padim, stfpm
 from paddlex.modules.image_anomaly_detection.models.contract import Model
 
 #: ``Global.model`` -> the model.
-MODELS: dict[str, Model] = {"STFPM": stfpm.MODEL, "PatchCore": patchcore.MODEL}
+MODELS: dict[str, Model] = {
+    "STFPM": stfpm.MODEL,
+    "PatchCore": patchcore.MODEL,
+    "PaDiM": padim.MODEL,
+    "PatchCorePaDiM": patchcore_padim.MODEL,
+}

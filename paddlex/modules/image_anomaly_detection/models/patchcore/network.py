@@ -26,15 +26,19 @@ def banks(card: ModelCard) -> list[MemoryBank]:
     return [MemoryBank(name, channels_of(card, name), size) for name, size in sizes.items()]
 
 
-def bank_sizes(options: Any, counts: Mapping[str, int]) -> dict[str, Any]:
+def bank_names(options: PatchCoreOptions) -> list[str]:
+    """The features that there is a bank for each of."""
+    layers = list(dict.fromkeys(options.layers))
+    return layers if options.banks == "stages" else [JOINED.join(layers)]
+
+
+def bank_sizes(options: PatchCoreOptions, counts: Mapping[str, int]) -> dict[str, Any]:
     """``architecture``: banks as large as wanted, or as there are patches."""
-    return {"banks": {name: bank_size(options.bank_size, count) for name, count in counts.items()}}
+    return {"banks": {name: bank_size(options.bank_size, counts[name]) for name in bank_names(options)}}
 
 
 def fit(config: Config, device: Device) -> Fitted:
     """``Model.fit``, see ``fit_patches``."""
     options = config.Train
     assert isinstance(options, PatchCoreOptions)
-    layers = list(dict.fromkeys(options.layers))
-    names = layers if options.banks == "stages" else [JOINED.join(layers)]
-    return fit_patches(config, device, names, bank_sizes, banks)
+    return fit_patches(config, device, bank_names(options), bank_sizes, banks)
