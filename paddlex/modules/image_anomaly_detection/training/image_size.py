@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from paddlex.config_schema import LARGEST_SIDE, Config
-from paddlex.data.dataset import TRAIN_LIST, read_samples
+from paddlex.data.dataset import TRAIN_LIST, Sample, read_samples
 from paddlex.data.tiles import image_size
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
 from paddlex.utils.logging import logger
@@ -18,9 +19,14 @@ _MULTIPLE = 32
 #: Photos whose aspect ratio is looked at; they are spread over the list.
 _MOST = 200
 
+#: Photos are of one shape if the aspect ratio of this share of them is within this share of the median.
+_SHARE, _ALIKE = 0.9, 0.1
+
 
 def with_image_size(config: Config) -> Config:
-    """The same config with ``Train.image_size`` as a number or [height, width]; tiles are square.
+    """The same config with ``Train.image_size`` as a number or [height, width].
+
+    Tiles are square, and what photos of different shapes become is too: no one ratio would fit them.
 
     Raises:
         DatasetError: the training list cannot be read.
@@ -32,9 +38,7 @@ def with_image_size(config: Config) -> Config:
     side = int(wanted.partition(":")[2] or config.Train.usual_side)
     aspect = 1.0
     if config.Train.tiling.tile_size is None:
-        samples = read_samples(config.Global.dataset_dir or "", TRAIN_LIST, config.Global.reading)
-        sizes = [image_size(sample) for sample in samples[:: -(-len(samples) // _MOST)]]
-        aspect = float(np.median([height / width for height, width in sizes]))
+        aspect = _aspect(read_samples(config.Global.dataset_dir or "", TRAIN_LIST, config.Global.reading))
     stages = BACKBONES[config.Train.backbone].stages.values()
     strides = {stage.stride for stage in stages}
     multiple = strides.pop() if len(strides) == 1 else _MULTIPLE
@@ -43,6 +47,18 @@ def with_image_size(config: Config) -> Config:
     resolved = config.model_copy(deep=True)
     resolved.Train.image_size = height if height == width else [height, width]
     return resolved
+
+
+def _aspect(samples: Sequence[Sample]) -> float:
+    """Height by width of the photos; 1 where they are of different shapes."""
+    sizes = [image_size(sample) for sample in samples[:: -(-len(samples) // _MOST)]]
+    aspects = np.array([height / width for height, width in sizes])
+    typical = float(np.median(aspects))
+    is_alike = np.abs(aspects / typical - 1) <= _ALIKE
+    if is_alike.mean() >= _SHARE:
+        return typical
+    logger.info("The photos are of different shapes: each is brought to a square.")
+    return 1.0
 
 
 def fitting_size(aspect: float, side: int, multiple: int) -> tuple[int, int]:
