@@ -3,7 +3,7 @@
 One decision rule holds throughout: what scores above a threshold is anomalous.
 """
 
-from paddlex.evaluation.metrics.bootstrap import bootstrap_intervals
+from paddlex.evaluation.metrics.bootstrap import bootstrap_intervals, paired_aurocs, percentiles
 from paddlex.evaluation.metrics.confusion import Confusion, confusion, confusion_at
 from paddlex.evaluation.metrics.curves import Curve, Ranking
 from paddlex.evaluation.metrics.image_level import ImageMetrics, auroc, image_metrics
@@ -21,4 +21,6 @@ __all__ = [
     "confusion",
     "confusion_at",
     "image_metrics",
+    "paired_aurocs",
+    "percentiles",
 ]

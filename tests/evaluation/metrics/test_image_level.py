@@ -5,7 +5,16 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from paddlex.evaluation.metrics import Confusion, auroc, confusion, confusion_at, image_metrics
+from paddlex.evaluation.metrics import (
+    Confusion,
+    auroc,
+    bootstrap_intervals,
+    confusion,
+    confusion_at,
+    image_metrics,
+    paired_aurocs,
+    percentiles,
+)
 
 NONE = np.empty(0)
 
@@ -180,3 +189,44 @@ def test_the_rates_of_one_kind_of_image_have_intervals_without_the_other_kind():
     low, high = intervals["false_positive_rate"]
     assert 0 <= low < 0.5 < high <= 1
     assert intervals["recall"] is intervals["false_negative_rate"] is None
+
+
+def two_models(generator: np.random.Generator, normal: int, anomalous: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores [2, n] and [2, m] of models that find the same images hard, the second a little worse; some are tied."""
+    hard = [generator.normal(size=normal), generator.normal(1.5, size=anomalous)]
+    return tuple(np.round([part, part + generator.normal(scale=0.5, size=part.size)], 1) for part in hard)  # type: ignore[return-value]
+
+
+def test_paired_aurocs_are_those_of_scikit_learn_on_the_same_images_for_every_model() -> None:
+    normal, anomalous = two_models(np.random.default_rng(4), 17, 11)
+    of_normal, of_anomalous = np.random.default_rng(7).spawn(2)
+    goods, bads = of_normal.integers(17, size=(50, 17)), of_anomalous.integers(11, size=(50, 11))
+    expected = [
+        [
+            roc_auc_score([0] * 17 + [1] * 11, [*model[0][good], *model[1][bad]])
+            for good, bad in zip(goods, bads, strict=True)
+        ]
+        for model in zip(normal, anomalous, strict=True)
+    ]
+    np.testing.assert_allclose(paired_aurocs(normal, anomalous, resamples=50, seed=7), expected, atol=1e-12)
+
+
+def test_each_model_alone_has_the_interval_that_its_own_evaluation_gives() -> None:
+    normal, anomalous = two_models(np.random.default_rng(5), 30, 40)
+    for number, aurocs in enumerate(paired_aurocs(normal, anomalous)):
+        alone = bootstrap_intervals(normal[number], anomalous[number], threshold=0.5)["auroc"]
+        assert percentiles(aurocs) == pytest.approx(alone, abs=1e-12)
+
+
+def test_a_difference_of_two_models_is_known_better_than_each_of_them() -> None:
+    first, second = paired_aurocs(*two_models(np.random.default_rng(6), 60, 60))
+    widths = [np.ptp(percentiles(values)) for values in (first, second, first - second)]
+    assert widths[2] < 0.6 * min(widths[:2])
+    assert percentiles(first - first) == (0, 0)
+
+
+def test_paired_aurocs_do_not_depend_on_how_many_resamples_are_drawn_at_once(monkeypatch) -> None:
+    scores = two_models(np.random.default_rng(8), 9, 7)
+    at_once = paired_aurocs(*scores, resamples=20)
+    monkeypatch.setattr("paddlex.evaluation.metrics.bootstrap._BATCH_VALUES", 1)
+    np.testing.assert_array_equal(paired_aurocs(*scores, resamples=20), at_once)
