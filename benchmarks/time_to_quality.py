@@ -49,7 +49,7 @@ def prepare(dataset: str, path: Path) -> None:
     from paddlex.inference.inputs import read_image
     from paddlex.modules.image_anomaly_detection.model import new_network
     from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-    from paddlex.modules.image_anomaly_detection.training.gradient.held_out import hold_out
+    from paddlex.modules.image_anomaly_detection.training.normal_images import hold_out, normal_images
 
     import paddle  # isort: skip
 
@@ -58,7 +58,8 @@ def prepare(dataset: str, path: Path) -> None:
     arrays = {f"{part}.{name}": tensor.numpy() for part in ("teacher", "student")
               for name, tensor in getattr(network, part).state_dict().items()}  # fmt: skip
     test = read_samples(dataset, "val.txt")
-    fit, held_out = hold_out(read_samples(dataset, "train.txt"), STFPMOptions().calibration.holdout_percent, seed=0)
+    photos = normal_images(read_samples(dataset, "train.txt"))
+    fit, held_out = hold_out(photos, STFPMOptions().calibration.holdout_percent, seed=0)
     for key, samples in (("train", fit), ("held_out", held_out), ("test", test)):
         arrays[key] = np.stack([card.transform.resize(read_image(sample.image_path)) for sample in samples])
     arrays["anomalous"] = np.array([sample.is_defective_by_name for sample in test])

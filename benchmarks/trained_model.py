@@ -8,7 +8,7 @@ from paddlex.data.dataset import Sample, read_samples
 from paddlex.modules.image_anomaly_detection.model import load_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
-from paddlex.modules.image_anomaly_detection.training.gradient.held_out import hold_out
+from paddlex.modules.image_anomaly_detection.training.normal_images import hold_out, normal_images
 
 if TYPE_CHECKING:  # Paddle itself is imported by paddlex.modules, which prepares its environment first
     from paddle import nn
@@ -18,5 +18,5 @@ def open_trained(weights: str, dataset: str, seed: int) -> tuple[nn.Layer, Model
     """Load the weights; ``seed`` is the run's Train.seed, which decides what was held out."""
     train = STFPMOptions()
     network, card = load_network(weights, "STFPM", train)
-    _, held_out = hold_out(read_samples(dataset, "train.txt"), train.calibration.holdout_percent, seed)
+    _, held_out = hold_out(normal_images(read_samples(dataset, "train.txt")), train.calibration.holdout_percent, seed)
     return network, card, held_out

@@ -1,4 +1,4 @@
-"""The one place that sets environment variables, because native libraries read them when Paddle is first imported.
+"""The one place that sets environment variables, because libraries read them when they are first imported.
 
 Nothing that the user has set is overridden.
 """
@@ -27,7 +27,7 @@ def import_paddle() -> None:
     - ``MKL_DEBUG_CPU_TYPE``: Paddle bundles a MKLML that takes its slowest path on processors that are not Intel's;
       5 selects AVX2, about three times as fast on AMD's.
     - ``GLOG_minloglevel``: 2 leaves out the information lines of Paddle's C++ side.
-    - ``MPLCONFIGDIR``: Matplotlib, which draws what making a model shows, keeps its fonts in the cache, not in the home.
+    - ``MPLCONFIGDIR``: see ``keep_matplotlib_in_cache``.
     - ``HOME``, for a user whom the machine does not know and who has none: Paddle makes a folder in it, which otherwise
       would be one named ``~`` here.
 
@@ -40,7 +40,7 @@ def import_paddle() -> None:
     os.environ.setdefault("GLOG_minloglevel", "2")
     if os.path.expanduser("~") == "~":
         os.environ["HOME"] = str(cache_folder())
-    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
+    keep_matplotlib_in_cache()
     if "paddle" in sys.modules:
         return
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()) as said:
@@ -53,6 +53,11 @@ def import_paddle() -> None:
     for line in said.getvalue().splitlines():  # Paddle warns of more than one thread, which is what we asked for
         if not any(word in line for word in _NOISE):
             print(line, file=sys.stderr)
+
+
+def keep_matplotlib_in_cache() -> None:
+    """Set ``MPLCONFIGDIR``, which Matplotlib reads at import: it keeps its fonts in the cache, not in the home."""
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
 
 
 def restore_threads() -> None:

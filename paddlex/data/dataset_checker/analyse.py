@@ -12,6 +12,7 @@ from paddlex.data.dataset import TRAIN_LIST
 from paddlex.data.dataset_checker.check import Inspection
 from paddlex.data.dataset_checker.fonts import fonts_for_any_name, shorten
 from paddlex.utils.files import atomic_path
+from paddlex.utils.paddle_environment import keep_matplotlib_in_cache
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +51,7 @@ def count_kinds(inspections: Sequence[Inspection]) -> Counts:
 
 def write_histogram(path: str | os.PathLike[str], counts: Counts) -> None:
     """Draw the counts as horizontal bars into a PNG file; past 30 defect types, the rarest share a bar."""
+    keep_matplotlib_in_cache()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -14,6 +14,7 @@ from paddlex.data.dataset import Sample
 from paddlex.data.dataset_checker.fonts import fonts_for_any_name, shorten
 from paddlex.errors import ImageReadError
 from paddlex.utils.files import atomic_path
+from paddlex.utils.paddle_environment import keep_matplotlib_in_cache
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,6 +85,7 @@ class _Sheet:
         self.height += -(-len(cells) // columns) * (_TILE + (lines + 1) * _LINE)
 
     def draw(self) -> Figure:
+        keep_matplotlib_in_cache()
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 

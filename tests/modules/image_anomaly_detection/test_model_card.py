@@ -55,7 +55,7 @@ def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
             {"calibration": {**CALIBRATION, "image_threshold": "high"}},
             "calibration.image_threshold must be a finite number",
         ),
-        ({"calibration": {**CALIBRATION, "fusion": "both"}}, "calibration.fusion must be calibrated or product"),
+        ({"calibration": {**CALIBRATION, "fusion": "both"}}, "calibration.fusion must be calibrated, product or paper"),
         ({"calibration": []}, "calibration must be a section of keys"),
         ({"layers": []}, "layers must be a list of 1 or more values"),
         ({"image_size": 2.5}, "image_size must be a whole number"),

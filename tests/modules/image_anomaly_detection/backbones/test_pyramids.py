@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 import pytest
 
-from paddlex.config_schema import Backbone as BackboneName
+from paddlex.config_schema import Backbone, ConvolutionalBackbone
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, CONVOLUTIONAL, build_backbone
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, 64, 96)).astype(np.float32)
@@ -37,5 +37,6 @@ def test_a_stage_that_the_backbone_does_not_have_is_refused(layers):
         build_backbone("resnet18", layers)
 
 
-def test_the_config_takes_every_convolutional_backbone():
-    assert get_args(BackboneName) == CONVOLUTIONAL
+def test_the_config_takes_every_backbone():
+    assert get_args(ConvolutionalBackbone) == CONVOLUTIONAL
+    assert set(get_args(Backbone)) == set(BACKBONES)

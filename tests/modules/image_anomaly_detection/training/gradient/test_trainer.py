@@ -20,8 +20,8 @@ from paddle.vision.models import resnet18
 from paddlex.config import load_config
 from paddlex.errors import ConfigError, TrainingError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.training.gradient.fit import fit
-from paddlex.modules.image_anomaly_detection.training.gradient.held_out import hold_out
 from paddlex.modules.image_anomaly_detection.training.gradient.trainer import Trainer
+from paddlex.modules.image_anomaly_detection.training.normal_images import hold_out
 from paddlex.modules.image_anomaly_detection.training.train_result import describe_training
 from paddlex.utils.devices import Device
 
