@@ -3,4 +3,4 @@
 from paddlex.modules.image_anomaly_detection.models.contract import Model
 from paddlex.modules.image_anomaly_detection.models.patchcore.options import PatchCoreOptions
 
-MODEL = Model(options=PatchCoreOptions, network=f"{__name__}.network:from_card", fit=f"{__name__}.network:fit")
+MODEL = Model(options=PatchCoreOptions, network=f"{__name__}.network:from_card", fit=f"{__name__}.fit:fit")

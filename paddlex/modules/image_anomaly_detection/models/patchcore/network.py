@@ -1,18 +1,12 @@
-"""The network of PatchCore, and how it is fitted: one memory bank a stage, or one for all stages as in the paper."""
+"""The network of PatchCore: one memory bank a stage, or one for all stages as in the paper."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from paddlex.config_schema import Config
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.modules.image_anomaly_detection.models.contract import Fitted
-from paddlex.modules.image_anomaly_detection.models.patchcore.bank import MemoryBank, bank_size
-from paddlex.modules.image_anomaly_detection.models.patchcore.options import PatchCoreOptions
-from paddlex.modules.image_anomaly_detection.models.patches.fit import fit_patches
-from paddlex.modules.image_anomaly_detection.models.patches.network import JOINED, PatchNetwork, channels_of
-from paddlex.utils.devices import Device
+from paddlex.modules.image_anomaly_detection.models.patchcore.bank import MemoryBank
+from paddlex.modules.image_anomaly_detection.models.patches.network import PatchNetwork, channels_of
 
 
 def from_card(card: ModelCard) -> PatchNetwork:
@@ -24,21 +18,3 @@ def banks(card: ModelCard) -> list[MemoryBank]:
     """Empty banks; ``architecture["banks"]`` has their sizes by the features they are for."""
     sizes: Mapping[str, int] = card.architecture["banks"]
     return [MemoryBank(name, channels_of(card, name), size) for name, size in sizes.items()]
-
-
-def bank_names(options: PatchCoreOptions) -> list[str]:
-    """The features that there is a bank for each of."""
-    layers = list(dict.fromkeys(options.layers))
-    return layers if options.banks == "stages" else [JOINED.join(layers)]
-
-
-def bank_sizes(options: PatchCoreOptions, counts: Mapping[str, int]) -> dict[str, Any]:
-    """``architecture``: banks as large as wanted, or as there are patches."""
-    return {"banks": {name: bank_size(options.bank_size, counts[name]) for name in bank_names(options)}}
-
-
-def fit(config: Config, device: Device) -> Fitted:
-    """``Model.fit``, see ``fit_patches``."""
-    options = config.Train
-    assert isinstance(options, PatchCoreOptions)
-    return fit_patches(config, device, bank_names(options), bank_sizes, banks)
