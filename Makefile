@@ -1,5 +1,6 @@
 # make install  an environment in .venv that makes and uses models
-# make demo     everything, once, on made-up pictures: environment, data set, check, train, evaluate, export, predict
+# make demo     everything, once, on made-up pictures: environment, data set, check, train, evaluate, export, predict; and
+#               a second model, PaddleX's STFPM, beside it
 # make test     environment, then the tests; make test-slow those that take minutes
 # make lint     formatting, lint and types
 # make bench    how fast each inference engine is here, after make demo
@@ -7,10 +8,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
-CONFIG = paddlex/configs/image_anomaly_detection/STFPM.yaml
+CONFIGS = paddlex/configs/image_anomaly_detection
 DATASET = dataset/metal_grid
 OUTPUT = output/demo
-MODE = $(RUN) main.py -c $(CONFIG) -o Global.dataset_dir=$(DATASET) -o Global.output=$(OUTPUT) -o Global.mode=
+MAIN = $(RUN) main.py -o Global.dataset_dir=$(DATASET)
+BEST = $(MAIN) -c $(CONFIGS)/PatchCorePaDiM.yaml -o Global.output=$(OUTPUT) -o Global.mode=
+STFPM = $(MAIN) -c $(CONFIGS)/STFPM.yaml -o Global.output=$(OUTPUT)_stfpm -o Global.mode=
 
 .PHONY: demo test test-slow lint bench install lock clean
 
@@ -38,12 +41,14 @@ lock: $(VENV)/test
 
 demo: $(VENV)/demo
 	$(RUN) -m paddlex --make_demo_dataset $(DATASET)
-	$(MODE)check_dataset
-	$(MODE)train
-	$(MODE)evaluate
-	$(MODE)export
-	$(MODE)predict -o Predict.input=$(DATASET)/images/val
-	$(RUN) -m paddlex.data.demo.summary $(OUTPUT)
+	$(BEST)check_dataset
+	$(BEST)train
+	$(BEST)evaluate
+	$(BEST)export
+	$(BEST)predict -o Predict.input=$(DATASET)/images/val
+	$(STFPM)train
+	$(STFPM)evaluate
+	$(RUN) -m paddlex.data.demo.summary $(OUTPUT) $(OUTPUT)_stfpm
 
 # every inference engine on the model of `make demo`
 bench: $(VENV)/test
