@@ -21,7 +21,12 @@ from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.reading import Reading
 from paddlex.inference.tiling import Tiling
 from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate, calibrate_tiles
-from paddlex.modules.image_anomaly_detection.export.exporter import export, export_partial_maps, write_inference_config
+from paddlex.modules.image_anomaly_detection.export.exporter import (
+    add_onnx,
+    export,
+    export_partial_maps,
+    write_inference_config,
+)
 from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
@@ -58,13 +63,24 @@ class Completion:
         if self._options.calibration.rule == "best_f1":
             self.check_validation_list(f"Set Train.calibration.rule=target_fpr, {LIST_BOTH}")
 
-    def finish(self, network: AnomalyNetwork, card: ModelCard, calibration: Calibration, folder: Path) -> ModelCard:
+    def finish(
+        self, network: AnomalyNetwork, card: ModelCard, calibration: Calibration, folder: Path, *, onnx: bool = False
+    ) -> ModelCard:
         """Write weights, card and inference folder of a calibrated network into a folder that is there.
+
+        Args:
+            network: in evaluation mode.
+            card: what is known of it, but for its thresholds.
+            calibration: these.
+            folder: where to.
+            onnx: whether the ONNX file is written now: val.txt is then judged several times as fast.
 
         Returns:
             The card, with its thresholds.
         """
         export(network, replace(card, calibration=calibration), folder / INFERENCE)
+        if onnx:
+            try_to_add_onnx(folder / INFERENCE)
         card = replace(card, calibration=self._consider_best_f1(calibration, folder / INFERENCE))
         save_arrays(network.state_dict(), folder / WEIGHTS)
         card.save(folder / WEIGHTS)
@@ -149,3 +165,11 @@ def log_thresholds(calibration: Calibration, previous_best: Path | None) -> None
         "Thresholds: image %.4g (%s), pixel %.4g.",
         calibration.image_threshold, calibration.method, calibration.pixel_threshold,
     )  # fmt: skip
+
+
+def try_to_add_onnx(inference: Path) -> None:
+    """Let a model run in the engines for ONNX as well; a training does not fail for want of it."""
+    try:
+        add_onnx(inference)
+    except (PaddleXError, OSError) as error:
+        logger.warning("The best model has no ONNX file: %s", error)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 from paddlex.config_schema import Config
-from paddlex.errors import PaddleXError
-from paddlex.modules.image_anomaly_detection.export.exporter import add_onnx
+from paddlex.inference.model_folder import ONNX_NAME
 from paddlex.modules.image_anomaly_detection.models import MODELS
-from paddlex.modules.image_anomaly_detection.training.completion import INFERENCE
+from paddlex.modules.image_anomaly_detection.training.completion import INFERENCE, try_to_add_onnx
 from paddlex.modules.image_anomaly_detection.training.folder import training_folder
 from paddlex.modules.image_anomaly_detection.training.image_size import with_image_size
 from paddlex.modules.image_anomaly_detection.training.train_result import LABELS, describe_training
@@ -43,15 +41,9 @@ def train(config: Config, device: Device) -> dict[str, Any]:
         write_text(config.output / "label_dict.txt", LABELS)
         start = time.monotonic()
         fitted = model.train(config, device)
-        _add_onnx(fitted.folders["best"])
+        inference = fitted.folders["best"] / INFERENCE
+        if not (inference / ONNX_NAME).is_file():
+            try_to_add_onnx(inference)
         minutes = (time.monotonic() - start) / 60
         logger.info("Training took %.1f minutes.", minutes)
     return describe_training(fitted, config.output, minutes)
-
-
-def _add_onnx(best: Path) -> None:
-    """Let the best model run in the engines for ONNX as well; a training does not fail for want of it."""
-    try:
-        add_onnx(best / INFERENCE)
-    except (PaddleXError, OSError) as error:
-        logger.warning("The best model has no ONNX file: %s", error)

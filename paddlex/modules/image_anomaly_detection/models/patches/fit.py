@@ -101,7 +101,7 @@ def fit_patches(
     best = config.output / BEST_MODEL
     previous = config.output / PREVIOUS_BEST_MODEL if best.is_dir() else None
     with atomic_directory(best, previous) as temporary:
-        card = completion.finish(network, card, calibration, temporary)
+        card = completion.finish(network, card, calibration, temporary, onnx=True)
         Manifest(order=0).write(temporary)
     assert card.calibration is not None
     log_thresholds(card.calibration, previous)
