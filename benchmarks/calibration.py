@@ -25,7 +25,7 @@ from paddlex.modules.image_anomaly_detection.calibration.calibrator import (
     fused_maps,
     layer_distances,
 )
-from paddlex.modules.image_anomaly_detection.calibration.fusion import product
+from paddlex.modules.image_anomaly_detection.models.stfpm.network import product
 from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMCalibration
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive
 

@@ -47,8 +47,8 @@ def prepare(dataset: str, path: Path) -> None:
     import paddlex.modules  # noqa: F401  (prepares Paddle's environment before its import)
     from paddlex.data.dataset import read_samples
     from paddlex.inference.inputs import read_image
-    from paddlex.modules.image_anomaly_detection.model import new_network
     from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+    from paddlex.modules.image_anomaly_detection.training.gradient.new_run import new_network
     from paddlex.modules.image_anomaly_detection.training.normal_images import hold_out, normal_images
 
     import paddle  # isort: skip
@@ -262,8 +262,7 @@ def read_curve(folder: Path, anomalous: np.ndarray) -> Curve:
     from paddlex.config_schema import CalibrationSection
     from paddlex.evaluation.metrics import image_metrics
     from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate_distances, fused_maps
-    from paddlex.modules.image_anomaly_detection.calibration.fusion import product
-    from paddlex.modules.image_anomaly_detection.models.stfpm.network import STFPM
+    from paddlex.modules.image_anomaly_detection.models.stfpm.network import STFPM, product
 
     network, size = STFPM(), (256, 256)
     looks = sorted(folder.glob("*.npz"), key=lambda path: int(path.stem))

@@ -149,6 +149,7 @@ def test_the_networks_and_the_metrics_know_no_files_and_no_config() -> None:
     making = PACKAGE / "modules" / "image_anomaly_detection"
     rooms = (making / "backbones", PACKAGE / "evaluation" / "metrics")
     files = [*(path for room in rooms for path in room.glob("*.py")), *(making / "models").glob("*/network.py")]
+    files.remove(making / "backbones" / "weights.py")  # that one is about files
     assert len(files) > 9
     imports = {(path.name, name) for path in files for name in imported_names(path)}
     impure = ("paddlex.config", "paddlex.engine", "paddlex.modes", "paddlex.utils", "pathlib", "os", "yaml", "json")

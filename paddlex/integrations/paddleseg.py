@@ -31,8 +31,9 @@ from paddlex.data.bit_depth import find_reading
 from paddlex.data.dataset import TRAIN_LIST, VAL_LIST, read_mask, read_samples
 from paddlex.errors import WeightsError
 from paddlex.inference.reading import ANY
+from paddlex.modules.image_anomaly_detection.backbones.weights import load_backbone_weights
 from paddlex.modules.image_anomaly_detection.models.stfpm import network as stfpm
-from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, load_teacher_weights
+from paddlex.modules.image_anomaly_detection.models.stfpm.weights import load_checkpoint
 
 _NORMAL_AND_ANOMALOUS = 2
 _IGNORED = 255  # PaddleSeg's label of pixels that do not count; a data set here has none
@@ -74,7 +75,7 @@ class STFPM(stfpm.STFPM):
         super().__init__(arch, layers, (image_size, image_size))
         self.threshold = threshold
         shapes = {name: tuple(tensor.shape) for name, tensor in self.teacher.state_dict().items()}
-        self._set(self.teacher, load_teacher_weights(teacher, arch, shapes).arrays, teacher)
+        self._set(self.teacher, load_backbone_weights(teacher, arch, shapes).arrays, teacher)
         if pretrained is not None:
             self._set(self, load_checkpoint(pretrained).arrays, pretrained)
 

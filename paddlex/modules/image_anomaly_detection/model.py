@@ -19,7 +19,7 @@ from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 from paddlex.modules.image_anomaly_detection.training.manifest import NAME as MANIFEST
 from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
-from paddlex.modules.image_anomaly_detection.weights import load_teacher_weights, load_weights
+from paddlex.modules.image_anomaly_detection.weights import load_weights
 from paddlex.utils.files import atomic_path, file_digest
 from paddlex.utils.logging import logger
 
@@ -43,26 +43,6 @@ def build_network(card: ModelCard) -> AnomalyNetwork:
         return MODELS[card.model_name].build(card)
     except ValueError as error:
         raise ConfigError(str(error), remedy="Change Train.image_size, Train.layers or Train.backbone") from error
-
-
-def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[AnomalyNetwork, ModelCard]:
-    """A network with a pretrained teacher, and its card that says which.
-
-    The student starts from random weights, or from its own where the file holds a whole model.
-
-    Raises:
-        WeightsError: the teacher's weights cannot be had or do not fit.
-    """
-    network = build_network(card)
-    expected = {name: tuple(tensor.shape) for name, tensor in network.teacher.state_dict().items()}
-    weights = load_teacher_weights(pretrain_weight_path, card.backbone, expected)
-    assign(network.teacher, weights.arrays, weights.source)
-    logger.info("Teacher: %s from %s.", card.backbone, weights.source)
-    if weights.student is not None:
-        assign(network.student, weights.student, weights.source)
-        logger.info("The student starts from the same file.")
-    origin = {"source": weights.source, "sha256": weights.sha256}
-    return network, replace(card, teacher_weights=origin)
 
 
 def load_network(weight_path: str, model_name: str, train: TrainSection) -> tuple[AnomalyNetwork, ModelCard]:

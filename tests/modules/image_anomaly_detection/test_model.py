@@ -12,9 +12,10 @@ from paddlex.data.dataset import read_samples
 from paddlex.errors import ConfigError, WeightsError
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.modules.image_anomaly_detection.export.exporter import export
-from paddlex.modules.image_anomaly_detection.model import build_network, load_network, new_network
+from paddlex.modules.image_anomaly_detection.model import build_network, load_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
+from paddlex.modules.image_anomaly_detection.training.gradient.new_run import new_network
 
 OPTIONS = STFPMOptions(image_size=128)
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, 128, 128)).astype(np.float32)

@@ -19,8 +19,8 @@ from typing import Any
 from paddlex.config_schema import Config
 from paddlex.errors import BenchmarkError, ConfigError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.benchmark.discovery import DataSet
-from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint_store import CHECKPOINTS, CheckpointStore
-from paddlex.modules.image_anomaly_detection.training.gradient.settings_difference import different_settings
+from paddlex.modules.image_anomaly_detection.models import MODELS
+from paddlex.modules.image_anomaly_detection.training.settings_difference import different_settings
 from paddlex.utils.child_process import environment_of_child
 from paddlex.utils.files import write_json, write_text
 from paddlex.utils.logging import logger
@@ -141,8 +141,8 @@ class CategoryRun:
         return override
 
     def _checkpoint(self) -> Path | None:
-        """The last one that is whole: a training may be killed while it removes an older one."""
-        return CheckpointStore(self.output / CHECKPOINTS, 1).find_last_good()[0]
+        """What a training that was stopped has left to go on from."""
+        return MODELS[self.config.Global.model].last_checkpoint(self.output)
 
     def _model_data(self) -> list[str]:
         """The fingerprints of the images that the model depends on: those of val.txt only where it is chosen by them."""

@@ -1,4 +1,4 @@
-"""How the distance maps of the layers become one anomaly map: the paper's product, or a sum of calibrated z-scores."""
+"""How the partial maps become one anomaly map: a sum of calibrated z-scores."""
 
 from __future__ import annotations
 
@@ -16,14 +16,6 @@ _SMOOTHING_RADIUS = 3
 def upsample(maps: paddle.Tensor, size: Sequence[int]) -> paddle.Tensor:
     """Bilinear, [N, 1, h, w] -> [N, 1, H, W]."""
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
-
-
-def product(distances: Sequence[paddle.Tensor], size: Sequence[int]) -> paddle.Tensor:
-    """The paper's map: the product over layers of the upsampled distances (STFPM, Eq. 4): [N, 1, h_l, w_l] -> [N, 1, H, W]."""
-    fused = upsample(distances[0], size)
-    for distance in distances[1:]:
-        fused = fused * upsample(distance, size)
-    return fused
 
 
 class CalibratedFusion(nn.Layer):

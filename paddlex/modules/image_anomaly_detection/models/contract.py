@@ -28,12 +28,18 @@ class Model:
             below ``Global.output``.
         weights: ``module:function`` that reads weights which others have made, and which come without a card; None where there
             are none.
+        checkpoint: ``module:function`` that finds, below ``Global.output``, the checkpoint that ``Train.resume_path`` may go on
+            from, or None; None where a training cannot be resumed.
+        writes: what its training writes through temporary names besides the finished model: folder below ``Global.output`` ->
+            pattern of the names in it. What a killed training has left there is tidied up.
     """
 
     options: type[TrainSection]
     network: str
     fit: str
     weights: str | None = None
+    checkpoint: str | None = None
+    writes: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, card: ModelCard) -> AnomalyNetwork:
         """The network that a card describes, with random weights."""
@@ -42,6 +48,10 @@ class Model:
     def train(self, config: Config, device: Device) -> Fitted:
         """Train as a config says."""
         return cast(Fitted, _resolved(self.fit)(config, device))
+
+    def last_checkpoint(self, output: Path) -> Path | None:
+        """What a training that was stopped has left to go on from; None for nothing."""
+        return None if self.checkpoint is None else cast("Path | None", _resolved(self.checkpoint)(output))
 
     def read_foreign(self, path: str) -> Any:
         """``Weights`` that others have made."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +12,8 @@ from paddlex.data.tiles import TileSample
 from paddlex.inference.transforms import Transform
 from paddlex.utils.paddle_environment import usable_cores
 
-if TYPE_CHECKING:
-    from paddlex.modules.image_anomaly_detection.training.gradient.augment import Augmentation
+#: A resized image, uint8 [H, W, 3] RGB, the epoch and the image's number -> the image as it might also have looked.
+Augmentation = Callable[[np.ndarray, int, int], np.ndarray]
 
 #: Resized images kept in memory; beyond it they are read again in every epoch.
 IMAGE_MEMORY_BYTES = 1 << 30

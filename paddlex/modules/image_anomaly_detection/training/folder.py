@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from paddlex.errors import TrainingError
-from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint_store import CHECKPOINTS
-from paddlex.modules.image_anomaly_detection.training.gradient.visual_log import FOLDER as VISUAL_LOG
 from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.locks import exclusive_folder
 from paddlex.utils.logging import logger
 
-#: What a training alone writes through temporary names, by the folder below its output.
-_OWN_NAMES = {
-    ".": re.compile(r"best_model|config\.yaml|label_dict\.txt|train_curve\.png|train_result\.json"),
-    CHECKPOINTS: re.compile(r"step_\d+"),
-    VISUAL_LOG: re.compile(r"vdlrecords\.train\.log"),
-}
+#: What every training alone writes through temporary names.
+_OWN_NAMES = r"best_model|config\.yaml|label_dict\.txt|train_result\.json"
 
 
 @contextmanager
-def training_folder(output: Path) -> Iterator[None]:
+def training_folder(output: Path, writes: Mapping[str, str] | None = None) -> Iterator[None]:
     """Make the folder if need be, and keep other trainings out of it while the block runs.
 
     The lock is the kernel's own on the folder: it goes with the process, however that ends. Under it, whatever has the
     temporary name of a training's file was left by one that was killed, and is tidied up. Where the file system knows no
     locks nothing is tidied up.
+
+    Args:
+        output: ``Global.output``.
+        writes: see ``Model.writes``.
 
     Raises:
         TrainingError: the folder cannot be written, or another training is at work there.
@@ -51,15 +49,16 @@ def training_folder(output: Path) -> Iterator[None]:
     )
     with exclusive_folder(output, refusal) as is_held:
         if is_held:
-            _tidy_up(output)
+            _tidy_up(output, writes or {})
         yield
 
 
-def _tidy_up(output: Path) -> None:
+def _tidy_up(output: Path, writes: Mapping[str, str]) -> None:
+    folders = {**writes, ".": "|".join([_OWN_NAMES, *([writes["."]] if "." in writes else [])])}
     left = [
         (output / folder / name).relative_to(output).as_posix()
-        for folder, names in _OWN_NAMES.items()
-        for name in tidy_up(output / folder, names)
+        for folder, names in folders.items()
+        for name in tidy_up(output / folder, re.compile(names))
     ]
     if left:
         logger.info("Tidied up what a killed training left half done: %s.", ", ".join(left))

@@ -36,7 +36,7 @@ def train(config: Config, device: Device) -> dict[str, Any]:
     resolved.Global.device, resolved.Global.dataset_dir = str(device), os.path.abspath(config.Global.dataset_dir or "")
     resolved.Train = config.Train.from_the_start()  # whoever trains again from this file starts at the beginning
     append = config.Train.is_resumed
-    with training_folder(config.output), log_to_file(config.output / "train.log", append=append):
+    with training_folder(config.output, model.writes), log_to_file(config.output / "train.log", append=append):
         write_text(config.output / "config.yaml", resolved.to_yaml())
         write_text(config.output / "label_dict.txt", LABELS)
         start = time.monotonic()

@@ -6,7 +6,8 @@ import paddle
 import pytest
 from scipy import ndimage
 
-from paddlex.modules.image_anomaly_detection.calibration.fusion import CalibratedFusion, product, upsample
+from paddlex.modules.image_anomaly_detection.calibration.fusion import CalibratedFusion, upsample
+from paddlex.modules.image_anomaly_detection.models.stfpm.network import product
 
 SIZES = [(16, 24), (8, 12), (4, 6)]
 IMAGE_SIZE = (64, 96)

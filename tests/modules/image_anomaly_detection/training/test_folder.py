@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from paddlex.errors import TrainingError
+from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.modules.image_anomaly_detection.training.folder import training_folder
 
 HOLD = """
@@ -49,7 +50,7 @@ def hidden(output: Path) -> set[str]:
 
 
 def test_what_killed_trainings_left_is_removed_and_what_was_taken_out_of_the_way_comes_back(output):
-    with training_folder(output):
+    with training_folder(output, MODELS["STFPM"].writes):
         assert hidden(output) == {".mine", ".cache.abcd1234", ".predict_result.abcd1234.json", ".gitignore"}
     assert (output / "best_model" / "content").read_text(encoding="utf-8") == ".best_model.abcd1234.old"
     kept = {path.name: (path / "content").read_text(encoding="utf-8") for path in (output / "checkpoints").iterdir()}

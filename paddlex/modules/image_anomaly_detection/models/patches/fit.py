@@ -15,6 +15,7 @@ from paddlex.data.tiles import into_tiles, photo_numbers
 from paddlex.errors import ConfigError, TrainingError
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, build_backbone
 from paddlex.modules.image_anomaly_detection.backbones.efficientnet_lite import fold_batch_norm
+from paddlex.modules.image_anomaly_detection.backbones.weights import load_backbone_weights
 from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate_distances
 from paddlex.modules.image_anomaly_detection.model import assign
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
@@ -32,7 +33,6 @@ from paddlex.modules.image_anomaly_detection.training.completion import (
 )
 from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
 from paddlex.modules.image_anomaly_detection.training.normal_images import hold_out, normal_images, warn_of_images
-from paddlex.modules.image_anomaly_detection.weights import load_teacher_weights
 from paddlex.utils.devices import Device
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.logging import logger
@@ -124,7 +124,7 @@ def _pretrained(card: ModelCard, names: Sequence[str], source: str | None) -> tu
     except ValueError as error:
         raise ConfigError(str(error), remedy="Change Train.image_size, Train.layers or Train.backbone") from error
     expected = {name: tuple(tensor.shape) for name, tensor in published.state_dict().items()}
-    weights = load_teacher_weights(source, card.backbone, expected)
+    weights = load_backbone_weights(source, card.backbone, expected)
     arrays = fold_batch_norm(weights.arrays) if described.can_fold else weights.arrays
     assign(backbone.network, arrays, weights.source)
     backbone.eval()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import paddle
 
 from paddlex.modules.image_anomaly_detection.backbones import backbone_of, build_backbone
-from paddlex.modules.image_anomaly_detection.calibration.fusion import product
+from paddlex.modules.image_anomaly_detection.calibration.fusion import upsample
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 
@@ -52,6 +52,14 @@ def _half_distance(teacher: paddle.Tensor, student: paddle.Tensor) -> paddle.Ten
     return 0.5 * (teacher_square + student_square * scale * scale) - product * scale
 
 
+def product(distances: Sequence[paddle.Tensor], size: Sequence[int]) -> paddle.Tensor:
+    """The paper's map: the product over layers of the upsampled distances (Eq. 4): [N, 1, h_l, w_l] -> [N, 1, H, W]."""
+    fused = upsample(distances[0], size)
+    for distance in distances[1:]:
+        fused = fused * upsample(distance, size)
+    return fused
+
+
 class STFPM(AnomalyNetwork):
     """A frozen teacher and a student of the same structure; where they disagree, the image is anomalous.
 
@@ -81,6 +89,10 @@ class STFPM(AnomalyNetwork):
         """What the student has to match: the teacher's normalised features, without gradients."""
         with paddle.no_grad():
             return [normalise(features) for features in self.teacher(x)]
+
+    def loss(self, teacher: Sequence[paddle.Tensor], student: Sequence[paddle.Tensor]) -> paddle.Tensor:
+        """``feature_matching_loss``, which the student is trained by."""
+        return feature_matching_loss(teacher, student)
 
     def partial_maps(self, x: paddle.Tensor) -> list[paddle.Tensor]:
         """The squared distance of each layer, [N, 1, h_l, w_l], for images float32 [N, 3, H, W]."""

@@ -14,8 +14,8 @@ from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import SUFFIX, ModelCard
 from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 from paddlex.modules.image_anomaly_detection.training.completion import WEIGHTS
-from paddlex.modules.image_anomaly_detection.training.gradient.settings_difference import different_settings
 from paddlex.modules.image_anomaly_detection.training.manifest import Manifest, damage
+from paddlex.modules.image_anomaly_detection.training.settings_difference import different_settings
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.tensor_files import read_arrays
 

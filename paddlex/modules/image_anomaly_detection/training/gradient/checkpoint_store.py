@@ -131,6 +131,11 @@ class CheckpointStore:
                 shutil.rmtree(old)
 
 
+def last_checkpoint(output: Path) -> Path | None:
+    """The newest checkpoint below ``Global.output`` that is whole: a training may be killed while it removes an older one."""
+    return CheckpointStore(output / CHECKPOINTS, 1).find_last_good()[0]
+
+
 def damage_of_best(checkpoint: Path) -> str | None:
     """What is wrong with the best model that a checkpoint names, in words; None if nothing."""
     manifest = Manifest.read(checkpoint)

@@ -18,7 +18,7 @@ import paddle
 
 from paddlex.errors import ProcessLost, TrainingError
 from paddlex.modules.image_anomaly_detection.training.batches import consecutive
-from paddlex.modules.image_anomaly_detection.training.gradient.settings_difference import different_settings
+from paddlex.modules.image_anomaly_detection.training.settings_difference import different_settings
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import communicate_on_cpu
 from paddlex.utils.processes import process_count, process_rank

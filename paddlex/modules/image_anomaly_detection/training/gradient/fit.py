@@ -1,4 +1,8 @@
-"""``Model.fit`` of the models that learn by gradients."""
+"""``Model.fit`` of the models in which a student learns from a teacher by gradients.
+
+Of their network it needs, beside what every ``AnomalyNetwork`` has: ``teacher`` and ``student``, backbones of which the first
+is frozen; ``teacher_features(x)``, what the student has to match; and ``loss(teacher, student)`` of these and the student's.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import paddle
 from paddle import nn
 
 from paddlex.errors import TrainingError
-from paddlex.modules.image_anomaly_detection.models.stfpm.network import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches
 from paddlex.modules.image_anomaly_detection.training.gradient.distributed import World
 from paddlex.modules.image_anomaly_detection.training.gradient.teacher_features import TeacherFeatures
@@ -55,7 +54,7 @@ class HeldOutLoss:
                 x = paddle.to_tensor(images)
                 teacher = self._features([("held out", n) for n in numbers], x)
                 student = network.student(x)
-                total += float(feature_matching_loss(teacher, student)) * len(numbers)
+                total += float(network.loss(teacher, student)) * len(numbers)
                 peaks.append([float(features.numpy().max()) for features in student])
         network.train()
         self._world.meet()

@@ -11,9 +11,12 @@ import paddle
 
 from paddlex.config_schema import Config, GradientSection
 from paddlex.data.dataset import Sample
-from paddlex.modules.image_anomaly_detection.model import new_network
+from paddlex.modules.image_anomaly_detection.backbones.weights import load_backbone_weights
+from paddlex.modules.image_anomaly_detection.model import assign, build_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import Run
+from paddlex.utils.logging import logger
 
 #: What may change between the parts of one run without changing its result.
 _FREE_SETTINGS = {
@@ -43,6 +46,26 @@ def new_run(config: Config, samples: Sequence[Sample], length: Mapping[str, int]
     )
     ema = {f"student.{name}": parameter.clone().detach() for name, parameter in network.student.named_parameters()}
     return Run(network, optimiser, ema, card, {**_settings(options, card, samples), **length})
+
+
+def new_network(card: ModelCard, pretrain_weight_path: str | None) -> tuple[AnomalyNetwork, ModelCard]:
+    """A network with a pretrained teacher, and its card that says which.
+
+    The student starts from random weights, or from its own where the file holds a whole model.
+
+    Raises:
+        WeightsError: the teacher's weights cannot be had or do not fit.
+    """
+    network = build_network(card)
+    expected = {name: tuple(tensor.shape) for name, tensor in network.teacher.state_dict().items()}
+    weights = load_backbone_weights(pretrain_weight_path, card.backbone, expected)
+    assign(network.teacher, weights.arrays, weights.source)
+    logger.info("Teacher: %s from %s.", card.backbone, weights.source)
+    if weights.student is not None:
+        assign(network.student, weights.student, weights.source)
+        logger.info("The student starts from the same file.")
+    origin = {"source": weights.source, "sha256": weights.sha256}
+    return network, replace(card, teacher_weights=origin)
 
 
 def _settings(options: GradientSection, card: ModelCard, samples: Sequence[Sample]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import paddle
 from paddle import nn
 
 from paddlex.errors import ProcessLost
-from paddlex.modules.image_anomaly_detection.models.stfpm.network import feature_matching_loss
 from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.training.gradient.distributed import Shard, World
 from paddlex.modules.image_anomaly_detection.training.gradient.student_team import StudentTeam
@@ -106,7 +105,7 @@ class TrainingStep:
             features = student(x)
         if self._dtype is not None:
             features = [layer.astype("float32") for layer in features]
-        loss = feature_matching_loss(teacher, features) * weight
+        loss = self._run.network.loss(teacher, features) * weight
         _backward(self._scaler.scale(loss))
         return loss.detach()
 

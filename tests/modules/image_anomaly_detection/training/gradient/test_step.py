@@ -7,7 +7,6 @@ import paddle
 import pytest
 
 from paddlex.errors import TrainingError
-from paddlex.modules.image_anomaly_detection.model import new_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.stfpm.network import (
     feature_matching_loss,
@@ -17,6 +16,7 @@ from paddlex.modules.image_anomaly_detection.models.stfpm.network import (
 from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMOptions
 from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.training.gradient.distributed import World
+from paddlex.modules.image_anomaly_detection.training.gradient.new_run import new_network
 from paddlex.modules.image_anomaly_detection.training.gradient.step import TrainingStep
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 4, 3, 64, 64)).astype(np.float32)  # three batches of four

