@@ -82,13 +82,19 @@ def test_mode_predict_on_an_export_draws_the_masks_of_python(exported_and_predic
         assert different <= 1e-4 * result["pred"].size  # a pixel at the very threshold may fall on either side
 
 
-@pytest.mark.parametrize("run_mode", ["paddle", "mkldnn", "onnx", "openvino"])
-def test_the_maps_of_the_static_graph_are_those_of_the_dynamic_one(run_mode, trained, images):
+@pytest.fixture(scope="module")
+def by_network(trained, images):
+    """What the dynamic network takes, and what it gives."""
     weights = str(trained / "best_model" / "model.pdparams")
     network, card = load_network(weights, "STFPM", STFPMOptions())
     batch = card.transform([read_image(image) for image in images])
     with paddle.no_grad():
-        dynamic = [output.numpy() for output in network(paddle.to_tensor(batch))]
+        return batch, [output.numpy() for output in network(paddle.to_tensor(batch))]
+
+
+@pytest.mark.parametrize("run_mode", ["paddle", "mkldnn", "onnx", "openvino"])
+def test_the_maps_of_the_static_graph_are_those_of_the_dynamic_one(run_mode, trained, by_network):
+    batch, dynamic = by_network
     model = create_model("STFPM", trained / "best_model" / "inference", device="cpu", backend=run_mode)
     for static, reference in zip(model.backend.run(batch), dynamic, strict=True):
         np.testing.assert_allclose(static, reference, atol=MAP_TOLERANCE)

@@ -56,12 +56,13 @@ Deploy: {transforms: [{type: Resize, target_size: [64, 64]}, {type: Normalize}]}
 """
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path, Path]]:
     """Makes a folder with a graph of a kind, in the old or the new format; returns it, and the file the graph would write."""
 
     def make(kind: str, new_format: bool) -> tuple[Path, Path]:
-        folder, target = tmp_path / "folder", tmp_path / "written"
+        root = tmp_path_factory.mktemp("graph")
+        folder, target = root / "folder", root / "written"
         folder.mkdir()
         (folder / "inference.yml").write_text(YML, encoding="utf-8")
         (folder / "inference.pdiparams").touch()  # the graph needs no weights
@@ -108,6 +109,14 @@ def test_a_graph_in_the_new_format_that_does_more_than_arithmetic_is_not_loaded(
     assert refused(folder).startswith("the graph holds the operation 'print', and only tensor arithmetic is run (")
 
 
+@pytest.fixture(scope="module")
+def arithmetic(make) -> str:
+    """A graph in the new format that is taken."""
+    folder, _ = make("arithmetic", new_format=True)
+    check_paddle_graph(folder / "inference.json")
+    return (folder / "inference.json").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -124,11 +133,11 @@ def test_a_graph_in_the_new_format_that_does_more_than_arithmetic_is_not_loaded(
     ],
 )
 @pytest.mark.parametrize("place", ["at the top", "in a region of an operation"])
-def test_no_name_and_no_place_in_the_new_format_hides_an_operation(make, name: object, place: str) -> None:
-    folder, _ = make("arithmetic", new_format=True)
-    path = folder / "inference.json"
-    check_paddle_graph(path)
-    graph = json.loads(path.read_text(encoding="utf-8"))
+def test_no_name_and_no_place_in_the_new_format_hides_an_operation(
+    arithmetic: str, tmp_path: Path, name: object, place: str
+) -> None:
+    path = tmp_path / "inference.json"
+    graph = json.loads(arithmetic)
     operations = graph["program"]["regions"][0]["blocks"][0]["ops"]
     if place == "at the top":
         operations.append({"#": name})

@@ -1,6 +1,8 @@
 """The training step does what the paper's formulas say, written out plainly, and reports every loss that is no number."""
 
+import copy
 import logging
+from functools import cache
 
 import numpy as np
 import paddle
@@ -8,6 +10,7 @@ import pytest
 
 from paddlex.errors import TrainingError
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 from paddlex.modules.image_anomaly_detection.models.stfpm.network import (
     feature_matching_loss,
     normalise,
@@ -24,9 +27,15 @@ RATES = [0.1, 0.4, 0.2]
 ALL = World().shard([0, 1, 2, 3])
 
 
-def new_run() -> Run:
+@cache
+def pristine() -> tuple[AnomalyNetwork, ModelCard]:
+    """A new network and its card; drawing its weights takes longer than all that is done with them here."""
     paddle.seed(0)
-    network, card = new_network(ModelCard.from_config("STFPM", STFPMOptions(image_size=64)), None)
+    return new_network(ModelCard.from_config("STFPM", STFPMOptions(image_size=64)), None)
+
+
+def new_run() -> Run:
+    network, card = copy.deepcopy(pristine())
     network.train()
     optimiser = paddle.optimizer.Momentum(
         learning_rate=0.4, momentum=0.9, use_nesterov=True, weight_decay=1e-4, parameters=network.student.parameters()

@@ -1,5 +1,8 @@
 """Several threads are one: the same loss, gradient and statistics as Paddle's own on the whole batch."""
 
+import copy
+from functools import cache
+
 import numpy as np
 import paddle
 import pytest
@@ -18,9 +21,15 @@ def dtype(request):
     paddle.set_default_dtype(before)
 
 
-def new_network() -> STFPM:
+@cache
+def pristine(dtype: str) -> STFPM:
+    """A network of the default dtype; drawing its weights takes longer than all that is done with them here."""
     paddle.seed(5)
-    network = STFPM("resnet18", ["layer1", "layer2"], (32, 32))
+    return STFPM("resnet18", ["layer1", "layer2"], (32, 32))
+
+
+def new_network() -> STFPM:
+    network = copy.deepcopy(pristine(paddle.get_default_dtype()))
     network.train()
     return network
 
