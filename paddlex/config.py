@@ -62,9 +62,20 @@ def schema_for(model: str) -> type[Config]:
         model: one of ``MODELS``.
     """
     options = MODELS[model].options
-    schema = create_model("Config", __base__=Config, Train=(options, options()))
+    schema = create_model("Config", __base__=_ModelConfig, Train=(options, options()))
     schema.for_model = model
     return schema
+
+
+class _ModelConfig(Config):
+    """A config that can be sent to another process: its class, which is made here, is found there by the model's name."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.for_model, self.model_dump())
+
+
+def _restored(model: str, values: dict[str, Any]) -> Config:
+    return schema_for(model).model_validate(values)
 
 
 def _read_loosely(path: str | os.PathLike[str], overrides: Sequence[str]) -> _Reader:

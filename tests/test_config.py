@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import yaml
 
 from paddlex.config import find_config, load_config, read_loosely, schema_for
 from paddlex.errors import ConfigError
+from paddlex.modules.image_anomaly_detection.models import MODELS
 
 SHIPPED_NAME = "paddlex/configs/image_anomaly_detection/STFPM.yaml"
 IMAGE_SIZE = "must be a whole number of pixels from 32 to 4096, [height, width], auto, or auto:NUMBER"
@@ -368,6 +372,18 @@ def test_two_configs_do_not_share_their_lists(write) -> None:
     first.Train.layers.append("layer9")
     first.Global.output = "elsewhere"
     assert second == schema_for("STFPM")()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_config_reaches_another_process_whole(write, model: str) -> None:
+    config = load_config(write(f"Global: {{model: {model}}}\nTrain: {{batch_size: 3, layers: [layer2]}}\n"))
+    code = (
+        "import pickle, sys; config = pickle.load(sys.stdin.buffer); "
+        "sys.stdout.buffer.write(pickle.dumps((config, config.to_yaml())))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(config), capture_output=True, check=True)
+    back, there = pickle.loads(done.stdout)
+    assert (back, type(back), there) == (config, type(config), config.to_yaml())
 
 
 def test_to_yaml_loads_to_the_same_config(write) -> None:
