@@ -71,11 +71,13 @@ class _ModelConfig(Config):
     """A config that can be sent to another process: its class, which is made here, is found there by the model's name."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.for_model, self.model_dump())
+        return _blank, (self.for_model,), self.__getstate__()
 
 
-def _restored(model: str, values: dict[str, Any]) -> Config:
-    return schema_for(model).model_validate(values)
+def _blank(model: str) -> Config:
+    """A config of a model without its values, which pickle adds."""
+    schema = schema_for(model)
+    return schema.__new__(schema)
 
 
 def _read_loosely(path: str | os.PathLike[str], overrides: Sequence[str]) -> _Reader:
