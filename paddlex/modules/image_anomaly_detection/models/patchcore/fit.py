@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from paddlex.config_schema import Config
+from paddlex.errors import ConfigError
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
 from paddlex.modules.image_anomaly_detection.models.patchcore.bank import bank_size
 from paddlex.modules.image_anomaly_detection.models.patchcore.network import banks
@@ -13,6 +14,9 @@ from paddlex.modules.image_anomaly_detection.models.patchcore.options import Pat
 from paddlex.modules.image_anomaly_detection.models.patches.fit import fit_patches
 from paddlex.modules.image_anomaly_detection.models.patches.network import JOINED
 from paddlex.utils.devices import Device
+
+#: How many patches the weighting looks at: b in Eq. 7, as the authors set it.
+NEIGHBOURS = 9
 
 
 def bank_names(options: PatchCoreOptions) -> list[str]:
@@ -22,8 +26,19 @@ def bank_names(options: PatchCoreOptions) -> list[str]:
 
 
 def bank_sizes(options: PatchCoreOptions, counts: Mapping[str, int]) -> dict[str, Any]:
-    """``architecture``: banks as large as wanted, or as there are patches."""
-    return {"banks": {name: bank_size(options.bank_size, counts[name]) for name in bank_names(options)}}
+    """``architecture``: banks as large as wanted, or as there are patches.
+
+    Raises:
+        ConfigError: images are to be weighted by the neighbours in a bank of one patch.
+    """
+    sizes = {name: bank_size(options.bank_size, counts[name]) for name in bank_names(options)}
+    if not options.reweighting:
+        return {"banks": sizes}
+    if min(sizes.values()) < 2:
+        remedy = "Raise Train.bank_size and Train.sampled_patches, or set Train.reweighting=False"
+        what = "in a bank of 1 patch there are no neighbours to weight by"
+        raise ConfigError(what, where="Train.reweighting", remedy=remedy)
+    return {"banks": sizes, "neighbours": NEIGHBOURS}
 
 
 def fit(config: Config, device: Device) -> Fitted:

@@ -15,6 +15,7 @@ def from_card(card: ModelCard) -> PatchNetwork:
 
 
 def banks(card: ModelCard) -> list[MemoryBank]:
-    """Empty banks; ``architecture["banks"]`` has their sizes by the features they are for."""
+    """Empty banks; ``architecture["banks"]`` has their sizes by the features they are for, ``neighbours`` is Eq. 7's b."""
     sizes: Mapping[str, int] = card.architecture["banks"]
-    return [MemoryBank(name, channels_of(card, name), size) for name, size in sizes.items()]
+    neighbours: int = card.architecture.get("neighbours", 0)
+    return [MemoryBank(name, channels_of(card, name), size, neighbours) for name, size in sizes.items()]

@@ -13,3 +13,4 @@ class PatchCoreOptions(PatchSection):
 
     banks: Literal["stages", "concatenated"] = "stages"
     bank_size: PositiveInt = 1000
+    reweighting: bool = False
