@@ -52,8 +52,14 @@ class Transform:
         self.interpolation = interpolation
 
     def resize(self, image: np.ndarray) -> np.ndarray:
-        """uint8 [H, W, 3] BGR -> uint8 [height, width, 3] RGB; the aspect ratio is not kept."""
-        resized = cv2.resize(image, self.size, interpolation=_INTERPOLATIONS[self.interpolation])
+        """uint8 [H, W, 3] BGR -> uint8 [height, width, 3] RGB; the aspect ratio is not kept.
+
+        ``AREA`` is for shrinking; where a side grows, OpenCV's would repeat pixels, and ``LINEAR`` takes its place.
+        """
+        width, height = self.size
+        grows = image.shape[0] < height or image.shape[1] < width
+        name = "LINEAR" if self.interpolation == "AREA" and grows else self.interpolation
+        resized = cv2.resize(image, self.size, interpolation=_INTERPOLATIONS[name])
         return cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
 
     def normalise(self, resized: np.ndarray) -> np.ndarray:

@@ -136,3 +136,17 @@ def test_a_step_that_cannot_be_carried_out_is_an_error_and_never_left_out(transf
         Transform.from_deploy(transforms, "inference.yml")
     assert str(caught.value).startswith(problem)
     assert "(inference.yml)" in str(caught.value)
+
+
+def test_area_averages_the_pixels_that_become_one() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (12, 24, 3), dtype=np.uint8)
+    means = image.reshape(3, 4, 6, 4, 3).mean(axis=(1, 3))[..., ::-1]  # RGB
+    assert Transform((6, 3), interpolation="AREA").resize(image) == pytest.approx(means, abs=0.51)
+
+
+@pytest.mark.parametrize("size", [(24, 24), (24, 6), (6, 24)])
+def test_where_a_side_grows_linear_takes_the_place_of_area(size) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    assert np.array_equal(
+        Transform(size, interpolation="AREA").resize(image), Transform(size, interpolation="LINEAR").resize(image)
+    )

@@ -15,6 +15,7 @@ from paddlex.inference.self_check import SelfCheck
 from paddlex.inference.tiling import Tiling
 from paddlex.inference.transforms import Transform
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
+from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.utils.files import write_json
 from paddlex.utils.strict import read_json
 
@@ -61,7 +62,7 @@ class ModelCard(ModelFacts):
     @property
     def transform(self) -> Transform:
         backbone, (height, width) = BACKBONES[self.backbone], self.size
-        return Transform((width, height), backbone.mean, backbone.std)
+        return Transform((width, height), backbone.mean, backbone.std, MODELS[self.model_name].interpolation)
 
     def __str__(self) -> str:
         height, width = self.size

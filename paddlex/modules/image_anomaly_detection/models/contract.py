@@ -26,6 +26,8 @@ class Model:
             can be no such network.
         fit: ``module:function`` that trains: a ``Config`` and a ``Device`` in, a ``Fitted`` out. It writes finished models
             below ``Global.output``.
+        interpolation: how photos are brought to the size of the network's input: ``LINEAR``, as PaddleX does it, or ``AREA``,
+            which averages where it shrinks: fine detail is not turned into noise (aliasing).
         weights: ``module:function`` that reads weights which others have made, and which come without a card; None where there
             are none.
         checkpoint: ``module:function`` that finds, below ``Global.output``, the checkpoint that ``Train.resume_path`` may go on
@@ -37,6 +39,7 @@ class Model:
     options: type[TrainSection]
     network: str
     fit: str
+    interpolation: str = "LINEAR"
     weights: str | None = None
     checkpoint: str | None = None
     writes: Mapping[str, str] = field(default_factory=dict)

@@ -3,4 +3,6 @@
 from paddlex.modules.image_anomaly_detection.models.contract import Model
 from paddlex.modules.image_anomaly_detection.models.padim.options import PaDiMOptions
 
-MODEL = Model(options=PaDiMOptions, network=f"{__name__}.network:from_card", fit=f"{__name__}.fit:fit")
+MODEL = Model(
+    options=PaDiMOptions, network=f"{__name__}.network:from_card", interpolation="AREA", fit=f"{__name__}.fit:fit"
+)

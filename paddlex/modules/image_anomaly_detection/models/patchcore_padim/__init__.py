@@ -3,4 +3,9 @@
 from paddlex.modules.image_anomaly_detection.models.contract import Model
 from paddlex.modules.image_anomaly_detection.models.patchcore_padim.options import PatchCorePaDiMOptions
 
-MODEL = Model(options=PatchCorePaDiMOptions, network=f"{__name__}.network:from_card", fit=f"{__name__}.fit:fit")
+MODEL = Model(
+    options=PatchCorePaDiMOptions,
+    network=f"{__name__}.network:from_card",
+    interpolation="AREA",
+    fit=f"{__name__}.fit:fit",
+)
