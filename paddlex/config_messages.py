@@ -33,6 +33,9 @@ _MOST_SHOWN = 80
 #: Of a section with more keys than this they are not listed.
 _FEW = 8
 
+#: How alike a key must be to be the one that was meant; a key that another model has is hardly a slip of the pen.
+_SOMEWHAT, _VERY = 0.6, 0.8
+
 
 def shipped(model: str) -> str:
     """The config of a model that comes along."""
@@ -71,7 +74,8 @@ def unknown_key(key: str, schema: type[Config], where: str | None, more: str = "
             return ConfigError(what, where=where, remedy=_PADDLEX_KEYS[known])
     others = [name for name, model in MODELS.items() if key in _leaf_keys(model.options, "Train.")]
     owner = f", which is one of {others[0]}'s and means nothing for {schema.for_model}" if others else ""
-    return ConfigError(f"unknown key {shortened(key)}{owner}{more}", where=where, remedy=suggestion(key, schema))
+    remedy = suggestion(key, schema, alike=_VERY if others else _SOMEWHAT)
+    return ConfigError(f"unknown key {shortened(key)}{owner}{more}", where=where, remedy=remedy)
 
 
 def shortened(text: str) -> str:
@@ -79,8 +83,8 @@ def shortened(text: str) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
 
 
-def suggestion(key: str, schema: type[Config]) -> str:
-    """What to say to who wrote a key that is not there."""
+def suggestion(key: str, schema: type[Config], alike: float = _SOMEWHAT) -> str:
+    """What to say to who wrote a key that is not there, and how alike another must be to be meant."""
     known = list(_leaf_keys(schema, ""))
     for other in known:
         if other.casefold() == key.casefold():
@@ -89,13 +93,15 @@ def suggestion(key: str, schema: type[Config]) -> str:
     section = next((other for other in _sections(known) if other.casefold() == section.casefold()), section)
     same_name = [other for other in known if other.rpartition(".")[2].casefold() == name.casefold()]
     siblings = {other.rpartition(".")[2]: other for other in known if other.rpartition(".")[0] == section}
-    alike = difflib.get_close_matches(name, siblings, n=1, cutoff=0.6)
-    alike = alike or [sibling for sibling in siblings if len(name) > 3 and sibling.startswith(name)][:1]
-    near = [siblings[sibling] for sibling in alike] or same_name
+    close = difflib.get_close_matches(name, siblings, n=1, cutoff=alike)
+    close = close or [sibling for sibling in siblings if len(name) > 3 and sibling.startswith(name)][:1]
+    near = [siblings[sibling] for sibling in close] or same_name
     if not near and not siblings:
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+        near = difflib.get_close_matches(key, known, n=1, cutoff=max(alike, 0.75))
     if near:
         return f"Did you mean {' or '.join(near)}?"
+    if not siblings and "." in section:
+        return suggestion(section, schema, alike)
     if not siblings:
         return f"The sections are {', '.join(Config.model_fields)}"
     if len(siblings) <= _FEW:

@@ -39,8 +39,8 @@ def _user_path(path: str) -> str:
 
 def _image_size(value: Any) -> int | list[int] | str:
     """What ``Train.image_size`` may be; a YAML scalar comes as text."""
-    number = int(value) if isinstance(value, str) and value.isdecimal() else value
-    sides = number if isinstance(number, list) and len(number) == 2 else [number]
+    given = value if isinstance(value, list) and len(value) == 2 else [value]
+    sides = [int(side) if isinstance(side, str) and side.isdecimal() else side for side in given]
     if all(type(side) is int and SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides):
         return sides[0] if sides[0] == sides[-1] else sides
     if isinstance(value, str) and re.fullmatch(r"auto(:\d{2,4})?", value):
