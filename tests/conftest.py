@@ -12,10 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from paddlex.modules.image_anomaly_detection.models import MODELS
+from paddlex.utils.locks import exclusive
 from paddlex.utils.paddle_environment import import_paddle
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "STFPM.yaml"
+
+#: What makes a training short, as far as a model has such a key.
+SHORT = {"image_size": 128, "epochs_iters": 3, "batch_size": 4, "log_interval": 1}
 
 
 import_paddle()  # before a test does it otherwise
@@ -46,25 +51,90 @@ def main_runner():
 
 
 @pytest.fixture(scope="session")
-def demo_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """(name, fill) -> a folder that ``fill`` has made, once for all workers of the run. Do not change it."""
+    root = tmp_path_factory.getbasetemp()
+    shared = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "shared"
+
+    def made(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, mark = shared / name, shared / f"{name}.made"
+        with exclusive(shared / f"{name}.lock", wait_seconds=600):
+            if not mark.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+                fill(folder)
+                mark.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def demo_dataset(once: Callable[..., Path]) -> Path:
     """A small demonstration data set: 24 normal images to train on, 4 normal and 10 defective to validate. Do not change it."""
     from paddlex.data.demo import make_demo_dataset
 
-    return make_demo_dataset(
-        tmp_path_factory.mktemp("data") / "metal grid", train=24, val_normal=4, val_anomalous=10, size=128
+    return once(
+        "metal grid", lambda folder: make_demo_dataset(folder, train=24, val_normal=4, val_anomalous=10, size=128)
     )
 
 
 @pytest.fixture(scope="session")
-def trained(demo_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output folder of a short, real training run (128x128, 3 epochs) by main.py. Do not change it."""
-    output = tmp_path_factory.mktemp("trained")
-    done = run_main(
-        "Global.mode=train", f"Global.dataset_dir={demo_dataset}", f"Global.output={output}", "Global.device=cpu",
-        "Train.image_size=128", "Train.epochs_iters=3", "Train.batch_size=4", "Train.log_interval=1",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return output
+def trained_models(demo_dataset: Path, once: Callable[..., Path]) -> Callable[[str], Path]:
+    """Name -> the output folder of a short, real training run (128x128) of that model by main.py. Do not change it."""
+
+    def trained(name: str) -> Path:
+        keys = MODELS[name].options.model_fields
+        short = [f"Train.{key}={value}" for key, value in SHORT.items() if key in keys]
+
+        def train(output: Path) -> None:
+            done = run_main(
+                "Global.mode=train", f"Global.dataset_dir={demo_dataset}", f"Global.output={output}",
+                "Global.device=cpu", *short, config=CONFIG.with_name(f"{name}.yaml"),
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+
+        return once(f"trained {name}", train)
+
+    return trained
+
+
+@pytest.fixture(scope="session")
+def used_models(
+    trained_models: Callable[[str], Path], demo_dataset: Path, once: Callable[..., Path]
+) -> Callable[[str], Path]:
+    """Name -> the same after all other modes: checked, evaluated, exported with everything, and predicted with the export."""
+
+    def used(name: str) -> Path:
+        def use(output: Path) -> None:
+            shutil.copytree(trained_models(name), output)
+            for mode, *more in (
+                ["check_dataset"],
+                ["evaluate"],
+                ["export", "Export.precision=int8", "Export.force=True", "Export.archive=True"],
+                ["predict", f"Predict.input={demo_dataset / 'images' / 'val'}", f"Predict.model_dir={output / 'inference'}",
+                 "Predict.batch_size=3"],
+            ):  # fmt: skip
+                done = run_main(
+                    f"Global.mode={mode}", f"Global.dataset_dir={demo_dataset}", f"Global.output={output}",
+                    "Global.device=cpu", *more, config=CONFIG.with_name(f"{name}.yaml"),
+                )  # fmt: skip
+                assert done.returncode == 0, done.stderr
+
+        return once(f"{name} 输出 folder", use)
+
+    return used
+
+
+@pytest.fixture(scope="session")
+def trained(trained_models: Callable[[str], Path]) -> Path:
+    """The output folder of a short training of an STFPM (3 epochs). Do not change it."""
+    return trained_models("STFPM")
+
+
+@pytest.fixture(scope="session")
+def used(used_models: Callable[[str], Path]) -> Path:
+    """That of an STFPM that went through all modes. Do not change it."""
+    return used_models("STFPM")
 
 
 @pytest.fixture
@@ -74,14 +144,9 @@ def trained_copy(trained: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def patchcore(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a training run whose model goes by another name than STFPM. Do not change it."""
-    output = tmp_path_factory.mktemp("another model") / "output"
-    inference = shutil.copytree(trained / "best_model" / "inference", output / "best_model" / "inference")
-    config = inference / "inference.yml"
-    text = config.read_text(encoding="utf-8")
-    config.write_text(text.replace("model_name: STFPM", "model_name: PatchCore", 1), encoding="utf-8")
-    return output
+def patchcore(trained_models: Callable[[str], Path]) -> Path:
+    """The output folder of a short training of another model than STFPM. Do not change it."""
+    return trained_models("PatchCore")
 
 
 @pytest.fixture(scope="session")

@@ -34,11 +34,10 @@ WAYS: dict[str, Callable[[Path], AnomalyPredictor]] = {
 
 
 @pytest.mark.parametrize("ask", WAYS.values(), ids=WAYS)
-def test_the_folder_decides(ask: Callable, patchcore: Path, predictor: AnomalyPredictor, images: list[str]) -> None:
+def test_the_folder_decides(ask: Callable, patchcore: Path) -> None:
     model = ask(patchcore)
     assert model.folder.model_name == "PatchCore"
-    assert model.limits == predictor.limits
-    assert next(model.predict(images[0]))["raw_score"] == next(predictor.predict(images[0]))["raw_score"]
+    assert model.limits == AnomalyPredictor(patchcore, device="cpu").limits
 
 
 def test_an_archive_decides_too(patchcore: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

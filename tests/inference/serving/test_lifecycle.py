@@ -58,13 +58,13 @@ def wait_for(*events: threading.Event) -> None:
 
 
 def test_a_reload_under_load_drops_no_request_and_takes_effect(
-    start_server: Callable[..., object], trained_copy: Path, photo: bytes
+    start_server: Callable[..., object], trained_copy: Path, patchcore: Path, photo: bytes
 ) -> None:
     server = start_server("--pipeline", f"parts={trained_copy}").wait_until_ready()
-    config = trained_copy / "best_model" / "inference" / "inference.yml"
-    content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    inference = trained_copy / "best_model" / "inference"
+    config = inference / "inference.yml"
+    content = yaml.safe_load((patchcore / "best_model" / "inference" / "inference.yml").read_text(encoding="utf-8"))
     content["AnomalyDetection"]["calibration"]["image_threshold"] = 1234.5
-    content["Global"]["model_name"] = "PatchCore"  # whatever model the folder holds by then
     stop, judged = threading.Event(), [threading.Event() for _ in range(4)]
 
     def judge(one_more: threading.Event) -> list[tuple[int, float]]:
@@ -79,6 +79,8 @@ def test_a_reload_under_load_drops_no_request_and_takes_effect(
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(judge, one_more) for one_more in judged]
         wait_for(*judged)
+        shutil.rmtree(inference)  # it is another model's by then
+        shutil.copytree(patchcore / "best_model" / "inference", inference)
         config.write_text(yaml.safe_dump(content), encoding="utf-8")
         response = httpx.post(f"{server.url}/models/parts/reload")
         after = httpx.post(f"{server.url}/judge", files={"files": ("a.jpg", photo)}).json()
