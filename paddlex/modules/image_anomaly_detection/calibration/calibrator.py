@@ -55,7 +55,7 @@ def calibrate_distances(
     total = len(photos) * image_size[0] * image_size[1]
     if options.fusion != CALIBRATED:
         return _thresholds(fused_maps(network.paper_map, layers, photos, image_size), total, options, [])
-    shrinkages = [choose_shrinkage(layer) for layer in layers]
+    shrinkages = [max(choose_shrinkage(layer), network.least_shrinkage) for layer in layers]
     maps = _cross_fitted(
         network, layers, photos, shrinkages, lambda fold: fused_maps(network.fusion, layers, fold, image_size)
     )
@@ -101,7 +101,7 @@ def calibrate_tiles(
     if options.fusion != CALIBRATED:
         return _thresholds(blended_maps(np.arange(len(tiles))), total, options, [])
     layers = _gathered(distances(batch) for batch in batches)
-    shrinkages = [choose_shrinkage(layer, photos) for layer in layers]
+    shrinkages = [max(choose_shrinkage(layer, photos), network.least_shrinkage) for layer in layers]
     maps = _cross_fitted(network, layers, photos, shrinkages, blended_maps)
     return _thresholds(maps, total, options, shrinkages)
 

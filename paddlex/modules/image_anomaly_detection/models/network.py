@@ -22,7 +22,13 @@ class AnomalyNetwork(nn.Layer):
 
     Raises:
         ValueError: the finest map is too small to be smoothed.
+
+    Attributes:
+        least_shrinkage: how far the statistics of a position are shrunk towards those of its map at least, see
+            ``calibration.fusion_statistics``.
     """
+
+    least_shrinkage: float = 0.0
 
     def __init__(self, map_sizes: Sequence[tuple[int, int]], sigma: float = 1.0) -> None:
         super().__init__()

@@ -61,6 +61,9 @@ class PatchNetwork(AnomalyNetwork):
         parts: in the order of the partial maps, one of the finest first.
     """
 
+    # with none at all the thresholds can be so high that nothing is found, although the images are told apart perfectly
+    least_shrinkage = 0.1
+
     def __init__(self, card: ModelCard, parts: Sequence[Part]) -> None:
         names = list(dict.fromkeys(part.layer for part in parts))
         finest = [name.partition(JOINED)[0] for name in (part.layer for part in parts)]
