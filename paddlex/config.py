@@ -44,9 +44,12 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     for override in overrides:
         reader.override(override)
     try:
-        return reader.schema.model_validate(reader.values)
+        config = reader.schema.model_validate(reader.values)
     except ValidationError as error:
         raise explain(error, reader.origin, reader.schema) from None
+    for model in config.Benchmark.models:
+        _check_model(model, reader.origin.get("Benchmark.models"))
+    return config
 
 
 def read_loosely(path: str | os.PathLike[str], overrides: Sequence[str]) -> dict[str, Any]:
@@ -101,13 +104,17 @@ def _model_of(path: Path, overrides: Sequence[str]) -> str:
     model = section.get("model", DEFAULT_MODEL) if isinstance(section, dict) else DEFAULT_MODEL
     if not isinstance(model, str):
         return DEFAULT_MODEL  # it is of the wrong type
-    if model not in MODELS:
-        alike = difflib.get_close_matches(model.casefold(), [name.casefold() for name in MODELS], n=1)
-        near = [name for name in MODELS if name.casefold() in alike]
-        remedy = f"Did you mean {near[0]}?" if near else f"It is one of {', '.join(MODELS)}"
-        what = f"unknown model {shortened(repr(model))}"
-        raise ConfigError(what, where=reader.origin.get("Global.model"), remedy=remedy)
+    _check_model(model, reader.origin.get("Global.model"))
     return model
+
+
+def _check_model(model: str, where: str | None) -> None:
+    if model in MODELS:
+        return
+    alike = difflib.get_close_matches(model.casefold(), [name.casefold() for name in MODELS], n=1)
+    near = [name for name in MODELS if name.casefold() in alike]
+    remedy = f"Did you mean {near[0]}?" if near else f"It is one of {', '.join(MODELS)}"
+    raise ConfigError(f"unknown model {shortened(repr(model))}", where=where, remedy=remedy)
 
 
 def find_config(path: str | os.PathLike[str]) -> Path:

@@ -317,6 +317,12 @@ class PredictSection(Section):
     hpi_config: dict[str, Any] | None = None
 
 
+class BenchmarkSection(Section):
+    """Mode benchmark."""
+
+    models: list[str] = []
+
+
 class Config(Section):
     """The whole config, complete: every key that a file leaves out has its default.
 
@@ -331,6 +337,7 @@ class Config(Section):
     Evaluate: EvaluateSection = EvaluateSection()
     Export: ExportSection = ExportSection()
     Predict: PredictSection = PredictSection()
+    Benchmark: BenchmarkSection = BenchmarkSection()
 
     @property
     def output(self) -> Path:

@@ -148,13 +148,37 @@ def test_an_inner_section_given_as_a_list_is_an_error(write) -> None:
             3,
             "Did you mean Train.calibration.rule?",
         ),
-        ("Colours: 3\n", "Colours", 1, "The sections are Global, CheckDataset, Train, Evaluate, Export, Predict."),
+        (
+            "Colours: 3\n",
+            "Colours",
+            1,
+            "The sections are Global, CheckDataset, Train, Evaluate, Export, Predict, Benchmark.",
+        ),
     ],
 )
 def test_an_unknown_key_is_named_with_its_line_and_the_nearest_key(
     write, text: str, key: str, line: int, nearest: str
 ) -> None:
     assert message_of(write(text)) == f"unknown key {key} (FILE line {line}). {nearest}"
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("patchcore", "Did you mean PatchCore?"), ("YOLO", "It is one of STFPM, PatchCore, PaDiM, PatchCorePaDiM.")],
+)
+def test_an_unknown_model_to_compare_is_named_with_its_line_and_the_nearest(write, name: str, remedy: str) -> None:
+    path = write(f"Benchmark:\n  models: [STFPM, {name}]\n")
+    assert message_of(path).startswith(f"unknown model '{name}' (FILE line 2). ")
+    assert message_of(path).endswith(remedy)
+    assert message_of(write(""), f"Benchmark.models=[{name}]").startswith(
+        f"unknown model '{name}' (-o Benchmark.models="
+    )
+
+
+def test_models_to_compare_are_a_list(write) -> None:
+    assert message_of(write("Benchmark:\n  models: STFPM\n")) == (
+        "Benchmark.models must be a list, such as [a, b], not 'STFPM' (FILE line 2). Correct the value."
+    )
 
 
 def test_of_several_problems_the_first_is_told_and_the_others_counted(write) -> None:

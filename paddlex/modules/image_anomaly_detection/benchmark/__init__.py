@@ -1,16 +1,20 @@
-"""``Global.mode=benchmark``: train and evaluate every category below a folder, and write the table that papers print."""
+"""``Global.mode=benchmark``: train and evaluate models on every category below a folder, and write the table of papers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from paddlex.config_schema import Config
 from paddlex.errors import BenchmarkError, ConfigError, PaddleXError
-from paddlex.modules.image_anomaly_detection.benchmark.discovery import find_categories, make_data_set
+from paddlex.modules.image_anomaly_detection.benchmark.columns import csv_rows, to_markdown
+from paddlex.modules.image_anomaly_detection.benchmark.comparison import Comparison
+from paddlex.modules.image_anomaly_detection.benchmark.contenders import configs_of
+from paddlex.modules.image_anomaly_detection.benchmark.discovery import Category, find_categories, make_data_set
 from paddlex.modules.image_anomaly_detection.benchmark.page import write_page
 from paddlex.modules.image_anomaly_detection.benchmark.runs import CategoryRun
-from paddlex.modules.image_anomaly_detection.benchmark.table import Mean, Row, csv_rows, to_markdown
+from paddlex.modules.image_anomaly_detection.benchmark.table import Row, Table
 from paddlex.utils.csv_file import csv_file
 from paddlex.utils.files import write_text
 from paddlex.utils.locks import exclusive
@@ -20,6 +24,7 @@ __all__ = ["benchmark"]
 
 FOLDER = "benchmark"
 CATEGORIES = "benchmark/categories"
+PER_IMAGE = "evaluate/per_image.csv"
 PAGE, CSV, MARKDOWN = "benchmark/report.html", "benchmark/table.csv", "benchmark/table.md"
 
 #: Long enough for the training of a benchmark that was killed to save its checkpoint.
@@ -27,44 +32,64 @@ _WAIT_SECONDS = 60
 
 
 def benchmark(config: Config) -> dict[str, Any]:
-    """Train and evaluate the categories of ``Global.dataset_dir`` one after the other; those that are done already are not
-    done again, and one that fails does not keep the others from their turn.
+    """Train and evaluate each model on each category of ``Global.dataset_dir``, one after the other; what is done already is
+    not done again, and a run that fails does not keep the others from their turn.
 
-    Writes below ``Global.output``: benchmark/report.html, table.csv and table.md after every category, and in
-    benchmark/categories/<name>/ what the modes train and evaluate write. Nothing is written into the data set.
+    Writes below ``Global.output``: benchmark/report.html, table.csv and table.md after every run, and in
+    benchmark/categories/<category>/<model>/ what the modes train and evaluate write. Nothing is written into the data set.
 
     Returns:
-        the content of benchmark_result.json; ``done_flag`` is False if a category failed.
+        the content of benchmark_result.json; ``done_flag`` is False if a run failed.
 
     Raises:
         DatasetError: the folder holds no categories.
-        ConfigError: a setting makes no sense here, or differs from that of results that are there already.
+        ConfigError: a setting makes no sense here.
         TrainingInterrupted: SIGINT or SIGTERM came.
     """
     _check_config(config)
-    root, output = Path(config.Global.dataset_dir or ""), config.output
-    categories, others = find_categories(root)
+    output, configs = config.output, configs_of(config)
+    categories, others = find_categories(Path(config.Global.dataset_dir or ""))
     logger.info("%d categories: %s.", len(categories), ", ".join(category.name for category in categories))
+    if others_settings := [model for model in configs if model != config.Global.model]:
+        what = "the defaults of their own, with the seed, the tiling and the calibration's targets of this config"
+        logger.info("%s: trained with %s.", ", ".join(others_settings), what)
     with exclusive(output / FOLDER / ".lock", _WAIT_SECONDS) as lock:
-        runs: dict[str, CategoryRun | str] = {}
-        for (
-            category
-        ) in categories:  # all of them before the first is trained: what is wrong is told in the first minute
-            try:
-                data = make_data_set(category, output / FOLDER / "lists" / category.name)
-                run = CategoryRun.of(category.name, config, data, output / CATEGORIES / category.name)
-            except PaddleXError as error:
-                logger.error("%s cannot be used: %s", category.name, error)
-                runs[category.name] = str(error)
-                continue
-            run.check_settings()
-            runs[category.name] = run
+        # all of them before the first is trained: what is wrong, or is to be done again, is told in the first minute
+        runs = [run for category in categories for run in _runs_of(category, configs, output)]
         rows: list[Row] = []
-        for name, run_or_error in runs.items():
-            logger.info("Category %s, %d of %d.", name, len(rows) + 1, len(runs))
-            rows.append(_row(name, run_or_error, lock))
-            result = _write(config, rows, len(runs), others)
+        compared: dict[str, Comparison] = {}
+        for number, (category, model, run) in enumerate(runs, 1):
+            logger.info("Category %s, model %s: %d of %d.", category, model, number, len(runs))
+            rows.append(_row(category, model, run, lock))
+            done = [one for one in rows if one.category == category and one.error is None]
+            tables = {one.model: _folder(output, category, one.model) / PER_IMAGE for one in done}
+            if comparison := Comparison.of(category, tables):
+                compared[category] = comparison
+            table = Table.of(rows, list(configs), len(categories), compared)
+            result = _write(config, configs, table, others)
     return result
+
+
+def _folder(output: Path, category: str, model: str) -> Path:
+    return output / CATEGORIES / category / model
+
+
+def _runs_of(
+    category: Category, configs: Mapping[str, Config], output: Path
+) -> Sequence[tuple[str, str, CategoryRun | str]]:
+    """Category, model and run for each model; in the place of the run, why the category cannot be used."""
+    try:
+        data = make_data_set(category, output / FOLDER / "lists" / category.name)
+    except PaddleXError as error:
+        logger.error("%s cannot be used: %s", category.name, error)
+        return [(category.name, model, str(error)) for model in configs]
+    runs = []
+    for model, config in configs.items():
+        run = CategoryRun.of(category.name, config, data, _folder(output, category.name, model))
+        if reason := run.outdated():
+            logger.warning("%s is trained again: %s.", run, reason)
+        runs.append((category.name, model, run))
+    return runs
 
 
 def _check_config(config: Config) -> None:
@@ -76,33 +101,35 @@ def _check_config(config: Config) -> None:
             raise ConfigError("the key means one training run, a benchmark has many", where=key, remedy=remedy)
 
 
-def _row(name: str, run: CategoryRun | str, lock: int) -> Row:
+def _row(category: str, model: str, run: CategoryRun | str, lock: int) -> Row:
     if isinstance(run, str):
-        return Row(name, error=run)
+        return Row(category, model, error=run)
     try:
         run.complete(lock)
     except BenchmarkError as error:
-        logger.error("%s failed: %s", name, error)
-        return Row(name, error=str(error))
-    evaluation = run.result("evaluate") or {}
-    return Row.of(name, evaluation["metrics"], run.data.train_images, run.training_minutes())
+        logger.error("%s failed: %s", run, error)
+        return Row(category, model, error=str(error))
+    metrics, minutes = (run.result("evaluate") or {})["metrics"], run.training_minutes()
+    return Row.of(
+        category, model, metrics, run.speed() or {}, train_images=run.data.train_images, training_minutes=minutes
+    )
 
 
-def _write(config: Config, rows: list[Row], total: int, others: list[str]) -> dict[str, Any]:
+def _write(config: Config, configs: Mapping[str, Config], table: Table, others: list[str]) -> dict[str, Any]:
     """The three tables as far as they are known; returns what benchmark_result.json says."""
-    output, mean = config.output, Mean.of(rows)
+    output = config.output
     with csv_file(output / CSV) as write_row:
-        for line in csv_rows(rows, mean, total):
+        for line in csv_rows(table):
             write_row(line)
-    write_text(output / MARKDOWN, to_markdown(rows, mean, total))
-    write_page(output / PAGE, config, rows, mean, total=total, others=others)
-    failed = [row for row in rows if row.error is not None]
+    write_text(output / MARKDOWN, to_markdown(table))
+    write_page(output / PAGE, configs, table, config.Global.dataset_dir or "", others)
+    failed = table.failed
     result: dict[str, Any] = {
         "done_flag": not failed,
-        "categories": [row.to_dict() for row in rows],
-        "mean": dict(mean.figures),
-        "mean_of": dict(mean.counts),
-        "failed": [row.category for row in failed],
+        "categories": [row.to_dict() for row in table.rows],
+        "mean": {model: mean.to_dict() for model, mean in table.means.items()},
+        "mean_of": {model: dict(mean.counts) for model, mean in table.means.items()},
+        "failed": [table.name_of(row) for row in failed],
         "passed_over": others,
         "report": PAGE,
         "csv": CSV,
@@ -110,6 +137,7 @@ def _write(config: Config, rows: list[Row], total: int, others: list[str]) -> di
         "category_folders": CATEGORIES,
     }
     if failed:
-        what = f"{len(failed)} of {total} categories failed. {failed[0].category}: {failed[0].error}"
+        things = "runs" if table.is_comparison else "categories"
+        what = f"{len(failed)} of {table.total} {things} failed. {table.name_of(failed[0])}: {failed[0].error}"
         result.update(err_type="BenchmarkError", err_msg=what)
     return result

@@ -1,4 +1,4 @@
-"""One category's training and evaluation: each the mode that a user runs by hand, in a process of its own.
+"""One model's training and evaluation on one category: each the mode that a user runs by hand, in a process of its own.
 
 A process of its own gives back all memory that Paddle took, so that the fifteenth category has as much as the first; a
 crash in native code, or the kernel's out-of-memory killer, ends one category and not the others; and the figures cannot
@@ -8,6 +8,7 @@ differ from those of ``Global.mode=train`` and ``evaluate``, because that is wha
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from paddlex.config_schema import Config
-from paddlex.errors import BenchmarkError, ConfigError, TrainingInterrupted
+from paddlex.errors import BenchmarkError, TrainingInterrupted
+from paddlex.modules.image_anomaly_detection.benchmark import timing
 from paddlex.modules.image_anomaly_detection.benchmark.discovery import DataSet
 from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.modules.image_anomaly_detection.training.settings_difference import different_settings
@@ -33,89 +35,91 @@ _MAX_RESULT_BYTES = 64 * 2**20
 #: What may change between two parts of a benchmark without changing its figures.
 _FREE_SETTINGS = {"resume_path", "log_interval", "keep_checkpoints", "save_interval", "visualdl"}
 
-#: The ``paddlex`` command; on Linux it gets SIGTERM (15) if the benchmark is killed outright, so that it is not left behind.
-#: 1 is PR_SET_PDEATHSIG of <sys/prctl.h>.
-_COMMAND = """
+#: What runs a module's main(); on Linux it gets SIGTERM (15) if the benchmark is killed outright, so that it is not left
+#: behind. 1 is PR_SET_PDEATHSIG of <sys/prctl.h>.
+_PROGRAM = """
 import ctypes, sys
 if sys.platform.startswith("linux"):
     ctypes.CDLL(None).prctl(1, 15)
-from paddlex.cli import main
-sys.exit(main())
+from {module} import main
+sys.exit(main({arguments}))
 """
+_COMMAND = _PROGRAM.format(module="paddlex.cli", arguments="")
+_TIMING = _PROGRAM.format(module=timing.__name__, arguments="sys.argv[1]")
 
 
 @dataclass(frozen=True)
 class CategoryRun:
-    """What is to be done for one category.
+    """What is to be done for one model and one category.
 
     Attributes:
-        name: of the category.
+        category: its name.
         config: the whole config of its two modes, with a data set and an output folder of its own.
         data: what it is trained and judged by.
     """
 
-    name: str
+    category: str
     config: Config
     data: DataSet
 
     @classmethod
-    def of(cls, name: str, config: Config, data: DataSet, output: Path) -> CategoryRun:
-        """The run of a category in a benchmark with this config."""
+    def of(cls, category: str, config: Config, data: DataSet, output: Path) -> CategoryRun:
+        """The run of a category in a benchmark with the config of a model."""
         config = config.model_copy(deep=True)
         config.Global.mode, config.Global.dataset_dir, config.Global.output = "train", str(data.folder), str(output)
-        return cls(name, config, data)
+        return cls(category, config, data)
+
+    def __str__(self) -> str:
+        return f"{self.category} with {self.model}"
+
+    @property
+    def model(self) -> str:
+        return self.config.Global.model
 
     @property
     def output(self) -> Path:
         return self.config.output
 
-    def check_settings(self) -> None:
-        """Make sure that what an earlier benchmark left here was made with the same settings and images.
-
-        Raises:
-            ConfigError: it was not.
-        """
+    def outdated(self) -> str | None:
+        """Why what an earlier benchmark left here does not count; None if it does, or if it left nothing."""
         state = self._state()
-        if state is None or not (self._checkpoint() or self.is_trained()):
-            return
+        if state is None or not (self._checkpoint() or self.result("train")):
+            return None
         stored, current = state["settings"], self._settings()
         if different := different_settings(stored, current):
-            changes = ", ".join(f"{key} was {stored.get(key)}, now {current.get(key)}" for key in different)
-            what = f"the results of the category {self.name} were made with other settings: {changes}"
-        elif state["data"] != self._model_data():
-            what = f"the images of the category {self.name} are not those that its model was made with"
-        else:
-            return
-        remedy = "Set Global.output to a new folder, or delete this one to train the category again"
-        raise ConfigError(what, where=self.output, remedy=remedy)
+            return ", ".join(f"{key} was {stored.get(key)}, now {current.get(key)}" for key in different)
+        return None if state["data"] == self._model_data() else "it was made with other images"
 
     def complete(self, lock: int) -> None:
-        """Train and evaluate, or go on from where an earlier benchmark was stopped.
+        """Train, evaluate and time, or go on from where an earlier benchmark was stopped.
 
         Args:
             lock: file descriptor of the benchmark's lock, which the child processes hold as well.
 
         Raises:
-            BenchmarkError: one of the two failed.
+            BenchmarkError: one of the three failed.
             TrainingInterrupted: SIGINT or SIGTERM came.
         """
         self.output.mkdir(parents=True, exist_ok=True)
         write_text(self.output / _CONFIG, self.config.to_yaml())
         if self.is_trained():
-            logger.info("%s: trained already.", self.name)
+            logger.info("%s: trained already.", self)
         else:
-            (self.output / "evaluate_result.json").unlink(missing_ok=True)
             self._run("train", *self._resume(), lock=lock)
         state = self._state() or {}
         if self.result("evaluate") and state.get("judged_by") == self.data.val_fingerprint:
-            logger.info("%s: evaluated already.", self.name)
+            logger.info("%s: evaluated already.", self)
         else:
+            (self.output / timing.RESULT).unlink(missing_ok=True)
             self._run("evaluate", lock=lock)
             write_json(self.output / _STATE, {**state, "judged_by": self.data.val_fingerprint})
+        if self.speed() is None:
+            logger.info("%s: time an image.", self)
+            self._start("time", [_TIMING, str(self.output / _CONFIG)], lock)
 
     def is_trained(self) -> bool:
-        """Whether a benchmark has trained the category to the end; a training of unknown settings does not count."""
-        return self._state() is not None and self.result("train") is not None
+        """Whether a benchmark has trained the model to the end; a training of unknown or other settings does not count."""
+        return self._state() is not None and self.result("train") is not None and self.outdated() is None
 
     def result(self, mode: str) -> dict[str, Any] | None:
         """What a mode wrote when it succeeded; None if it did not, or was never run."""
@@ -127,8 +131,17 @@ class CategoryRun:
         result, state = self.result("train") or {}, self._state() or {}
         return float(result.get("minutes", 0)) + float(state.get("earlier_minutes", 0))
 
+    def speed(self) -> dict[str, Any] | None:
+        """What ``timing.measure`` has found; None if it was not run."""
+        return self._read(timing.RESULT)
+
     def _resume(self) -> list[str]:
-        """The override that goes on from the newest checkpoint, if there is one; notes the time of this part's start."""
+        """The override that goes on from the newest checkpoint that counts, if any; notes the time of this part's start."""
+        if self.outdated():
+            while checkpoint := self._checkpoint():
+                shutil.rmtree(checkpoint)
+        for mode in ("evaluate", "train"):
+            (self.output / f"{mode}_result.json").unlink(missing_ok=True)
         checkpoint, state = self._checkpoint(), self._state()
         earlier, override = 0.0, []
         if checkpoint and state:
@@ -168,14 +181,22 @@ class CategoryRun:
         return value if isinstance(value, dict) else None
 
     def _run(self, mode: str, *overrides: str, lock: int) -> None:
-        logger.info("%s: %s.", self.name, mode)
+        logger.info("%s: %s.", self, mode)
         options = [part for override in (f"Global.mode={mode}", *overrides) for part in ("-o", override)]
-        command = [sys.executable, "-c", _COMMAND, "-c", str(self.output / _CONFIG), *options]
-        status = _run_child(command, lock, stopped_in=f"while it was to {mode} {self.name}")
+        self._start(mode, [_COMMAND, "-c", str(self.output / _CONFIG), *options], lock)
+
+    def _start(self, task: str, program: list[str], lock: int) -> None:
+        """Run a Python program with its arguments to its end.
+
+        Raises:
+            BenchmarkError: it failed.
+            TrainingInterrupted: SIGINT or SIGTERM came.
+        """
+        status = _run_child([sys.executable, "-c", *program], lock, stopped_in=f"while it was to {task} {self}")
         if status == 0:
             return
-        reason = (self._read(f"{mode}_result.json") or {}).get("err_msg")
-        raise BenchmarkError(reason or f"{mode} {_ending(status)}")
+        reason = (self._read(f"{task}_result.json") or {}).get("err_msg")
+        raise BenchmarkError(reason or f"{task} {_ending(status)}")
 
 
 def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -50,6 +50,10 @@ def benchmarked(categories: Path, main_runner, tmp_path_factory: pytest.TempPath
     return output, done, before
 
 
+def folder_of(output: Path, category: str, model: str = "STFPM") -> Path:
+    return output / "benchmark" / "categories" / category / model
+
+
 def rows_of(output: Path) -> dict[str, dict[str, Any]]:
     return {row["category"]: row for row in result_of(output)["categories"]}
 
@@ -92,9 +96,8 @@ def test_the_figures_are_those_of_train_and_evaluate_run_by_hand(
 
 def test_the_mean_is_half_the_sum_of_the_two_categories(benchmarked) -> None:
     output = benchmarked[0]
-    folders = [output / "benchmark" / "categories" / name for name in ("bottle", LISTED)]
-    first, second = (result_of(folder, "evaluate")["metrics"] for folder in folders)
-    mean = result_of(output)["mean"]
+    first, second = (result_of(folder_of(output, name), "evaluate")["metrics"] for name in ("bottle", LISTED))
+    mean = result_of(output)["mean"]["STFPM"]
     for name, metric in (("image_auroc", "image_auroc"), ("pixel_auroc", "pixel_auroc"), ("aupro_30", "aupro")):
         assert mean[name] == pytest.approx((first[metric] + second[metric]) / 2, abs=1e-12)
     with (output / "benchmark" / "table.csv").open(encoding="utf-8-sig", newline="") as file:
@@ -131,7 +134,7 @@ def test_the_page_leads_to_the_reports_of_the_categories_and_needs_nothing_from_
 
 def test_each_category_keeps_what_train_and_evaluate_write(benchmarked) -> None:
     for name in ("bottle", LISTED):
-        folder = benchmarked[0] / "benchmark" / "categories" / name
+        folder = folder_of(benchmarked[0], name)
         for file in ("train.log", "best_model/inference/inference.yml", "evaluate/per_image.csv"):
             assert (folder / file).is_file()
         title = (folder / "evaluate" / "report.html").read_text(encoding="utf-8").partition("<title>")[2]
@@ -145,7 +148,7 @@ def test_what_is_finished_is_not_done_again_wherever_the_data_set_lies_and_only_
     root = Path(shutil.copytree(categories, tmp_path / "elsewhere"))
     shutil.rmtree(root / "broken")
     next((root / "bottle" / "test" / "good").iterdir()).unlink()
-    models = [output / "benchmark" / "categories" / name / "best_model" for name in ("bottle", LISTED)]
+    models = [folder_of(output, name) / "best_model" for name in ("bottle", LISTED)]
     before = [files_of(model) for model in models]
     done = main_runner(*overrides(root, output))
     assert done.returncode == 0, done.stderr
@@ -158,41 +161,29 @@ def test_what_is_finished_is_not_done_again_wherever_the_data_set_lies_and_only_
     assert again[LISTED] == first[LISTED]
     assert (first["bottle"]["normal_images"], again["bottle"]["normal_images"]) == (3, 2)
     assert again["bottle"]["training_minutes"] == first["bottle"]["training_minutes"]
+    assert all(row["image_milliseconds"] > 0 for row in again.values())
     assert "mean of 2 |" in (output / "benchmark" / "table.md").read_text(encoding="utf-8").replace("*", "")
 
 
-@pytest.mark.parametrize(
-    ("setting", "change"),
-    [
-        ("Train.epochs_iters=6", "Train.epochs_iters was 5, now 6"),
-        ("Train.calibration.fusion=product", "Train.calibration.fusion was calibrated, now product"),
-    ],
-)
-def test_other_settings_than_those_of_finished_categories_are_an_error_before_anything_is_trained(
-    benchmarked, categories: Path, tmp_path: Path, setting: str, change: str
-) -> None:
-    output = Path(shutil.copytree(benchmarked[0], tmp_path / "output"))
-    before = files_of(output / "benchmark" / "categories")
-    assert run_config(str(CONFIG), [*overrides(categories, output), setting]) == 1
-    folder = output / "benchmark" / "categories" / "bottle"
-    assert result_of(output)["err_type"] == "ConfigError"
-    assert result_of(output)["err_msg"] == (
-        f"the results of the category bottle were made with other settings: {change} ({folder}). "
-        "Set Global.output to a new folder, or delete this one to train the category again."
-    )
-    assert files_of(output / "benchmark" / "categories") == before
-
-
-def test_other_training_images_than_those_of_a_finished_category_are_an_error(
-    benchmarked, categories: Path, tmp_path: Path
+def test_other_training_images_and_other_settings_than_those_of_a_finished_category_train_it_again(
+    benchmarked, categories: Path, main_runner, tmp_path: Path
 ) -> None:
     output = Path(shutil.copytree(benchmarked[0], tmp_path / "output"))
     root = Path(shutil.copytree(categories, tmp_path / "root"))
+    shutil.rmtree(root / "broken")
     next((root / "bottle" / "train" / "good").iterdir()).unlink()
-    assert run_config(str(CONFIG), overrides(root, output)) == 1
-    assert result_of(output)["err_msg"].startswith(
-        "the images of the category bottle are not those that its model was made with ("
-    )
+    first = main_runner(*overrides(root, output))
+    assert first.returncode == 0, first.stderr
+    assert "bottle with STFPM is trained again: it was made with other images." in first.stderr
+    assert first.stderr.count(": trained already.") == 1
+    assert rows_of(output)["bottle"]["train_images"] == rows_of(benchmarked[0])["bottle"]["train_images"] - 1
+
+    second = main_runner(*overrides(root, output), "Train.epochs_iters=6")
+    assert second.returncode == 0, second.stderr
+    for name in ("bottle", LISTED):
+        assert f"{name} with STFPM is trained again: Train.epochs_iters was 5, now 6." in second.stderr
+        assert result_of(folder_of(output, name), "train")["epochs"] == 6  # not gone on with from the fifth
+        assert (folder_of(output, name) / "best_model_previous" / "model.pdparams").is_file()
 
 
 @pytest.mark.parametrize("key", ["Train.resume_path", "Evaluate.weight_path"])
@@ -212,7 +203,7 @@ class Running:
     """A benchmark under way in a process of its own, of one category."""
 
     def __init__(self, root: Path, output: Path) -> None:
-        self.folder = output / "benchmark" / "categories" / LISTED
+        self.folder = folder_of(output, LISTED)
         before = self.checkpoints()
         options = [part for override in overrides(root, output) for part in ("-o", override)]
         command = [sys.executable, str(ROOT / "main.py"), "-c", str(CONFIG), *options]
@@ -251,7 +242,7 @@ def test_a_benchmark_that_is_stopped_or_killed_goes_on_to_the_same_figures(
     assert status == 130
     assert "Traceback" not in log
     assert result_of(output)["err_msg"] == (
-        f"the benchmark was stopped by signal 2 while it was to train {LISTED}. The same command goes on from there."
+        f"the benchmark was stopped by signal 2 while it was to train {LISTED} with STFPM. The same command goes on from there."
     )
 
     without_training = Running(root, output)
@@ -271,12 +262,92 @@ def test_a_benchmark_that_is_stopped_or_killed_goes_on_to_the_same_figures(
     uninterrupted, resumed = rows_of(benchmarked[0])[LISTED], rows_of(output)[LISTED]
     for row in (uninterrupted, resumed):
         assert row.pop("training_minutes") > 0
+        assert row.pop("image_milliseconds") > 0
     assert resumed == uninterrupted
 
 
 def test_the_config_of_a_category_is_complete_and_its_own(benchmarked, categories: Path) -> None:
-    folder = benchmarked[0] / "benchmark" / "categories" / LISTED
+    folder = folder_of(benchmarked[0], LISTED)
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     assert config["Global"]["dataset_dir"] == str(categories / LISTED)
     assert config["Global"]["output"] == str(folder)
     assert config["Train"]["epochs_iters"] == 5
+
+
+#: A patch model that is fitted in seconds, with another one that keeps its own defaults.
+PATCHES = ROOT / "paddlex" / "configs" / "image_anomaly_detection" / "PatchCore.yaml"
+TWO = ("Global.device=cpu", "Benchmark.models=[PatchCore, PaDiM]", "Train.image_size=64", "Train.bank_size=50")
+
+
+@pytest.fixture(scope="module")
+def two_models(categories: Path, main_runner, tmp_path_factory: pytest.TempPathFactory):
+    """The output folder of a benchmark of two models on two categories, its data set, and the process."""
+    root, output = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("two models")
+    for name in ("bottle", LISTED):
+        shutil.copytree(categories / name, root / name)
+    return output, root, main_runner(*in_two(root, output), config=PATCHES)
+
+
+def in_two(root: Path, output: Path) -> tuple[str, ...]:
+    return ("Global.mode=benchmark", f"Global.dataset_dir={root}", f"Global.output={output}", *TWO)
+
+
+def test_several_models_are_each_trained_on_each_category_into_one_table(two_models) -> None:
+    output, _, done = two_models
+    assert done.returncode == 0, done.stderr
+    rows = result_of(output)["categories"]
+    expected = [(category, model) for category in ("bottle", LISTED) for model in ("PatchCore", "PaDiM")]
+    assert [(row["category"], row["model"]) for row in rows] == expected
+    for row in rows:
+        folder = folder_of(output, row["category"], row["model"])
+        assert row["image_auroc"] == result_of(folder, "evaluate")["metrics"]["image_auroc"]
+        assert row["image_milliseconds"] > 0
+        inference = folder / "best_model" / "inference"
+        size = sum(path.stat().st_size for path in inference.iterdir())
+        assert row["model_megabytes"] == pytest.approx(size / 1e6, abs=0.005)
+
+
+def test_in_each_category_and_on_average_the_models_are_held_against_the_highest(two_models) -> None:
+    result = result_of(two_models[0])
+    for figures in ([row for row in result["categories"] if row["category"] == "bottle"], result["mean"].values()):
+        first, second = figures
+        difference = abs(first["image_auroc"] - second["image_auroc"])
+        differences = sorted([first["image_auroc_difference"], second["image_auroc_difference"]])
+        assert differences == pytest.approx([-difference, 0], abs=1e-9)
+        assert first["image_auroc_difference_low"] <= first["image_auroc_difference_high"]
+
+
+def test_each_model_has_the_settings_that_the_documentation_says(two_models) -> None:
+    configs = {
+        model: yaml.safe_load((folder_of(two_models[0], "bottle", model) / "category.yaml").read_text(encoding="utf-8"))
+        for model in ("PatchCore", "PaDiM")
+    }
+    assert configs["PatchCore"]["Train"]["image_size"] == 64
+    assert configs["PaDiM"]["Train"]["image_size"] == "auto"
+    assert [config["Global"]["model"] for config in configs.values()] == ["PatchCore", "PaDiM"]
+
+
+def test_the_page_of_several_models_leads_to_a_report_for_each_run(two_models) -> None:
+    folder = two_models[0] / "benchmark"
+    page, links = (folder / "report.html").read_text(encoding="utf-8"), Links()
+    links.feed(page)
+    reports = [target for target in links.targets if target.endswith("evaluate/report.html")]
+    assert len(reports) == 4
+    assert [target for target in reports if not (folder / unquote(target)).is_file()] == []
+    assert "PatchCore (Wide ResNet-50) 1.000" in page  # published for bottle
+    assert "<b>" not in page
+
+
+def test_another_setting_of_one_model_fits_that_model_alone_again_and_another_model_keeps_what_is_there(
+    two_models, main_runner, tmp_path: Path
+) -> None:
+    output, root, _ = two_models
+    copy = Path(shutil.copytree(output, tmp_path / "output"))
+    kept = [folder_of(copy, name, "PaDiM") / "best_model" for name in ("bottle", LISTED)]
+    before = [files_of(folder) for folder in kept]
+    shutil.rmtree(folder_of(copy, "bottle", "PatchCore"))  # as if it had been killed there
+    done = main_runner(*in_two(root, copy), "Train.bank_size=40", config=PATCHES)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("is trained again: Train.bank_size was 50, now 40.") == 1
+    assert done.stderr.count(": trained already.") == 2
+    assert [files_of(folder) for folder in kept] == before

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from paddlex.config import schema_for
-from paddlex.errors import ConfigError
 from paddlex.modules.image_anomaly_detection.benchmark.discovery import DataSet
 from paddlex.modules.image_anomaly_detection.benchmark.runs import CategoryRun
 from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
@@ -89,35 +88,49 @@ def test_the_minutes_before_an_interruption_are_counted(run: CategoryRun) -> Non
 
 
 @pytest.mark.parametrize("key", ["Train.seed", "Train.calibration.target_fpr", "Global.model"])
-def test_a_setting_that_decides_the_figures_must_be_the_same(run: CategoryRun, key: str) -> None:
+def test_what_was_made_with_another_setting_that_decides_the_figures_is_made_anew(run: CategoryRun, key: str) -> None:
     leave_state(run, **{key: "other"})
-    run.check_settings()  # nothing was trained yet
+    assert run.outdated() is None  # nothing was trained yet
     leave_checkpoint(run, 1)
-    with pytest.raises(ConfigError, match=rf"other settings: {key} was other, now "):
-        run.check_settings()
+    leave_checkpoint(run, 2)
+    leave(run, "train_result.json", {"done_flag": True, "minutes": 1.0})
+    assert str(run.outdated()).startswith(f"{key} was other, now ")
+    assert not run.is_trained()
+    assert run._resume() == []
+    assert run._resume() == []  # nor by the next run, should this one be killed before it has a checkpoint of its own
+
+
+def test_before_a_training_starts_nothing_speaks_for_an_earlier_one(run: CategoryRun) -> None:
+    """However early it is killed, it is not taken for finished."""
+    leave_state(run, **{"Train.seed": "other"})
+    for mode in ("train", "evaluate"):
+        leave(run, f"{mode}_result.json", {"done_flag": True, "minutes": 1.0})
+    run._resume()
+    assert run.outdated() is None
+    assert not run.is_trained()
+    assert run.result("evaluate") is None
 
 
 def test_figures_of_another_bit_depth_are_not_taken_for_those_of_this_one(run: CategoryRun) -> None:
     leave_state(run)
     leave(run, "train_result.json", {"done_flag": True, "minutes": 1.0})
     run.config.Global.bit_depth = 12
-    with pytest.raises(ConfigError, match=r"other settings: Global\.bit_depth was None, now 12"):
-        run.check_settings()
+    assert run.outdated() == "Global.bit_depth was None, now 12"
 
 
 def test_a_setting_that_decides_nothing_may_change(run: CategoryRun) -> None:
     leave_state(run)
     leave(run, "train_result.json", {"done_flag": True, "minutes": 1.0})
     run.config.Train.log_interval = 99
-    run.check_settings()
+    assert run.outdated() is None
+    assert run.is_trained()
 
 
 def test_validation_images_bind_a_model_only_if_it_was_chosen_by_them(run: CategoryRun) -> None:
     leave_state(run)
     leave(run, "train_result.json", {"done_flag": True, "minutes": 1.0})
     changed = DataSet(run.data.folder, 10, "train fingerprint", "other")
-    CategoryRun(run.name, run.config, changed).check_settings()
+    assert CategoryRun(run.category, run.config, changed).is_trained()
     run.config.Train.best_by = "auroc"
     leave_state(run)
-    with pytest.raises(ConfigError, match="are not those that its model was made with"):
-        CategoryRun(run.name, run.config, changed).check_settings()
+    assert CategoryRun(run.category, run.config, changed).outdated() == "it was made with other images"
