@@ -165,17 +165,18 @@ class TrainSection(Section):
     """Mode train: what every model has. Each adds its own keys, see ``Model.options``."""
 
     num_classes: Literal[1] = 1
-    backbone: Backbone = "resnet18"
-    layers: Annotated[list[str], Field(min_length=1)] = ["layer1", "layer2", "layer3"]
     image_size: ImageSize = 256
     batch_size: PositiveInt = 4
-    pretrain_weight_path: UserPath | None = None
     seed: Seed = 0
     tiling: TrainTilingSection = TrainTilingSection()
     calibration: CalibrationSection = CalibrationSection()
 
     #: Of the square with as many pixels as ``image_size: auto`` gives.
     usual_side: ClassVar[int] = 256
+
+    def features(self) -> dict[str, Any]:
+        """``backbone`` and ``layers`` of the model's card; {} for a model without a backbone."""
+        return {}
 
     @property
     def is_resumed(self) -> bool:
@@ -210,7 +211,18 @@ class TrainSection(Section):
         return 1
 
 
-class GradientSection(TrainSection):
+class BackboneSection(TrainSection):
+    """Mode train, for models that compare the features of a pretrained backbone."""
+
+    backbone: Backbone = "resnet18"
+    layers: Annotated[list[str], Field(min_length=1)] = ["layer1", "layer2", "layer3"]
+    pretrain_weight_path: UserPath | None = None
+
+    def features(self) -> dict[str, Any]:
+        return {"backbone": self.backbone, "layers": tuple(sorted(set(self.layers)))}
+
+
+class GradientSection(BackboneSection):
     """Mode train, for models that learn by gradients.
 
     ``epochs_iters`` and ``eval_interval`` count epochs, ``warmup_steps`` and ``log_interval`` steps. ``save_interval`` is in

@@ -61,7 +61,9 @@ def load_network(weight_path: str, model_name: str, train: TrainSection) -> tupl
             f"the weights of a {model_name} come with a card, and it is missing", where=weight_path, remedy=remedy
         )
     weights = load_weights(weight_path) if model.weights is None else model.read_foreign(weight_path)
-    card = card or ModelCard.from_config(model_name, train)
+    if card is None:
+        origin = {"source": weights.source, "sha256": weights.sha256}
+        card = replace(ModelCard.from_config(model_name, train), teacher_weights=origin)
     _hold_against_manifest(Path(weight_path))
     network = build_network(card)
     fusion = {name: tensor.numpy() for name, tensor in network.state_dict().items() if name.startswith("fusion.")}
@@ -69,9 +71,7 @@ def load_network(weight_path: str, model_name: str, train: TrainSection) -> tupl
         card = replace(card, calibration=None)
     assign(network, {**fusion, **weights.arrays}, weights.source)
     network.eval()
-    if not card.teacher_weights:
-        card = replace(card, teacher_weights={"source": weights.source, "sha256": weights.sha256})
-    logger.info("Weights: %s, %s.", card.backbone, weights.source)
+    logger.info("Weights: %s, %s.", card.backbone or card.model_name, weights.source)
     return network, card
 
 

@@ -35,13 +35,21 @@ def _finite(value: Any) -> Any:
     return number(value) if isinstance(value, float) else value
 
 
+def _backbone(value: Any) -> str:
+    return "" if value == "" else text(value)
+
+
+def _layers(value: Any) -> tuple[str, ...]:
+    return () if value == () else layer_names(value)  # a list from a file is not empty
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelCard(ModelFacts):
     """A model without its weights.
 
     Attributes:
         model_name: ``Global.model``.
-        backbone, layers, image_size: the architecture, see ``ModelFacts``.
+        backbone, layers, image_size: the architecture, see ``ModelFacts``; "" and () for a model without a backbone.
         training: where in a training run the weights come from: epoch, step, scores; {} for a model made elsewhere.
 
     Raises:
@@ -49,8 +57,8 @@ class ModelCard(ModelFacts):
     """
 
     model_name: Annotated[str, text]
-    backbone: Annotated[str, text]
-    layers: Annotated[tuple[str, ...], layer_names]
+    backbone: Annotated[str, _backbone] = ""
+    layers: Annotated[tuple[str, ...], _layers] = ()
     image_size: Annotated[int | tuple[int, int], image_size]
     training: Annotated[Mapping[str, Any], _training] = field(default_factory=dict)
 
@@ -61,18 +69,29 @@ class ModelCard(ModelFacts):
 
     @property
     def transform(self) -> Transform:
-        backbone, (height, width) = BACKBONES[self.backbone], self.size
-        return Transform((width, height), backbone.mean, backbone.std, MODELS[self.model_name].interpolation)
+        """What makes the network's input of an image: normalised as the backbone's pictures were, or as most are."""
+        (height, width), interpolation = self.size, MODELS[self.model_name].interpolation
+        if not self.backbone:
+            return Transform((width, height), interpolation=interpolation)
+        backbone = BACKBONES[self.backbone]
+        return Transform((width, height), backbone.mean, backbone.std, interpolation)
 
     def __str__(self) -> str:
         height, width = self.size
         tiles = f", {self.tiling}" if self.tiling else ""
-        return f"{self.model_name}, {self.backbone}, {width} × {height} pixels{tiles}"
+        backbone = f", {self.backbone}" if self.backbone else ""
+        return f"{self.model_name}{backbone}, {width} × {height} pixels{tiles}"
 
     def own_block(self, self_check: SelfCheck) -> OwnBlock:
         """Our block of inference.yml: everything but the course of the training, and the network's answer to the probe."""
-        facts = {one.name: getattr(self, one.name) for one in fields(ModelFacts)}
+        values = {one.name: getattr(self, one.name) for one in fields(ModelFacts)}
+        facts = {name: value for name, value in values.items() if value not in ("", ())}
         return OwnBlock(**facts, self_check=self_check)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON: what ``parse`` takes."""
+        values = super().to_dict()
+        return {key: value for key, value in values.items() if self.backbone or key not in ("backbone", "layers")}
 
     def save(self, weights: Path) -> Path:
         """Write the card beside a weight file; returns its path."""
@@ -92,10 +111,9 @@ class ModelCard(ModelFacts):
             raise ConfigError(what, where="Train.image_size", remedy="Set it to the size that they were trained with")
         return cls(
             model_name=model_name,
-            backbone=train.backbone,
-            layers=tuple(sorted(set(train.layers))),
             image_size=cast(Any, train.image_size),
             tiling=Tiling.of(train.tiling.given()),
+            **train.features(),
         )
 
     @classmethod

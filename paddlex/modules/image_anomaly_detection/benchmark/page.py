@@ -65,9 +65,9 @@ def _about(configs: Mapping[str, Config], table: Table, dataset_dir: str) -> lis
 
 
 def _settings(config: Config) -> str:
-    train = config.Train
-    layers, fusion = ", ".join(train.layers), train.calibration.fusion
-    return f"{train.backbone}, {layers}, image size {train.image_size}, {fusion} fusion; {train}"
+    train, features = config.Train, config.Train.features()
+    backbone = f"{features['backbone']}, {', '.join(features['layers'])}, " if features else ""
+    return f"{backbone}image size {train.image_size}, {train.calibration.fusion} fusion; {train}"
 
 
 def _key_figures(table: Table) -> Html:

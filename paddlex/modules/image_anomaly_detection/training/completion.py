@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,9 +29,12 @@ from paddlex.modules.image_anomaly_detection.export.exporter import (
 )
 from paddlex.modules.image_anomaly_detection.model import save_arrays
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.models.contract import Fitted
 from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive
+from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
 from paddlex.utils.devices import resolve_device
+from paddlex.utils.files import atomic_directory
 from paddlex.utils.logging import logger
 
 BEST_MODEL = "best_model"
@@ -58,7 +61,7 @@ class Completion:
     """
 
     def __init__(self, config: Config, device: str) -> None:
-        self._options, self._device = config.Train, device
+        self._options, self._device, self._output = config.Train, device, config.output
         self._dataset_dir, self._most = config.Global.dataset_dir or "", config.Global.max_megapixels
         if self._options.calibration.rule == "best_f1":
             self.check_validation_list(f"Set Train.calibration.rule=target_fpr, {LIST_BOTH}")
@@ -86,6 +89,27 @@ class Completion:
         card.save(folder / WEIGHTS)
         write_inference_config(card, folder / INFERENCE, network)
         return card
+
+    def publish(
+        self, network: AnomalyNetwork, card: ModelCard, calibration: Calibration, warnings: Sequence[str] = ()
+    ) -> Fitted:
+        """Make of a calibrated network the best model below ``Global.output``, whole or not at all; the one before is kept.
+
+        Args:
+            network: in evaluation mode.
+            card: what is known of it, but for its thresholds.
+            calibration: these.
+            warnings: what the user should know, in sentences.
+        """
+        best, previous = self._output / BEST_MODEL, self._output / PREVIOUS_BEST_MODEL
+        keep = previous if best.is_dir() else None
+        with atomic_directory(best, keep) as temporary:
+            card = self.finish(network, card, calibration, temporary, onnx=True)
+            Manifest(order=0).write(temporary)
+        assert card.calibration is not None
+        log_thresholds(card.calibration, keep)
+        facts = {"previous_best_model": keep and keep.relative_to(self._output).as_posix()}
+        return Fitted(card, {"best": best}, facts=facts, warnings=list(warnings))
 
     def calibrate(self, network: AnomalyNetwork, card: ModelCard, held_out: ImageBatches) -> Calibration:
         """Statistics and thresholds from normal images that the network has not seen; it must be in evaluation mode."""

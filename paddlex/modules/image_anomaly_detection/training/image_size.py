@@ -39,8 +39,8 @@ def with_image_size(config: Config) -> Config:
     aspect = 1.0
     if config.Train.tiling.tile_size is None:
         aspect = _aspect(read_samples(config.Global.dataset_dir or "", TRAIN_LIST, config.Global.reading))
-    stages = BACKBONES[config.Train.backbone].stages.values()
-    strides = {stage.stride for stage in stages}
+    backbone = BACKBONES.get(config.Train.features().get("backbone", ""))
+    strides = {stage.stride for stage in backbone.stages.values()} if backbone else set()
     multiple = strides.pop() if len(strides) == 1 else _MULTIPLE
     height, width = fitting_size(aspect, side, multiple)
     logger.info("Train.image_size=%s: the network sees %d x %d pixels (width x height).", wanted, width, height)

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from paddlex.config_schema import Config
-from paddlex.data.bit_depth import find_reading
-from paddlex.data.dataset import TRAIN_LIST, read_samples
-from paddlex.data.tiles import into_tiles, photo_numbers
+from paddlex.data.tiles import photo_numbers
 from paddlex.errors import ConfigError, TrainingError
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, build_backbone
 from paddlex.modules.image_anomaly_detection.backbones.efficientnet_lite import fold_batch_norm
@@ -24,17 +22,9 @@ from paddlex.modules.image_anomaly_detection.models.patches.features import coll
 from paddlex.modules.image_anomaly_detection.models.patches.network import PatchBackbone, PatchNetwork
 from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
 from paddlex.modules.image_anomaly_detection.models.patches.part import Part, PatchFeatures
-from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches
-from paddlex.modules.image_anomaly_detection.training.completion import (
-    BEST_MODEL,
-    PREVIOUS_BEST_MODEL,
-    Completion,
-    log_thresholds,
-)
-from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
-from paddlex.modules.image_anomaly_detection.training.normal_images import hold_out, normal_images, warn_of_images
+from paddlex.modules.image_anomaly_detection.training.completion import Completion
+from paddlex.modules.image_anomaly_detection.training.good_parts import GoodParts
 from paddlex.utils.devices import Device
-from paddlex.utils.files import atomic_directory
 from paddlex.utils.logging import logger
 
 #: Percent of the photos that are held out where photos are scanned in tiles: all of their tiles are judged for the thresholds.
@@ -69,22 +59,13 @@ def fit_patches(
         TrainingError: the training images are too few or too much alike.
     """
     options = PatchSection.of(config)
-    dataset_dir = config.Global.dataset_dir or ""
-    samples = read_samples(dataset_dir, TRAIN_LIST, find_reading(config.Global.reading, dataset_dir))
-    card = ModelCard.from_config(config.Global.model, options)
-    card = replace(card, bit_depth=samples[0].reading.bit_depth)
     completion = Completion(config, str(device))
-    backbone, card = _pretrained(card, names, options.pretrain_weight_path)
-    photos = normal_images(samples)
-    fit, held_out = (photos, []) if card.tiling is None else hold_out(photos, _HELD_OUT, options.seed)
-    fit_images, held_out_images = (ImageBatches(some, card.transform) for some in into_tiles(fit, held_out, options))
-    warnings = warn_of_images(len(photos), [*fit_images.constant(), *held_out_images.constant()])
-    for warning in warnings:
-        logger.warning("%s", warning)
-    logger.info("%d images to remember, %s.", len(fit), f"{len(held_out)} held out" if held_out else "cross-fitted")
+    good = GoodParts.of(config, _HELD_OUT if options.tiling.tile_size else 0)
+    backbone, card = _pretrained(good.card, names, options.pretrain_weight_path)
+    photos = photo_numbers(good.fit.samples)
     features = collect_features(
-        backbone, card, fit_images, device,
-        photos=photo_numbers(fit_images.samples), sampled_patches=options.sampled_patches,
+        backbone, card, good.fit, device,
+        photos=photos, sampled_patches=options.sampled_patches,
         memory_bytes=options.memory_gb * 2**30, batch_size=options.batch_size, seed=options.seed,
     )  # fmt: skip
     counts = {name: len(of_name.pool) for name, of_name in features.items()}
@@ -94,24 +75,17 @@ def fit_patches(
     network.backbone = backbone
     network.eval()
     distances = _fit_parts(network, features, options.seed)
-    if held_out:
-        calibration = completion.calibrate(network, card, held_out_images)
+    if good.held_out.samples:
+        calibration = completion.calibrate(network, card, good.held_out)
     else:
         calibration = calibrate_distances(network, distances, options.calibration, card.size)
-    best = config.output / BEST_MODEL
-    previous = config.output / PREVIOUS_BEST_MODEL if best.is_dir() else None
-    with atomic_directory(best, previous) as temporary:
-        card = completion.finish(network, card, calibration, temporary, onnx=True)
-        Manifest(order=0).write(temporary)
-    assert card.calibration is not None
-    log_thresholds(card.calibration, previous)
+    fitted = completion.publish(network, card, calibration, good.warnings)
     facts = {
-        "images": len(fit),
-        "held_out_images": len(held_out),
+        "images": len(np.unique(photos)),
+        "held_out_images": len(np.unique(photo_numbers(good.held_out.samples))),
         "architecture": dict(card.architecture),
-        "previous_best_model": None if previous is None else previous.relative_to(config.output).as_posix(),
     }
-    return Fitted(card, {"best": best}, facts=facts, warnings=warnings)
+    return replace(fitted, facts={**facts, **fitted.facts})
 
 
 def _pretrained(card: ModelCard, names: Sequence[str], source: str | None) -> tuple[PatchBackbone, ModelCard]:

@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from paddlex.config_schema import Backbone, Config, ImageSize, PositiveInt, TrainSection
+from paddlex.config_schema import Backbone, BackboneSection, Config, ImageSize, PositiveInt
 
 
-class PatchSection(TrainSection):
+class PatchSection(BackboneSection):
     """Mode train, for models that look at the features of good parts once, without gradients."""
 
     usual_side: ClassVar[int] = 320

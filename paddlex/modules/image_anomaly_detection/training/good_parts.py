@@ -1,0 +1,52 @@
+"""What a training in one pass begins with: the good parts, and the card of the model to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from paddlex.config_schema import Config
+from paddlex.data.bit_depth import find_reading
+from paddlex.data.dataset import TRAIN_LIST, read_samples
+from paddlex.data.tiles import into_tiles
+from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches
+from paddlex.modules.image_anomaly_detection.training.normal_images import hold_out, normal_images, warn_of_images
+from paddlex.utils.logging import logger
+
+
+@dataclass(frozen=True)
+class GoodParts:
+    """Normal images, and what is known of the model before it has seen them.
+
+    Attributes:
+        card: the architecture that the config describes.
+        fit: to learn from.
+        held_out: to calibrate with; empty where nothing is held out.
+        warnings: what the user should know of them, in sentences; they are in the log too.
+    """
+
+    card: ModelCard
+    fit: ImageBatches
+    held_out: ImageBatches
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, config: Config, holdout_percent: float) -> GoodParts:
+        """Of the training list; 0 percent hold nothing out.
+
+        Raises:
+            DatasetError, ImageReadError: the list, or an image, cannot be read.
+            TrainingError: they are too few, or a mask marks a defect in one of them.
+        """
+        options, dataset_dir = config.Train, config.Global.dataset_dir or ""
+        samples = read_samples(dataset_dir, TRAIN_LIST, find_reading(config.Global.reading, dataset_dir))
+        card = ModelCard.from_config(config.Global.model, options)
+        card = replace(card, bit_depth=samples[0].reading.bit_depth)
+        photos = normal_images(samples)
+        fit, held_out = hold_out(photos, holdout_percent, options.seed) if holdout_percent else (photos, [])
+        seen, unseen = (ImageBatches(some, card.transform) for some in into_tiles(fit, held_out, options))
+        warnings = warn_of_images(len(photos), [*seen.constant(), *unseen.constant()])
+        for warning in warnings:
+            logger.warning("%s", warning)
+        logger.info("%d images to remember, %s.", len(fit), f"{len(held_out)} held out" if held_out else "cross-fitted")
+        return cls(card, seen, unseen, warnings)
