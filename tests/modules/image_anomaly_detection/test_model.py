@@ -203,8 +203,8 @@ def test_a_damaged_card_is_named(trained, tmp_path, content):
 
 
 def test_a_model_that_does_not_exist_is_named():
-    with pytest.raises(ConfigError, match=r"unknown model 'PatchCore' \(Global\.model\)\. It is one of STFPM"):
-        build_network(ModelCard.from_config("PatchCore", OPTIONS))
+    with pytest.raises(ConfigError, match=r"unknown model 'SPADE' \(Global\.model\)\. It is one of STFPM"):
+        build_network(ModelCard.from_config("SPADE", OPTIONS))
 
 
 def test_an_image_too_small_for_the_layers_is_refused():
