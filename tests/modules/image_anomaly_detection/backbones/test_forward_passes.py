@@ -26,10 +26,10 @@ def loaded(name, layers, arrays, **options):
 @pytest.mark.parametrize("name", BACKBONES)
 def test_features_are_those_of_timm(name, making, references, published):
     _, size, layers = making["NETWORKS"][name]
+    backbone = BACKBONES[name]
     arrays, options = translated(name, published(name)), {}
-    if name.startswith("dinov2"):
-        options = {"image_size": size}
-        arrays["pos_embed"] = resampled_positions(arrays["pos_embed"], (size[0] // 14, size[1] // 14))
+    if backbone.trained_size is not None:
+        arrays, options = backbone.adapted(arrays, size), backbone.options(size)
     network = loaded(name, layers, arrays, **options)
     with paddle.no_grad():
         features = network(paddle.to_tensor(making["picture"](*size)))
@@ -40,6 +40,18 @@ def test_features_are_those_of_timm(name, making, references, published):
         np.testing.assert_allclose(
             making["summary"](values.numpy()), wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max()
         )
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_published_weights_are_adapted_to_the_network_that_is_built(name, published):
+    backbone, size = BACKBONES[name], (70, 98)
+    layers = list(backbone.stages)[:2]
+    whole = build_backbone(name, layers, **backbone.published_options).state_dict()
+    arrays = deepest_used(translated(name, published(name)), whole)
+    assert {key: list(array.shape) for key, array in arrays.items()} == {key: one.shape for key, one in whole.items()}
+    built = build_backbone(name, layers, **backbone.options(size)).state_dict()
+    adapted = backbone.adapted(arrays, size)
+    assert {key: list(array.shape) for key, array in adapted.items()} == {key: one.shape for key, one in built.items()}
 
 
 def test_batch_normalisation_folded_into_the_convolutions_changes_nothing(making, published):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,6 @@ from paddlex.config_schema import Config
 from paddlex.data.tiles import photo_numbers
 from paddlex.errors import ConfigError, TrainingError
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, build_backbone
-from paddlex.modules.image_anomaly_detection.backbones.efficientnet_lite import fold_batch_norm
 from paddlex.modules.image_anomaly_detection.backbones.weights import load_backbone_weights
 from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate_distances
 from paddlex.modules.image_anomaly_detection.model import assign
@@ -70,7 +70,8 @@ def fit_patches(
     )  # fmt: skip
     counts = {name: len(of_name.pool) for name, of_name in features.items()}
     card = replace(card, architecture=architecture(options, counts))
-    network = PatchNetwork(card, parts(card))
+    with _blaming_the_config():
+        network = PatchNetwork(card, parts(card))
     _check_memory(network, options.memory_gb)
     network.backbone = backbone
     network.eval()
@@ -88,19 +89,24 @@ def fit_patches(
     return replace(fitted, facts={**facts, **fitted.facts})
 
 
-def _pretrained(card: ModelCard, names: Sequence[str], source: str | None) -> tuple[PatchBackbone, ModelCard]:
-    """The backbone with its weights, and the card that says which they are."""
+@contextmanager
+def _blaming_the_config() -> Iterator[None]:
+    """Say which keys are to be changed where there can be no such network."""
     try:
-        backbone = PatchBackbone(card.backbone, names, card.size)
-        described = BACKBONES[card.backbone]
-        unfolded = {**described.options(card.size), **({"folded": False} if described.can_fold else {})}
-        published = build_backbone(card.backbone, backbone.layers, **unfolded)
+        yield
     except ValueError as error:
         raise ConfigError(str(error), remedy="Change Train.image_size, Train.layers or Train.backbone") from error
+
+
+def _pretrained(card: ModelCard, names: Sequence[str], source: str | None) -> tuple[PatchBackbone, ModelCard]:
+    """The backbone with its weights, and the card that says which they are."""
+    with _blaming_the_config():
+        backbone = PatchBackbone(card.backbone, names, card.size)
+        described = BACKBONES[card.backbone]
+        published = build_backbone(card.backbone, backbone.layers, **described.published_options)
     expected = {name: tuple(tensor.shape) for name, tensor in published.state_dict().items()}
     weights = load_backbone_weights(source, card.backbone, expected)
-    arrays = fold_batch_norm(weights.arrays) if described.can_fold else weights.arrays
-    assign(backbone.network, arrays, weights.source)
+    assign(backbone.network, described.adapted(weights.arrays, card.size), weights.source)
     backbone.eval()
     logger.info("Backbone: %s from %s.", card.backbone, weights.source)
     return backbone, replace(card, teacher_weights={"source": weights.source, "sha256": weights.sha256})
