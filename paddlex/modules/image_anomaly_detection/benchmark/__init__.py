@@ -50,9 +50,6 @@ def benchmark(config: Config) -> dict[str, Any]:
     output, configs = config.output, configs_of(config)
     categories, others = find_categories(Path(config.Global.dataset_dir or ""))
     logger.info("%d categories: %s.", len(categories), ", ".join(category.name for category in categories))
-    if others_settings := [model for model in configs if model != config.Global.model]:
-        what = "the defaults of their own, with the seed, the tiling and the calibration's targets of this config"
-        logger.info("%s: trained with %s.", ", ".join(others_settings), what)
     with exclusive(output / FOLDER / ".lock", _WAIT_SECONDS) as lock:
         # all of them before the first is trained: what is wrong, or is to be done again, is told in the first minute
         runs = [run for category in categories for run in _runs_of(category, configs, output)]
@@ -109,10 +106,9 @@ def _row(category: str, model: str, run: CategoryRun | str, lock: int) -> Row:
     except BenchmarkError as error:
         logger.error("%s failed: %s", run, error)
         return Row(category, model, error=str(error))
-    metrics, minutes = (run.result("evaluate") or {})["metrics"], run.training_minutes()
-    return Row.of(
-        category, model, metrics, run.speed() or {}, train_images=run.data.train_images, training_minutes=minutes
-    )
+    metrics, speed = (run.result("evaluate") or {})["metrics"], run.result("time") or {}
+    images, minutes = run.data.train_images, run.training_minutes()
+    return Row.of(category, model, metrics, speed, train_images=images, training_minutes=minutes)
 
 
 def _write(config: Config, configs: Mapping[str, Config], table: Table, others: list[str]) -> dict[str, Any]:
@@ -122,7 +118,7 @@ def _write(config: Config, configs: Mapping[str, Config], table: Table, others: 
         for line in csv_rows(table):
             write_row(line)
     write_text(output / MARKDOWN, to_markdown(table))
-    write_page(output / PAGE, configs, table, config.Global.dataset_dir or "", others)
+    write_page(output / PAGE, config, configs, table, others)
     failed = table.failed
     result: dict[str, Any] = {
         "done_flag": not failed,

@@ -24,21 +24,20 @@ from paddlex.utils.files import write_text
 _IMAGES = tag("small", "train / good / defective")
 
 
-def write_page(
-    path: Path, configs: Mapping[str, Config], table: Table, dataset_dir: str, others: Sequence[str]
-) -> None:
+def write_page(path: Path, config: Config, configs: Mapping[str, Config], table: Table, others: Sequence[str]) -> None:
     """Write the page, atomically.
 
     Args:
         path: where to; it links to table.csv, table.md and categories/<category>/<model>/evaluate/report.html beside it.
+        config: of the benchmark.
         configs: of each model.
         table: all that is known so far.
-        dataset_dir: the folder of the categories.
         others: folders in it that are no category.
     """
     (*_, last) = configs
     models = " and ".join(filter(None, [", ".join(list(configs)[:-1]), last]))
-    rule = configs[last].Train.calibration.rule
+    dataset_dir, rule = config.Global.dataset_dir or "", config.Train.calibration.rule
+    by_default = [model for model in configs if model != config.Global.model]
     page = framed_page(
         join(f"{models} on {Path(dataset_dir).resolve().name}, every category"),
         (files(__package__) / "page.html").read_text(encoding="utf-8"),
@@ -46,7 +45,7 @@ def write_page(
         about=describe(_about(configs, table, dataset_dir), class_="about"),
         headline=join(words.headline(table)),
         key_figures=_means(table) if table.is_comparison else _key_figures(table),
-        notes=_notes(table, others),
+        notes=_notes(words.notes(table, others, by_default)),
         table=_table(table),
         explanation=join(words.explanation(rule, table.is_comparison)),
         chart=_chart(table) if table.finished else tag("p", "Nothing yet."),
@@ -94,8 +93,7 @@ def _key_figures(table: Table) -> Html:
     return tag("dl", *cells, class_="figures")
 
 
-def _notes(table: Table, others: Sequence[str]) -> Html:
-    notes = words.notes(table, others)
+def _notes(notes: Sequence[str]) -> Html:
     if not notes:
         return Html("")
     return tag("aside", tag("h3", "Please note"), tag("ul", *(tag("li", note) for note in notes)), class_="notes")

@@ -110,10 +110,10 @@ class CategoryRun:
         if self.result("evaluate") and state.get("judged_by") == self.data.val_fingerprint:
             logger.info("%s: evaluated already.", self)
         else:
-            (self.output / timing.RESULT).unlink(missing_ok=True)
+            self._forget("time")
             self._run("evaluate", lock=lock)
             write_json(self.output / _STATE, {**state, "judged_by": self.data.val_fingerprint})
-        if self.speed() is None:
+        if self.result("time") is None:
             logger.info("%s: time an image.", self)
             self._start("time", [_TIMING, str(self.output / _CONFIG)], lock)
 
@@ -121,27 +121,26 @@ class CategoryRun:
         """Whether a benchmark has trained the model to the end; a training of unknown or other settings does not count."""
         return self._state() is not None and self.result("train") is not None and self.outdated() is None
 
-    def result(self, mode: str) -> dict[str, Any] | None:
-        """What a mode wrote when it succeeded; None if it did not, or was never run."""
-        result = self._read(f"{mode}_result.json")
+    def result(self, task: str) -> dict[str, Any] | None:
+        """What a mode, or ``time``, wrote when it succeeded; None if it did not, or was never run."""
+        result = self._read(f"{task}_result.json")
         return result if result and result.get("done_flag") else None
+
+    def _forget(self, *tasks: str) -> None:
+        for task in tasks:
+            (self.output / f"{task}_result.json").unlink(missing_ok=True)
 
     def training_minutes(self) -> float:
         """Of the training, with the parts before an interruption as far as their checkpoints were used."""
         result, state = self.result("train") or {}, self._state() or {}
         return float(result.get("minutes", 0)) + float(state.get("earlier_minutes", 0))
 
-    def speed(self) -> dict[str, Any] | None:
-        """What ``timing.measure`` has found; None if it was not run."""
-        return self._read(timing.RESULT)
-
     def _resume(self) -> list[str]:
         """The override that goes on from the newest checkpoint that counts, if any; notes the time of this part's start."""
         if self.outdated():
             while checkpoint := self._checkpoint():
                 shutil.rmtree(checkpoint)
-        for mode in ("evaluate", "train"):
-            (self.output / f"{mode}_result.json").unlink(missing_ok=True)
+        self._forget("train", "evaluate")
         checkpoint, state = self._checkpoint(), self._state()
         earlier, override = 0.0, []
         if checkpoint and state:

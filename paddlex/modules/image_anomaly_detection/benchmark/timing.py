@@ -9,11 +9,9 @@ from typing import Any
 from paddlex.config import load_config
 from paddlex.config_schema import Config
 from paddlex.data.dataset import VAL_LIST, read_samples
+from paddlex.errors import PaddleXError, in_one_line
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.utils.files import write_json
-
-#: Below the output folder of the run.
-RESULT = "speed.json"
 
 _IMAGES, _WARM_UP, _SECONDS = 30, 3, 20
 
@@ -54,7 +52,11 @@ def measure(config: Config) -> dict[str, Any]:
 
 
 def main(config_path: str) -> int:
-    """Measure the run of a config, and write it beside what the run has left."""
+    """Measure the run of a config; returns the exit status. As a mode does, it writes how it went: time_result.json."""
     config = load_config(config_path)
-    write_json(config.output / RESULT, measure(config))
-    return 0
+    try:
+        result = {"done_flag": True, **measure(config)}
+    except PaddleXError as error:
+        result = {"done_flag": False, "err_type": type(error).__name__, "err_msg": in_one_line(error)}
+    write_json(config.output / "time_result.json", result)
+    return 0 if result["done_flag"] else 1

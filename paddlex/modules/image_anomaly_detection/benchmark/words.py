@@ -49,7 +49,7 @@ def _decisions(mean: Mean) -> str:
 def _of_many(table: Table) -> str:
     known = {model: mean.standing for model, mean in table.means.items() if mean.standing is not None}
     if not known:
-        return "No two models have judged the same category."
+        return "No category has been judged by all models yet."
     highest = max(known, key=lambda model: known[model].difference)
     text = f"{highest} has the highest image AUROC, on average over the categories that all models have judged."
     for model, standing in known.items():
@@ -63,12 +63,13 @@ def _of_many(table: Table) -> str:
     return f"{text} {decisions}."
 
 
-def notes(table: Table, others: Sequence[str]) -> list[str]:
+def notes(table: Table, others: Sequence[str], by_default: Sequence[str] = ()) -> list[str]:
     """What is missing, and what the means are to be held against.
 
     Args:
         table: all that is known so far.
         others: folders that are no category.
+        by_default: models whose settings are their own defaults.
     """
     rows, failed = table.rows, table.failed
     sentences = [f"{table.name_of(row)} failed: {row.error}" for row in failed]
@@ -79,6 +80,11 @@ def notes(table: Table, others: Sequence[str]) -> list[str]:
         sentences.append(f"The benchmark has not come to its end: {len(rows)} of {table.total} {things} are done.")
     if others:
         sentences.append(f"Passed over, because they are no categories: {', '.join(others)}.")
+    if by_default:
+        sentences.append(
+            f"Trained with the defaults of their own, and the seed, the tiling and the targets of the calibration of this "
+            f"config: {', '.join(by_default)}."
+        )
     return sentences + _published(rows)
 
 

@@ -161,6 +161,12 @@ def test_the_notes_say_what_failed_what_is_missing_and_what_was_passed_over() ->
     ]
 
 
+def test_the_notes_say_which_models_have_settings_of_their_own() -> None:
+    (note,) = words.notes(Table.of([], ["toy", "PaDiM"], 0, {}), [], by_default=["PaDiM"])
+    assert note.startswith("Trained with the defaults of their own, ")
+    assert note.endswith(" of this config: PaDiM.")
+
+
 def test_published_means_are_over_the_categories_at_hand_with_their_source() -> None:
     rows = [row("screw", 0.9, 0.9), row("bottle", 0.9, 0.9), row("part", 0.9, 0.9)]
     (note,) = words.notes(Table.of(rows, ["toy"], 3, {}), others=[])
