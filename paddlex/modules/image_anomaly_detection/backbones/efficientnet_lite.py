@@ -82,10 +82,13 @@ class ConvolutionNorm(nn.Layer):
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """[N, inputs, H, W] -> [N, outputs, ceil(H / stride), ceil(W / stride)]."""
         (top, bottom), (left, right) = (self._padding(side) for side in x.shape[2:])
-        if top == bottom and left == right:
-            x = F.conv2d(x, self.conv.weight, self.conv.bias, self._stride, (top, left), groups=self.conv._groups)
-        else:
-            x = self.conv(F.pad(x, [left, right, top, bottom]))
+        padding = [
+            top,
+            bottom,
+            left,
+            right,
+        ]  # by the convolution itself: a Pad of its own costs as much as some convolutions
+        x = F.conv2d(x, self.conv.weight, self.conv.bias, self._stride, padding, groups=self.conv._groups)
         return x if self._folded else self.bn(x)
 
     def _padding(self, side: int) -> tuple[int, int]:
