@@ -33,10 +33,13 @@ def draw_train_curve(path: Path, progress: Progress, rates: Sequence[float], bes
     from matplotlib.figure import Figure
 
     has_auroc = best_by == "auroc"
-    figure = Figure(figsize=(8, 7 if has_auroc else 5.6), layout="constrained")
+    height = 7 if has_auroc else 5.6
+    figure = Figure(figsize=(8, height))
     FigureCanvasAgg(figure)
     heights = [3, *([1.3] if has_auroc else []), 1]
     panels = figure.subplots(len(heights), sharex=True, gridspec_kw={"height_ratios": heights})
+    # fixed margins: to find them takes longer than to draw, and this is drawn at every evaluation
+    figure.subplots_adjust(left=0.1, right=0.985, bottom=0.5 / height, top=1 - 0.35 / height, hspace=0.08)
     _draw_losses(panels[0], progress)
     if has_auroc:
         _draw_auroc(panels[1], progress)
