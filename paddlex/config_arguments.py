@@ -34,7 +34,7 @@ def add_config_arguments(parser: argparse.ArgumentParser, required: bool) -> Non
     )
     group.add_argument(
         "-c", "--config", required=required, metavar="FILE",
-        help="the config, for example paddlex/configs/image_anomaly_detection/STFPM.yaml",
+        help="the config: a file of paddlex/configs/image_anomaly_detection, or your own",
     )  # fmt: skip
     group.add_argument(
         "-o", "--override", action="append", default=[], metavar="KEY=VALUE",

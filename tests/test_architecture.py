@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import paddlex
+from paddlex.config_schema import GradientSection
+from paddlex.modules.image_anomaly_detection.models import MODELS
 
 PACKAGE = Path(paddlex.__file__).parent
 
@@ -156,6 +158,93 @@ def test_the_networks_and_the_metrics_know_no_files_and_no_config() -> None:
     assert [
         pair for pair in imports if pair[1] in impure or pair[1].startswith(("paddlex.config", "paddlex.utils"))
     ] == []
+
+
+MODELS_ROOM = PACKAGE / "modules" / "image_anomaly_detection" / "models"
+GRADIENT = "paddlex.modules.image_anomaly_detection.training.gradient"
+
+#: Folder of a model -> what it is called; what several models share is in folders that are not here.
+FOLDERS = {model.network.split(".")[-2]: name for name, model in MODELS.items()}
+
+#: Where a model's name may stand besides: facts about PaddleX, PaddleSeg and what others have published.
+NAMES_ALLOWED = {
+    "config_schema.py",  # the model of a config that names none, as in PaddleX
+    "inference/official_models.py",
+    "inference/postprocess.py",  # PaddleX's constant threshold
+    "integrations/paddleseg.py",
+    "modules/image_anomaly_detection/benchmark/published.py",
+    "modules/image_anomaly_detection/benchmark/words.py",  # published means
+    "modules/image_anomaly_detection/models/__init__.py",
+}
+
+
+def words_of_code(path: Path) -> Iterator[tuple[int, str]]:
+    """Every name and every text in a file's code, with its line; docstrings and comments, which may cite papers, are none."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        for _, value in ast.iter_fields(node):
+            if isinstance(value, str) and id(node) not in docstrings:
+                yield getattr(node, "lineno", 0), value
+
+
+def test_nothing_outside_a_models_folder_knows_its_name() -> None:
+    known = {name.casefold() for name in (*FOLDERS, *FOLDERS.values())}
+    files = [
+        path
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.relative_to(PACKAGE).as_posix() not in NAMES_ALLOWED
+        and not any(path.is_relative_to(MODELS_ROOM / folder) for folder in FOLDERS)
+    ]
+    assert len(files) > 200
+    assert [
+        f"{path.relative_to(PACKAGE)} line {line}: {word}"
+        for path in files
+        for line, word in words_of_code(path)
+        if any(name in word.casefold() for name in known)
+    ] == []
+
+
+def test_only_models_that_learn_by_gradients_meet_what_trains_them() -> None:
+    """Of the models it is STFPM alone; ``models/__init__.py`` names functions, and imports none."""
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if any(name.startswith(GRADIENT) for name in imported_names(path))
+    }
+    room = "modules/image_anomaly_detection/training/gradient/"
+    assert [
+        path for path in users if not path.startswith((room, "modules/image_anomaly_detection/models/stfpm/"))
+    ] == []
+    assert {name for name, model in MODELS.items() if issubclass(model.options, GradientSection)} == {"STFPM"}
+
+
+SCHEMAS_WITHOUT_PADDLE = """
+import sys
+
+class NoPaddle:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "paddle":
+            raise ImportError("Paddle is not here")
+
+sys.meta_path.insert(0, NoPaddle())
+
+from paddlex.config import schema_for
+from paddlex.modules.image_anomaly_detection.models import MODELS
+
+for name, model in MODELS.items():
+    assert schema_for(name)().Train == model.options()
+print(*MODELS)
+"""
+
+
+def test_what_can_be_set_of_every_model_is_known_without_paddle() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCHEMAS_WITHOUT_PADDLE],
+        capture_output=True, text=True, timeout=240, cwd=PACKAGE.parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == list(MODELS)
 
 
 def test_nan_which_is_no_json_is_never_written_unasked() -> None:

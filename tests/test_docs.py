@@ -109,7 +109,8 @@ def test_the_chinese_tutorial_has_the_commands_of_the_english_one():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))]
+    "page",
+    ["README.md", "CONTRIBUTING.md", *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))],
 )
 def test_links_between_pages_lead_to_files(page):
     text = (ROOT / page).read_text(encoding="utf-8")
