@@ -1,1 +1,1 @@
-"""Image anomaly detection by student-teacher feature matching: data set, networks, training, evaluation, export."""
+"""Making a model of image anomaly detection: the models, their backbones, training, calibration, export, benchmark."""

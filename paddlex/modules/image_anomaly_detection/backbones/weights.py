@@ -88,16 +88,14 @@ def _read(source: str, backbone: str, package: str | None) -> bytes:
     if source == "bundled":
         if backbone != _BUNDLED_BACKBONE:
             raise WeightsError(
-                f"the bundled teacher is a {_BUNDLED_BACKBONE}, but the backbone is {backbone}",
-                remedy="Set Train.pretrain_weight_path to imagenet, or to a file or URL of that backbone's weights",
+                f"no weights of {backbone} come with this program, only of {_BUNDLED_BACKBONE}",
+                remedy="Set Train.pretrain_weight_path to a file or URL of them (docs/backbones.md), a ResNet's to imagenet",
             )
         return read_file(_BUNDLED_FILE)
     if source == "imagenet":
         return read_file(_official_file(backbone))
     if not is_url(source) and not os.path.exists(os.path.expanduser(source)):
-        raise WeightsError(
-            "no such weight file", where=source, remedy="Give a file, a URL, 'imagenet' or 'bundled' (the default)"
-        )
+        raise WeightsError("no such weight file", where=source, remedy="Give a file, a URL, 'imagenet' or 'bundled'")
     return read_weights(source)
 
 

@@ -40,7 +40,7 @@ def calibrate(
 
     Args:
         network: trained, in evaluation mode; its ``fusion`` is changed if ``options.fusion`` is ``calibrated``.
-        batches: float32 [N, 3, H, W] of normal images that the student was not trained on.
+        batches: float32 [N, 3, H, W] of normal images that the network has not seen.
         options: the fusion and the target rates.
         image_size: (H, W).
     """
@@ -122,7 +122,9 @@ def _thresholds(
             scores.append(anomaly_score(anomaly_map))
         except NotFiniteError:
             what = "the network's answer to a held-out image is not finite"
-            raise TrainingError(what, remedy="Lower Train.learning_rate, and train again") from None
+            raise TrainingError(
+                what, remedy="Train again; a model that learns by gradients with a lower Train.learning_rate"
+            ) from None
         medians.append(float(np.median(anomaly_map)))
         quantile.add(anomaly_map)
     if len(scores) > 1 and are_alike(scores):

@@ -75,7 +75,7 @@ def _convert(graph: str, params: str, path: str, *outputs: str) -> None:
 def quantise(path: Path, quantised: Path, batches: Iterable[np.ndarray]) -> None:
     """Write an ONNX file with its convolutions in INT8 (QDQ, one scale for each output channel).
 
-    The ranges of the activations are their extremes over some images. What compares teacher and student stays in float32:
+    The ranges of the activations are their extremes over some images. What compares features stays in float32:
     its differences are small numbers between large ones.
 
     Args:
