@@ -189,10 +189,12 @@ def test_the_bundled_file_is_the_one_in_its_model_card():
     assert hashlib.sha256(loaded).hexdigest() in card.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("backbone", ["resnet34", "resnet50"])
+@pytest.mark.parametrize("backbone", ["resnet34", "resnet50", "dinov2_vits14"])
 def test_no_other_backbone_is_bundled_and_the_error_says_what_to_set(backbone):
-    with pytest.raises(WeightsError, match=r"Train\.pretrain_weight_path to imagenet"):
+    with pytest.raises(WeightsError) as caught:
         load_backbone_weights(None, backbone, EXPECTED)
+    assert f"no weights of {backbone} come with this program" in str(caught.value)
+    assert "Set Train.pretrain_weight_path to a file or URL of them" in str(caught.value)
 
 
 # Paddle's own files
