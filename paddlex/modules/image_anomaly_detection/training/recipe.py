@@ -9,6 +9,7 @@ from typing import Any
 from paddlex.config_schema import Config
 from paddlex.inference.model_folder import ONNX_NAME
 from paddlex.modules.image_anomaly_detection.models import MODELS
+from paddlex.modules.image_anomaly_detection.training.blindness import with_detectability
 from paddlex.modules.image_anomaly_detection.training.completion import INFERENCE, try_to_add_onnx
 from paddlex.modules.image_anomaly_detection.training.folder import training_folder
 from paddlex.modules.image_anomaly_detection.training.image_size import with_image_size
@@ -44,6 +45,8 @@ def train(config: Config, device: Device) -> dict[str, Any]:
         inference = fitted.folders["best"] / INFERENCE
         if not (inference / ONNX_NAME).is_file():
             try_to_add_onnx(inference)
+        others = [name for name in MODELS if name != config.Global.model]
+        fitted = with_detectability(fitted, inference, config.Global, device, others)
         minutes = (time.monotonic() - start) / 60
         logger.info("Training took %.1f minutes.", minutes)
     return describe_training(fitted, config.output, minutes)
