@@ -4,7 +4,7 @@ Its rule: a pixel is 255 where the raw map is above 0.01, then an opening with a
 Upstream's import package has the name of ours, so it runs in an environment of its own:
 
     python3 -m venv upstream && upstream/bin/pip install "paddlex[base]" paddlepaddle==3.2.2
-    python benchmarks/upstream_paddlex.py --python upstream/bin/python --model_dir output/demo/best_model/inference \
+    python benchmarks/upstream_paddlex.py --python upstream/bin/python --model_dir output/demo_stfpm/best_model/inference \
         --images dataset/metal_grid/images/val
 """
 
