@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,11 @@ class Backbone:
         if self.trained_size is not None:
             return _imported(f"{_HERE}.dinov2:for_image_size")(arrays, image_size)
         return arrays
+
+    def in_order(self, layers: Iterable[str]) -> list[str]:
+        """Names of stages, each once, the finest first; at the end those that it does not have."""
+        stages = list(self.stages)
+        return sorted(dict.fromkeys(layers), key=lambda layer: stages.index(layer) if layer in stages else len(stages))
 
     def map_sizes(self, layers: Sequence[str], image_size: tuple[int, int]) -> list[tuple[int, int]]:
         """(h_l, w_l) of the features of each stage, for images of a height and width in pixels."""
@@ -152,8 +157,9 @@ def backbone_of(name: str, layers: Sequence[str]) -> Backbone:
     if name not in BACKBONES:
         raise ValueError(f"backbone {name!r} is not one of {', '.join(BACKBONES)}")
     stages = list(BACKBONES[name].stages)
-    if not layers or any(layer not in stages for layer in layers):
-        raise ValueError(f"layers {list(layers)} are not among {', '.join(stages)}, the stages of {name}")
+    unknown = [layer for layer in dict.fromkeys(layers) if layer not in stages]
+    if unknown or not layers:
+        raise ValueError(f"layers {unknown} are not among {', '.join(stages)}, the stages of {name}")
     return BACKBONES[name]
 
 

@@ -48,6 +48,9 @@ def load_backbone_weights(source: str | None, backbone: str, expected: Mapping[s
     package = BACKBONES[backbone].package if backbone in BACKBONES else None
     source = source or package or "bundled"
     data = _read(source, backbone, package)
+    if source == "bundled" and any(name.startswith("layer4.") for name in expected):
+        remedy = "Take layer4 out of Train.layers, or set Train.pretrain_weight_path to imagenet, a file or a URL"
+        raise WeightsError("the bundled teacher ends with layer3, and layer4 is asked for", remedy=remedy)
     arrays = decode_arrays(data, source)
     teacher, student = part_of(arrays, TEACHER), part_of(arrays, STUDENT)
     weights = checked(_fitting(teacher or arrays, expected, backbone, source), source, data)

@@ -14,6 +14,9 @@ from paddlex.modules.image_anomaly_detection.models.patches.threads import in_pa
 #: covariance invertible, and decides what counts in the directions that fewer images than channels leave open.
 _REGULARISATION = 0.01
 
+#: What a graph may weigh: a file of Protocol Buffers, such as ONNX, holds no more.
+_MOST_GIGABYTES = 2
+
 
 class PositionGaussians(Part):
     """How features are spread at each position on good parts; the distance is Mahalanobis's (Eq. 2).
@@ -25,12 +28,21 @@ class PositionGaussians(Part):
         layer: the stage it looks at.
         channels: of its features. h * w * channels^2 numbers are kept.
         size: h and w of its features.
+
+    Raises:
+        ValueError: that would be more than a graph may hold.
     """
 
     def __init__(self, layer: str, channels: int, size: tuple[int, int]) -> None:
         super().__init__(layer)
         self.size = size
         positions = size[0] * size[1]
+        gigabytes = positions * channels**2 * 4 / 2**30
+        if gigabytes > _MOST_GIGABYTES:
+            raise ValueError(
+                f"Gaussians at {size[0]} x {size[1]} positions of {channels} channels, of {layer}, take {gigabytes:.1f} GB, "
+                f"and a graph holds {_MOST_GIGABYTES}"
+            )
         self.register_buffer("mean", paddle.zeros([positions, 1, channels]))
         self.register_buffer("whitening", paddle.tile(paddle.eye(channels), [positions, 1, 1]))
 

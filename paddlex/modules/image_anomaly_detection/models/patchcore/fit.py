@@ -7,6 +7,7 @@ from typing import Any
 
 from paddlex.config_schema import Config
 from paddlex.errors import ConfigError
+from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
 from paddlex.modules.image_anomaly_detection.models.patchcore.bank import bank_size
 from paddlex.modules.image_anomaly_detection.models.patchcore.network import banks
@@ -21,7 +22,7 @@ NEIGHBOURS = 9
 
 def bank_names(options: PatchCoreOptions) -> list[str]:
     """The features that there is a bank for each of."""
-    layers = list(dict.fromkeys(options.layers))
+    layers = BACKBONES[options.backbone].in_order(options.layers)
     return layers if options.banks == "stages" else [JOINED.join(layers)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ from paddlex.errors import ModelError
 from paddlex.inference.backends import Backend, open_backend
 from paddlex.modules.image_anomaly_detection.export.exporter import export_layer
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.modules.image_anomaly_detection.models.patches.network import PatchBackbone
+from paddlex.modules.image_anomaly_detection.models.patches.network import PatchBackbone, map_size_of
 from paddlex.modules.image_anomaly_detection.models.patches.part import PatchFeatures
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive
 from paddlex.utils.devices import Device
@@ -86,6 +87,12 @@ def collect_features(
         )
         for name in backbone.names
     }
+
+
+def pool_sizes(card: ModelCard, names: Sequence[str], images: int, sampled_patches: int) -> dict[str, int]:
+    """How many patches ``collect_features`` will draw of so many images, for each name."""
+    shares = np.array([_share(number, images, sampled_patches) for number in range(images)])
+    return {name: int(np.minimum(shares, np.prod(map_size_of(card, name))).sum()) for name in names}
 
 
 def _share(number: int, count: int, total: int) -> int:

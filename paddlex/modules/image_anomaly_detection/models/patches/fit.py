@@ -18,7 +18,7 @@ from paddlex.modules.image_anomaly_detection.calibration.calibrator import calib
 from paddlex.modules.image_anomaly_detection.model import assign
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
-from paddlex.modules.image_anomaly_detection.models.patches.features import collect_features
+from paddlex.modules.image_anomaly_detection.models.patches.features import collect_features, pool_sizes
 from paddlex.modules.image_anomaly_detection.models.patches.network import PatchBackbone, PatchNetwork
 from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
 from paddlex.modules.image_anomaly_detection.models.patches.part import Part, PatchFeatures
@@ -29,6 +29,9 @@ from paddlex.utils.logging import logger
 
 #: Percent of the photos that are held out where photos are scanned in tiles: all of their tiles are judged for the thresholds.
 _HELD_OUT = 20
+
+#: What decides whether there can be such a network.
+_CHANGE = "Change Train.image_size, Train.layers or Train.backbone"
 
 #: Options, and how many patches there are of each name's features -> ``ModelCard.architecture``.
 Architecture = Callable[[Any, Mapping[str, int]], dict[str, Any]]
@@ -63,16 +66,14 @@ def fit_patches(
     good = GoodParts.of(config, _HELD_OUT if options.tiling.tile_size else 0)
     backbone, card = _pretrained(good.card, names, options.pretrain_weight_path)
     photos = photo_numbers(good.fit.samples)
+    counts = pool_sizes(card, names, len(photos), options.sampled_patches)
+    card = replace(card, architecture=architecture(options, counts))
+    network = _empty(card, parts, options.memory_gb)
     features = collect_features(
         backbone, card, good.fit, device,
         photos=photos, sampled_patches=options.sampled_patches,
         memory_bytes=options.memory_gb * 2**30, batch_size=options.batch_size, seed=options.seed,
     )  # fmt: skip
-    counts = {name: len(of_name.pool) for name, of_name in features.items()}
-    card = replace(card, architecture=architecture(options, counts))
-    with _blaming_the_config():
-        network = PatchNetwork(card, parts(card))
-    _check_memory(network, options.memory_gb)
     network.backbone = backbone
     network.eval()
     distances = _fit_parts(network, features, options.seed)
@@ -95,7 +96,7 @@ def _blaming_the_config() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ConfigError(str(error), remedy="Change Train.image_size, Train.layers or Train.backbone") from error
+        raise ConfigError(str(error), remedy=_CHANGE) from error
 
 
 def _pretrained(card: ModelCard, names: Sequence[str], source: str | None) -> tuple[PatchBackbone, ModelCard]:
@@ -124,11 +125,14 @@ def _fit_parts(network: PatchNetwork, features: Mapping[str, PatchFeatures], see
     return distances
 
 
-def _check_memory(network: PatchNetwork, memory_gb: float) -> None:
-    """Refuse what would be too large to be carried to where it judges."""
+def _empty(card: ModelCard, parts: Callable[[ModelCard], Sequence[Part]], memory_gb: float) -> PatchNetwork:
+    """The network that is to be fitted, if there can be one, and it is not too large to be carried to where it judges."""
+    with _blaming_the_config():
+        network = PatchNetwork(card, parts(card))
     size = sum(int(np.prod(tensor.shape)) * 4 for tensor in network.parts.state_dict().values()) / 2**30
     if size > memory_gb:
         raise ConfigError(
-            f"what the model is to remember takes {size:.1f} GB, more than the {memory_gb:g} GB of Train.memory_gb",
-            remedy="Lower Train.image_size, take coarser Train.layers or another Train.backbone, or raise Train.memory_gb",
+            f"what the model is to remember takes {size:.2g} GB, more than the {memory_gb:g} GB of Train.memory_gb",
+            remedy=f"{_CHANGE}, or raise Train.memory_gb",
         )
+    return network

@@ -8,7 +8,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from paddlex.modules.image_anomaly_detection.backbones import backbone_of, build_backbone
+from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, backbone_of, build_backbone
 from paddlex.modules.image_anomaly_detection.calibration.fusion import upsample
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
@@ -54,29 +54,33 @@ class PatchBackbone(nn.Layer):
 
 
 class PatchNetwork(AnomalyNetwork):
-    """Patch features, and one partial map by each of some parts.
+    """Patch features, and one partial map by each of some parts, the finest first.
 
     Args:
         card: the backbone and the image size are read.
-        parts: in the order of the partial maps, one of the finest first.
+        parts: in any order.
+
+    Raises:
+        ValueError: the backbone has no such stages, or the finest map is too small to be smoothed.
     """
 
     # with none at all the thresholds can be so high that nothing is found, although the images are told apart perfectly
     least_shrinkage = 0.1
 
     def __init__(self, card: ModelCard, parts: Sequence[Part]) -> None:
+        in_order = BACKBONES[card.backbone].in_order(part.layer.partition(JOINED)[0] for part in parts)
+        parts = sorted(parts, key=lambda part: in_order.index(part.layer.partition(JOINED)[0]))
         names = list(dict.fromkeys(part.layer for part in parts))
-        finest = [name.partition(JOINED)[0] for name in (part.layer for part in parts)]
+        finest = [part.layer.partition(JOINED)[0] for part in parts]
         described = backbone_of(card.backbone, finest)
         stride = described.stages[finest[0]].stride
         super().__init__(described.map_sizes(finest, card.size), sigma=_SMOOTHING / stride)
         self.backbone = PatchBackbone(card.backbone, names, card.size)
-        self.parts = nn.LayerList(list(parts))
-        self._features = [names.index(part.layer) for part in parts]
+        self.parts = nn.LayerList(parts)
 
     def partial_maps(self, x: paddle.Tensor) -> list[paddle.Tensor]:
-        features = self.backbone(x)
-        return [part(features[number]) for part, number in zip(self.parts, self._features)]  # noqa: B905
+        features = dict(zip(self.backbone.names, self.backbone(x)))  # noqa: B905  (Paddle's tracer knows no strict)
+        return [part(features[part.layer]) for part in self.parts]
 
     def paper_map(self, partial: Sequence[paddle.Tensor], size: Sequence[int]) -> paddle.Tensor:
         """The distances as they are, summed."""

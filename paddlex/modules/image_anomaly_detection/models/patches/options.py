@@ -18,7 +18,7 @@ class PatchSection(BackboneSection):
     layers: Annotated[list[str], Field(min_length=1)] = ["layer2", "layer3", "layer4"]  # noqa: RUF012  (pydantic copies it)
     image_size: ImageSize = "auto"
     batch_size: PositiveInt = 8
-    sampled_patches: PositiveInt = 40_000
+    sampled_patches: Annotated[int, Field(ge=100, strict=True)] = 40_000
     memory_gb: Annotated[float, Field(gt=0)] = 1.0
 
     @classmethod

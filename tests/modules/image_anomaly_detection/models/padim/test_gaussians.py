@@ -116,3 +116,10 @@ def test_a_covariance_that_cannot_be_inverted_is_an_error(features):
 def test_one_fold_alone_is_an_error(features):
     with pytest.raises(ValueError, match="cross-fitting layer3 needs images in at least two folds"):
         fitted(dataclasses.replace(features, folds=np.zeros_like(features.folds)))
+
+
+def test_gaussians_that_no_graph_could_hold_are_refused_before_they_are_made():
+    with pytest.raises(
+        ValueError, match=r"256 x 256 positions of 112 channels, of layer3, take 3.1 GB, and a graph holds 2"
+    ):
+        PositionGaussians("layer3", 112, (256, 256))
