@@ -1,0 +1,139 @@
+"""Every model trained otherwise than by default: on tiles of large photos, with the paper's fusion, resumed."""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from paddlex import create_model
+from paddlex.data.dataset import read_mask, read_samples
+from paddlex.data.demo.surface import make_surface_dataset
+from paddlex.engine import run_config
+from paddlex.inference.tiling import Tiling
+from paddlex.modules.image_anomaly_detection.models import MODELS
+from paddlex.utils.tensor_files import read_arrays
+
+#: Those whose training can be gone on with.
+RESUMABLE = [name for name, model in MODELS.items() if "resume_path" in model.options.model_fields]
+
+
+@pytest.fixture(scope="session")
+def train(once: Callable[..., Path]) -> Callable[..., Path]:
+    """(what, model, config, data, overrides) -> the output folder of a short training. Do not change it."""
+
+    def trained(what: str, model: str, config: Path, data: Path, *overrides: str) -> Path:
+        short = ["Train.epochs_iters=3"] if "epochs_iters" in MODELS[model].options.model_fields else []
+
+        def fill(output: Path) -> None:
+            common = ["Global.mode=train", f"Global.dataset_dir={data}", f"Global.output={output}", "Global.device=cpu"]
+            assert run_config(str(config), [*common, "Train.image_size=64", *short, *overrides]) == 0
+
+        return once(f"{what} {model}", fill)
+
+    return trained
+
+
+# Tiles
+
+
+@pytest.fixture(scope="session")
+def surfaces(once: Callable[..., Path]) -> Path:
+    """12 photos without a scratch to train on, 2 without and 2 with one to validate."""
+    return once(
+        "surfaces",
+        lambda folder: make_surface_dataset(folder, train=12, val_normal=2, val_anomalous=2, size=(300, 400)),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiled_model(train: Callable[..., Path], model_name: str, shipped: Path, surfaces: Path) -> Path:
+    overrides = ["Train.batch_size=8", "Train.tiling.tile_size=64", "Train.tiling.max_tiles=98"]
+    return train("tiled", model_name, shipped, surfaces, *overrides)
+
+
+def test_a_tiled_model_says_so_in_a_block_of_its_own(tiled_model: Path) -> None:
+    written = yaml.safe_load((tiled_model / "best_model/inference/inference.yml").read_text(encoding="utf-8"))
+    assert written["AnomalyDetection"]["tiling"] == {"tile_size": 64, "overlap": 0.25}
+    assert set(written["Deploy"]) == {"model", "params", "input_shape", "transforms"}
+
+
+def test_a_tiled_model_finds_a_scratch_two_pixels_wide_in_its_place(tiled_model: Path, surfaces: Path, caplog) -> None:
+    model = create_model(model_dir=tiled_model, device="cpu")
+    assert model.tiling == Tiling(64, 0.25)
+    assert "The model was made for" not in caplog.text
+    normal, scratched = [], []
+    for sample in read_samples(surfaces, "val.txt"):
+        result = next(model.predict(sample.image_path))
+        if sample.mask_path is None:
+            normal.append(result["raw_score"])
+            continue
+        scratched.append(result["raw_score"])
+        distance = cv2.distanceTransform(1 - read_mask(sample.mask_path).astype(np.uint8), cv2.DIST_L2, 5)
+        assert distance.ravel()[result["anomaly_map"].argmax()] < 16  # pixels, a quarter of a tile
+    assert min(scratched) > max(normal)
+
+
+# The paper's fusion, and the threshold of the best F1
+
+
+@pytest.fixture(scope="session")
+def paper_model(train: Callable[..., Path], model_name: str, shipped: Path, demo_dataset: Path) -> Path:
+    calibration = MODELS[model_name].options.model_fields["calibration"].annotation
+    (other,) = {*typing.get_args(calibration.model_fields["fusion"].annotation)} - {"calibrated"}
+    overrides = [f"Train.calibration.fusion={other}", "Train.calibration.rule=best_f1"]
+    return train("paper", model_name, shipped, demo_dataset, *overrides)
+
+
+def test_with_the_papers_fusion_the_first_output_of_the_graph_judges(paper_model: Path, demo_dataset: Path) -> None:
+    model = create_model(model_dir=paper_model, device="cpu")
+    sample = read_samples(demo_dataset, "val.txt")[0]
+    raw_map = model.backend.run(model.folder.transform([sample.read()]))[0]
+    assert raw_map.max() == pytest.approx(next(model.predict(sample.image_path))["raw_score"], rel=1e-5)
+
+
+def test_with_best_f1_the_image_threshold_is_that_of_the_validation_images(
+    paper_model: Path, demo_dataset: Path
+) -> None:
+    """No other threshold on the scores of val.txt has a higher F1, by counting."""
+    model = create_model(model_dir=paper_model, device="cpu")
+    samples = read_samples(demo_dataset, "val.txt")
+    scores = np.array([result["raw_score"] for result in model.predict([sample.image_path for sample in samples])])
+    is_bad = np.array([sample.mask is not None for sample in samples])
+
+    def f1(called: np.ndarray) -> float:
+        return 2 * (called & is_bad).sum() / (called.sum() + is_bad.sum())
+
+    block = yaml.safe_load((paper_model / "best_model/inference/inference.yml").read_text(encoding="utf-8"))
+    calibration = block["AnomalyDetection"]["calibration"]
+    assert calibration["image_threshold"] == calibration["best_f1_threshold"]
+    assert "highest F1 on the validation images" in calibration["method"]
+    limits = calibration["image_threshold"] * np.array([1 - 1e-5, 1 + 1e-5])  # a score at it may be on either side
+    assert max(f1(scores > limit) for limit in limits) == max(f1(scores > limit) for limit in [0, *scores])
+
+
+# Resuming
+
+
+@pytest.mark.parametrize("name", RESUMABLE)
+def test_a_training_that_goes_on_from_a_checkpoint_ends_as_one_that_was_not_interrupted(
+    name: str, trained_models: Callable[[str], Path], tmp_path: Path
+) -> None:
+    whole = trained_models(name)
+    first, *_ = sorted(path for path in (whole / "checkpoints").iterdir() if path.is_dir())
+    options = [f"Train.resume_path={first}", f"Global.output={tmp_path / 'resumed'}", "Global.mode=train"]
+    assert run_config(str(whole / "config.yaml"), options) == 0
+    one, other = (read_arrays(output / "best_model" / "model.pdparams") for output in (whole, tmp_path / "resumed"))
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        np.testing.assert_array_equal(value, other[key], err_msg=key)
+    history = [
+        json.loads((output / "train_result.json").read_text())["history"] for output in (whole, tmp_path / "resumed")
+    ]
+    assert [entry["epoch"] for entry in history[0]] == [entry["epoch"] for entry in history[1]]
