@@ -46,4 +46,4 @@ def fit(config: Config, device: Device) -> Fitted:
     """``Model.fit``, see ``fit_patches``."""
     options = config.Train
     assert isinstance(options, PatchCoreOptions)
-    return fit_patches(config, device, bank_names(options), bank_sizes, banks)
+    return fit_patches(config, device, bank_names(options), bank_sizes, banks, options.copies)

@@ -14,3 +14,4 @@ class PatchCoreOptions(PatchSection):
     banks: Literal["stages", "concatenated"] = "stages"
     bank_size: PositiveInt = 1000
     reweighting: bool = False
+    copies: list[Literal["flip_horizontal", "flip_vertical", "half_turn", "quarter_turn"]] = []  # noqa: RUF012

@@ -19,7 +19,7 @@ def fit(config: Config, device: Device) -> Fitted:
     options = config.Train
     assert isinstance(options, PatchCorePaDiMOptions)
     names = list(dict.fromkeys([*bank_names(options), *options.gaussians]))
-    return fit_patches(config, device, names, _architecture, parts)
+    return fit_patches(config, device, names, _architecture, parts, options.copies)
 
 
 def _architecture(options: PatchCorePaDiMOptions, counts: Mapping[str, int]) -> dict[str, Any]:

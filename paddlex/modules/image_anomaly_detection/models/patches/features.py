@@ -13,6 +13,7 @@ from paddlex.errors import ModelError
 from paddlex.inference.backends import Backend, open_backend
 from paddlex.modules.image_anomaly_detection.export.exporter import export_layer
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.models.patches.copies import Copy
 from paddlex.modules.image_anomaly_detection.models.patches.network import PatchBackbone, map_size_of
 from paddlex.modules.image_anomaly_detection.models.patches.part import PatchFeatures
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive
@@ -35,11 +36,12 @@ def collect_features(
     memory_bytes: float,
     batch_size: int,
     seed: int,
+    copies: Sequence[Copy] = (),
 ) -> dict[str, PatchFeatures]:
     """The features of some images by ``backbone.names``.
 
-    Every image gives equally many patches to the pool. Whole feature maps are kept of as many images as fit the memory, drawn
-    at random.
+    Every image gives equally many patches to the pool, and every copy as many. Whole feature maps are kept of as many images as
+    fit the memory, drawn at random.
 
     Args:
         backbone: in evaluation mode.
@@ -47,13 +49,14 @@ def collect_features(
         images: to look at, each once.
         device: where the backbone runs.
         photos: int [n], which photo each image is (a tile) of: all of a photo are in one fold.
-        sampled_patches: of all images together, for each name.
+        sampled_patches: of all images and their copies together, for each name.
         memory_bytes: for the feature maps.
         batch_size: images that the backbone sees at once.
         seed: of what is drawn.
+        copies: what the pool has patches of besides: they are in their photo's fold. Feature maps are kept of the images alone.
     """
     rng = np.random.default_rng([seed, len(images)])
-    folds = photos % FOLDS
+    folds, versions = photos % FOLDS, 1 + len(copies)
     kept: dict[str, list[np.ndarray]] = {name: [] for name in backbone.names}
     pools: dict[str, list[np.ndarray]] = {name: [] for name in backbone.names}
     pool_folds: dict[str, list[int]] = {name: [] for name in backbone.names}
@@ -62,21 +65,25 @@ def collect_features(
     with TemporaryDirectory() as folder, progress_bar(len(images), 0, "Features", "image") as bar:
         backend = _open(backbone, card, Path(folder), device)
         for numbers, x in zip(batches, images(batches), strict=True):
-            outputs = backend.run(x)
-            if not numbers[0]:
-                size = sum(output[0].size for output in outputs) * np.dtype(np.float16).itemsize
-                is_kept = _drawn(len(images), int(memory_bytes // size), rng)
-            for name, output in zip(backbone.names, outputs, strict=True):
-                features = output.transpose(0, 2, 3, 1)
-                kept[name] += [
-                    one.astype(np.float16) for one, number in zip(features, numbers, strict=True) if is_kept[number]
-                ]
-                for one, number in zip(features, numbers, strict=True):
-                    patches = one.reshape(-1, one.shape[-1])
-                    count = _share(number, len(images), sampled_patches)
-                    some = rng.permutation(len(patches))[:count]
-                    pools[name].append(patches[some])
-                    pool_folds[name] += [int(folds[number])] * len(some)
+            for version, seen in enumerate([x, *(copy(x) for copy in copies)]):
+                outputs = backend.run(seen)
+                if not numbers[0] and not version:
+                    size = sum(output[0].size for output in outputs) * np.dtype(np.float16).itemsize
+                    is_kept = _drawn(len(images), int(memory_bytes // size), rng)
+                for name, output in zip(backbone.names, outputs, strict=True):
+                    features = output.transpose(0, 2, 3, 1)
+                    if not version:
+                        kept[name] += [
+                            one.astype(np.float16)
+                            for one, number in zip(features, numbers, strict=True)
+                            if is_kept[number]
+                        ]
+                    for one, number in zip(features, numbers, strict=True):
+                        patches = one.reshape(-1, one.shape[-1])
+                        count = _share(number * versions + version, len(images) * versions, sampled_patches)
+                        some = rng.permutation(len(patches))[:count]
+                        pools[name].append(patches[some])
+                        pool_folds[name] += [int(folds[number])] * len(some)
             bar.update(len(numbers))
     if not is_kept.all():
         said = "The thresholds rest on %d of %d images, drawn at random: so many fit Train.memory_gb."
@@ -89,14 +96,14 @@ def collect_features(
     }
 
 
-def pool_sizes(card: ModelCard, names: Sequence[str], images: int, sampled_patches: int) -> dict[str, int]:
-    """How many patches ``collect_features`` will draw of so many images, for each name."""
-    shares = np.array([_share(number, images, sampled_patches) for number in range(images)])
+def pool_sizes(card: ModelCard, names: Sequence[str], pictures: int, sampled_patches: int) -> dict[str, int]:
+    """How many patches ``collect_features`` will draw of so many images and copies together, for each name."""
+    shares = np.array([_share(number, pictures, sampled_patches) for number in range(pictures)])
     return {name: int(np.minimum(shares, np.prod(map_size_of(card, name))).sum()) for name in names}
 
 
 def _share(number: int, count: int, total: int) -> int:
-    """How many of ``total`` patches image ``number`` of ``count`` gives: together exactly as many, each about equally many."""
+    """How many of ``total`` patches picture ``number`` of ``count`` gives: together exactly as many, each about the same."""
     return (number + 1) * total // count - number * total // count
 
 

@@ -18,6 +18,7 @@ from paddlex.modules.image_anomaly_detection.calibration.calibrator import calib
 from paddlex.modules.image_anomaly_detection.model import assign
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
+from paddlex.modules.image_anomaly_detection.models.patches.copies import Copy, copies_of
 from paddlex.modules.image_anomaly_detection.models.patches.features import collect_features, pool_sizes
 from paddlex.modules.image_anomaly_detection.models.patches.network import PatchBackbone, PatchNetwork
 from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
@@ -43,6 +44,7 @@ def fit_patches(
     names: Sequence[str],
     architecture: Architecture,
     parts: Callable[[ModelCard], Sequence[Part]],
+    copies: Sequence[str] = (),
 ) -> Fitted:
     """``Model.fit`` of a model that is made of parts.
 
@@ -55,6 +57,7 @@ def fit_patches(
         names: of the features that the parts look at, see ``PatchBackbone``.
         architecture: what the network's shape depends on.
         parts: of a card with that.
+        copies: of the photos, to remember as well, as ``copies.WORDS`` names them.
 
     Raises:
         DatasetError, ImageReadError, WeightsError: what is needed cannot be read.
@@ -66,13 +69,14 @@ def fit_patches(
     good = GoodParts.of(config, _HELD_OUT if options.tiling.tile_size else 0)
     backbone, card = _pretrained(good.card, names, options.pretrain_weight_path)
     photos = photo_numbers(good.fit.samples)
-    counts = pool_sizes(card, names, len(photos), options.sampled_patches)
+    turned = _fitting_copies(copies, card.size)
+    counts = pool_sizes(card, names, len(photos) * (1 + len(turned)), options.sampled_patches)
     card = replace(card, architecture=architecture(options, counts))
     network = _empty(card, parts, options.memory_gb)
     features = collect_features(
         backbone, card, good.fit, device,
         photos=photos, sampled_patches=options.sampled_patches,
-        memory_bytes=options.memory_gb * 2**30, batch_size=options.batch_size, seed=options.seed,
+        memory_bytes=options.memory_gb * 2**30, batch_size=options.batch_size, seed=options.seed, copies=turned,
     )  # fmt: skip
     network.backbone = backbone
     network.eval()
@@ -88,6 +92,18 @@ def fit_patches(
         "architecture": dict(card.architecture),
     }
     return replace(fitted, facts={**facts, **fitted.facts})
+
+
+def _fitting_copies(words: Sequence[str], size: tuple[int, int]) -> list[Copy]:
+    """Copies of the same height and width."""
+    copies, (height, width) = copies_of(words), size
+    if height != width and any(copy.turns % 2 for copy in copies):
+        raise ConfigError(
+            f"quarter turns need a square image size, and this one is {width} x {height} (width x height)",
+            where="Train.copies",
+            remedy="Set Train.image_size to one number, or take half_turn",
+        )
+    return copies
 
 
 @contextmanager
