@@ -64,6 +64,6 @@ def describe(result: Detectability) -> str:
 def warning(result: Detectability, others: Sequence[str]) -> str:
     """What is wrong with a model that finds few, and what to do, in a sentence or two."""
     return (
-        f"{describe(result)}, though they are plain to see: it will miss real ones too. Try another Global.model "
-        f"({', '.join(others)}), more photos of good parts, or a larger Train.image_size."
+        f"{describe(result)}, though they are plain to see: it will miss real ones of that size too. Try another "
+        f"Global.model ({', '.join(others)}), more photos of good parts, or a larger Train.image_size."
     )
