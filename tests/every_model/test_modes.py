@@ -17,6 +17,7 @@ from paddlex.config import load_config, schema_for
 from paddlex.data.dataset import VAL_LIST, read_mask, read_samples
 from paddlex.inference.rle import rle_to_mask
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
+from paddlex.modules.image_anomaly_detection.models import MODELS
 
 
 def result_of(output: Path, mode: str) -> dict[str, Any]:
@@ -149,8 +150,10 @@ def test_inference_yml_reads_as_paddlex_expects(used_model: Path, model_name: st
     assert content["Deploy"]["model"] == "inference.pdmodel"
     assert content["Deploy"]["params"] == "inference.pdiparams"
     assert content["Deploy"]["input_shape"] == [-1, 3, 128, 128]
+    interpolation = MODELS[model_name].interpolation
+    interp = {} if interpolation == "LINEAR" else {"interp": interpolation}  # that of PaddleX where nothing is said
     assert content["Deploy"]["transforms"] == [
-        {"type": "Resize", "target_size": [128, 128]},
+        {"type": "Resize", "target_size": [128, 128], **interp},
         {"type": "Normalize", "mean": list(backbone.mean), "std": list(backbone.std)},
     ]
 
