@@ -60,6 +60,7 @@ def collect_features(
     kept: dict[str, list[np.ndarray]] = {name: [] for name in backbone.names}
     pools: dict[str, list[np.ndarray]] = {name: [] for name in backbone.names}
     pool_folds: dict[str, list[int]] = {name: [] for name in backbone.names}
+    counts = shares(len(images) * versions, sampled_patches)
     is_kept = np.ones(len(images), bool)
     batches = consecutive(len(images), batch_size)
     with TemporaryDirectory() as folder, progress_bar(len(images), 0, "Features", "image") as bar:
@@ -80,8 +81,7 @@ def collect_features(
                         ]
                     for one, number in zip(features, numbers, strict=True):
                         patches = one.reshape(-1, one.shape[-1])
-                        count = _share(number * versions + version, len(images) * versions, sampled_patches)
-                        some = rng.permutation(len(patches))[:count]
+                        some = rng.permutation(len(patches))[: counts[number * versions + version]]
                         pools[name].append(patches[some])
                         pool_folds[name] += [int(folds[number])] * len(some)
             bar.update(len(numbers))
@@ -98,13 +98,18 @@ def collect_features(
 
 def pool_sizes(card: ModelCard, names: Sequence[str], pictures: int, sampled_patches: int) -> dict[str, int]:
     """How many patches ``collect_features`` will draw of so many images and copies together, for each name."""
-    shares = np.array([_share(number, pictures, sampled_patches) for number in range(pictures)])
-    return {name: int(np.minimum(shares, np.prod(map_size_of(card, name))).sum()) for name in names}
+    each = shares(pictures, sampled_patches)
+    return {name: int(np.minimum(each, np.prod(map_size_of(card, name))).sum()) for name in names}
 
 
-def _share(number: int, count: int, total: int) -> int:
-    """How many of ``total`` patches picture ``number`` of ``count`` gives: together exactly as many, each about the same."""
-    return (number + 1) * total // count - number * total // count
+def shares(pictures: int, total: int) -> np.ndarray:
+    """How many of ``total`` patches each of so many pictures gives: int [pictures], about equally many, ``total`` together.
+
+    Where there are more pictures than patches, those that give one are drawn at random: every so-manieth would be of one fold.
+    """
+    ends = np.arange(1, pictures + 1) * total // pictures
+    each = np.diff(ends, prepend=0)
+    return each if total >= pictures else np.random.default_rng(pictures).permutation(each)
 
 
 def _drawn(count: int, most: int, rng: np.random.Generator) -> np.ndarray:
