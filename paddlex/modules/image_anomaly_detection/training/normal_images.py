@@ -37,7 +37,7 @@ def normal_images(samples: Sequence[Sample]) -> list[Sample]:
     unique = list(by_content.values())
     if len(unique) < FEWEST_TRAINING_IMAGES:
         raise TrainingError(
-            f"{len(unique)} different training images are too few: some train, at least 2 are held out",
+            f"{len(unique)} different training images are too few; {FEWEST_TRAINING_IMAGES} are the least",
             where=samples[0].root / TRAIN_LIST,
             remedy="Take more photos of good parts; 50 are a start, 200 are better",
         )
