@@ -105,7 +105,7 @@ def pool_sizes(card: ModelCard, names: Sequence[str], pictures: int, sampled_pat
 def shares(pictures: int, total: int) -> np.ndarray:
     """How many of ``total`` patches each of so many pictures gives: int [pictures], about equally many, ``total`` together.
 
-    Where there are more pictures than patches, those that give one are drawn at random: every n-th in turn would be of one fold.
+    Where there are more pictures than patches, those that give one are drawn at random: every n-th would be of one fold.
     """
     ends = np.arange(1, pictures + 1) * total // pictures
     each = np.diff(ends, prepend=0)
