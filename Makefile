@@ -1,6 +1,6 @@
 # make install  an environment in .venv that makes and uses models
 # make demo     everything, once, on made-up pictures: environment, data set, check, train, evaluate, export, predict; and
-#               a second model, PaddleX's STFPM, beside it (3 epochs, where it usually has 5)
+#               a second model, PaddleX's STFPM, beside it (2 epochs, where it usually has 5)
 # make test     environment, then the tests; make test-slow those that take minutes
 # make lint     formatting, lint and types
 # make bench    how fast each inference engine is here, after make demo
@@ -46,7 +46,7 @@ demo: $(VENV)/demo
 	$(BEST)evaluate
 	$(BEST)export
 	$(BEST)predict -o Predict.input=$(DATASET)/images/val
-	$(STFPM)train -o Train.epochs_iters=3
+	$(STFPM)train -o Train.epochs_iters=2
 	$(STFPM)evaluate
 	$(RUN) -m paddlex.data.demo.summary $(OUTPUT) $(OUTPUT)_stfpm
 
