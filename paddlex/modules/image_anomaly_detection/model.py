@@ -36,6 +36,7 @@ def build_network(card: ModelCard) -> AnomalyNetwork:
 
     Raises:
         ConfigError: ``Global.model`` names no network, or it cannot be built so.
+        WeightsError: the card does not say all that its network needs.
     """
     if card.model_name not in MODELS:
         raise ConfigError(
@@ -43,6 +44,9 @@ def build_network(card: ModelCard) -> AnomalyNetwork:
         )
     try:
         return MODELS[card.model_name].build(card)
+    except KeyError as error:
+        what = f"the card of the {card.model_name} says nothing of its {error.args[0]}"
+        raise WeightsError(what, remedy=f"Restore model{CARD} beside the weights, or train again") from error
     except ValueError as error:
         raise ConfigError(str(error), remedy="Change Train.image_size, Train.layers or Train.backbone") from error
 

@@ -20,6 +20,9 @@ import pytest
 
 from paddlex.config import find_config
 from paddlex.engine import run_config
+from paddlex.errors import WeightsError
+from paddlex.modules.image_anomaly_detection.model import build_network
+from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.modules.image_anomaly_detection.models.patches import features
 from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
@@ -227,3 +230,10 @@ def test_ctrl_c_while_a_model_is_fitted_leaves_the_model_before_it_alone(demo_da
     assert [path.name for path in (tmp_path / "best_model").iterdir()] == ["model.pdparams"]
     assert not (tmp_path / "best_model_previous").exists()
     assert list(tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize("model", PATCH_MODELS)
+def test_a_card_that_does_not_say_what_is_remembered_is_refused(model: str) -> None:
+    card = ModelCard(model_name=model, backbone="efficientnet_lite0", layers=("layer3",), image_size=64)
+    with pytest.raises(WeightsError, match=rf"the card of the {model} says nothing of its (banks|gaussians)\. Restore"):
+        build_network(card)
