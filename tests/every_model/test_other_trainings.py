@@ -20,6 +20,8 @@ from paddlex.inference.tiling import Tiling
 from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.utils.tensor_files import read_arrays
 
+pytestmark = pytest.mark.slow
+
 #: Those whose training can be gone on with.
 RESUMABLE = [name for name, model in MODELS.items() if "resume_path" in model.options.model_fields]
 
