@@ -13,7 +13,6 @@ import pytest
 
 from paddlex.errors import ProcessLost, TrainingError
 from paddlex.modules.image_anomaly_detection.models.stfpm.network import STFPM, feature_matching_loss
-from paddlex.modules.image_anomaly_detection.training.gradient import step as step_module
 from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import Run
 from paddlex.modules.image_anomaly_detection.training.gradient.distributed import Shard, World, divide
 from paddlex.modules.image_anomaly_detection.training.gradient.step import TrainingStep
@@ -127,7 +126,7 @@ def test_a_process_that_is_lost_on_the_way_back_is_told_from_other_troubles(monk
         way_back.append(True)
         return feature_matching_loss(*features)
 
-    monkeypatch.setattr(step_module, "feature_matching_loss", loss_and_turn_back)
+    monkeypatch.setattr(STFPM, "loss", staticmethod(loss_and_turn_back))
     paddle.seed(0)
     network = STFPM("resnet18", ["layer1"], (32, 32))
     network.train()
