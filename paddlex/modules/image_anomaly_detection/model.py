@@ -28,6 +28,9 @@ from paddlex.utils.logging import logger
 #: The suffix of weights that are an average over the training; the calibration is of the others.
 SMOOTHED = ".pdema"
 
+#: What decides whether there can be such a network.
+WHAT_TO_CHANGE = "Change Train.image_size, Train.layers or Train.backbone"
+
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -48,7 +51,7 @@ def build_network(card: ModelCard) -> AnomalyNetwork:
         what = f"the card of the {card.model_name} says nothing of its {error.args[0]}"
         raise WeightsError(what, remedy=f"Restore model{CARD} beside the weights, or train again") from error
     except ValueError as error:
-        raise ConfigError(str(error), remedy="Change Train.image_size, Train.layers or Train.backbone") from error
+        raise ConfigError(str(error), remedy=WHAT_TO_CHANGE) from error
 
 
 def load_network(weight_path: str, model_name: str, train: TrainSection) -> tuple[AnomalyNetwork, ModelCard]:

@@ -10,7 +10,6 @@ from paddlex.errors import ConfigError
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
 from paddlex.modules.image_anomaly_detection.models.patchcore.bank import bank_size
-from paddlex.modules.image_anomaly_detection.models.patchcore.network import banks
 from paddlex.modules.image_anomaly_detection.models.patchcore.options import PatchCoreOptions
 from paddlex.modules.image_anomaly_detection.models.patches.fit import fit_patches
 from paddlex.modules.image_anomaly_detection.models.patches.network import JOINED
@@ -46,4 +45,4 @@ def fit(config: Config, device: Device) -> Fitted:
     """``Model.fit``, see ``fit_patches``."""
     options = config.Train
     assert isinstance(options, PatchCoreOptions)
-    return fit_patches(config, device, bank_names(options), bank_sizes, banks, options.copies)
+    return fit_patches(config, device, bank_names(options), bank_sizes, options.copies)

@@ -8,7 +8,6 @@ from typing import Any
 from paddlex.config_schema import Config
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
 from paddlex.modules.image_anomaly_detection.models.patchcore.fit import bank_names, bank_sizes
-from paddlex.modules.image_anomaly_detection.models.patchcore_padim.network import parts
 from paddlex.modules.image_anomaly_detection.models.patchcore_padim.options import PatchCorePaDiMOptions
 from paddlex.modules.image_anomaly_detection.models.patches.fit import fit_patches
 from paddlex.utils.devices import Device
@@ -19,7 +18,7 @@ def fit(config: Config, device: Device) -> Fitted:
     options = config.Train
     assert isinstance(options, PatchCorePaDiMOptions)
     names = list(dict.fromkeys([*bank_names(options), *options.gaussians]))
-    return fit_patches(config, device, names, _architecture, parts, options.copies)
+    return fit_patches(config, device, names, _architecture, options.copies)
 
 
 def _architecture(options: PatchCorePaDiMOptions, counts: Mapping[str, int]) -> dict[str, Any]:

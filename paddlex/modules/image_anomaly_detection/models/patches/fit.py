@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +14,14 @@ from paddlex.errors import ConfigError, TrainingError
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, build_backbone
 from paddlex.modules.image_anomaly_detection.backbones.weights import load_backbone_weights
 from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate_distances
-from paddlex.modules.image_anomaly_detection.model import assign
+from paddlex.modules.image_anomaly_detection.model import WHAT_TO_CHANGE, assign, build_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
 from paddlex.modules.image_anomaly_detection.models.patches.copies import Copy, copies_of
 from paddlex.modules.image_anomaly_detection.models.patches.features import collect_features, pool_sizes
 from paddlex.modules.image_anomaly_detection.models.patches.network import PatchBackbone, PatchNetwork
 from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
-from paddlex.modules.image_anomaly_detection.models.patches.part import Part, PatchFeatures
+from paddlex.modules.image_anomaly_detection.models.patches.part import PatchFeatures
 from paddlex.modules.image_anomaly_detection.training.completion import Completion
 from paddlex.modules.image_anomaly_detection.training.good_parts import GoodParts
 from paddlex.utils.devices import Device
@@ -30,9 +29,6 @@ from paddlex.utils.logging import logger
 
 #: Percent of the photos that are held out where photos are scanned in tiles: all of their tiles are judged for the thresholds.
 _HELD_OUT = 20
-
-#: What decides whether there can be such a network.
-_CHANGE = "Change Train.image_size, Train.layers or Train.backbone"
 
 #: Options, and how many patches there are of each name's features -> ``ModelCard.architecture``.
 Architecture = Callable[[Any, Mapping[str, int]], dict[str, Any]]
@@ -43,7 +39,6 @@ def fit_patches(
     device: Device,
     names: Sequence[str],
     architecture: Architecture,
-    parts: Callable[[ModelCard], Sequence[Part]],
     copies: Sequence[str] = (),
 ) -> Fitted:
     """``Model.fit`` of a model that is made of parts.
@@ -56,7 +51,6 @@ def fit_patches(
         device: where features are computed.
         names: of the features that the parts look at, see ``PatchBackbone``.
         architecture: what the network's shape depends on.
-        parts: of a card with that.
         copies: of the photos, to remember as well, as ``copies.WORDS`` names them.
 
     Raises:
@@ -67,19 +61,20 @@ def fit_patches(
     options = PatchSection.of(config)
     completion = Completion(config, str(device))
     good = GoodParts.of(config, _HELD_OUT if options.tiling.tile_size else 0)
-    backbone, card = _pretrained(good.card, names, options.pretrain_weight_path)
     photos = photo_numbers(good.fit.samples)
-    turned = _fitting_copies(copies, card.size)
-    counts = pool_sizes(card, names, len(photos) * (1 + len(turned)), options.sampled_patches)
-    card = replace(card, architecture=architecture(options, counts))
-    network = _empty(card, parts, options.memory_gb)
+    turned = _fitting_copies(copies, good.card.size)
+    try:
+        counts = pool_sizes(good.card, names, len(photos) * (1 + len(turned)), options.sampled_patches)
+    except ValueError as error:
+        raise ConfigError(str(error), remedy=WHAT_TO_CHANGE) from error
+    card = replace(good.card, architecture=architecture(options, counts))
+    network = _empty(card, options.memory_gb)
+    card = _with_weights(network.backbone, card, options.pretrain_weight_path)
     features = collect_features(
-        backbone, card, good.fit, device,
+        network.backbone, card, good.fit, device,
         photos=photos, sampled_patches=options.sampled_patches,
         memory_bytes=options.memory_gb * 2**30, batch_size=options.batch_size, seed=options.seed, copies=turned,
     )  # fmt: skip
-    network.backbone = backbone
-    network.eval()
     distances = _fit_parts(network, features, options.seed)
     if good.held_out.samples:
         calibration = completion.calibrate(network, card, good.held_out)
@@ -106,27 +101,15 @@ def _fitting_copies(words: Sequence[str], size: tuple[int, int]) -> list[Copy]:
     return copies
 
 
-@contextmanager
-def _blaming_the_config() -> Iterator[None]:
-    """Say which keys are to be changed where there can be no such network."""
-    try:
-        yield
-    except ValueError as error:
-        raise ConfigError(str(error), remedy=_CHANGE) from error
-
-
-def _pretrained(card: ModelCard, names: Sequence[str], source: str | None) -> tuple[PatchBackbone, ModelCard]:
-    """The backbone with its weights, and the card that says which they are."""
-    with _blaming_the_config():
-        backbone = PatchBackbone(card.backbone, names, card.size)
-        described = BACKBONES[card.backbone]
-        published = build_backbone(card.backbone, backbone.layers, **described.published_options)
+def _with_weights(backbone: PatchBackbone, card: ModelCard, source: str | None) -> ModelCard:
+    """Give the backbone its weights; the card that says which they are."""
+    described = BACKBONES[card.backbone]
+    published = build_backbone(card.backbone, backbone.layers, **described.published_options)
     expected = {name: tuple(tensor.shape) for name, tensor in published.state_dict().items()}
     weights = load_backbone_weights(source, card.backbone, expected)
     assign(backbone.network, described.adapted(weights.arrays, card.size), weights.source)
-    backbone.eval()
     logger.info("Backbone: %s from %s.", card.backbone, weights.source)
-    return backbone, replace(card, teacher_weights={"source": weights.source, "sha256": weights.sha256})
+    return replace(card, teacher_weights={"source": weights.source, "sha256": weights.sha256})
 
 
 def _fit_parts(network: PatchNetwork, features: Mapping[str, PatchFeatures], seed: int) -> list[np.ndarray]:
@@ -141,14 +124,15 @@ def _fit_parts(network: PatchNetwork, features: Mapping[str, PatchFeatures], see
     return distances
 
 
-def _empty(card: ModelCard, parts: Callable[[ModelCard], Sequence[Part]], memory_gb: float) -> PatchNetwork:
+def _empty(card: ModelCard, memory_gb: float) -> PatchNetwork:
     """The network that is to be fitted, if there can be one, and it is not too large to be carried to where it judges."""
-    with _blaming_the_config():
-        network = PatchNetwork(card, parts(card))
+    network = build_network(card)
+    assert isinstance(network, PatchNetwork)
+    network.eval()
     size = sum(int(np.prod(tensor.shape)) * 4 for tensor in network.parts.state_dict().values()) / 2**30
     if size > memory_gb:
         raise ConfigError(
             f"what the model is to remember takes {size:.2g} GB, more than the {memory_gb:g} GB of Train.memory_gb",
-            remedy=f"{_CHANGE}, or raise Train.memory_gb",
+            remedy=f"{WHAT_TO_CHANGE}, or raise Train.memory_gb",
         )
     return network
