@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -57,9 +58,7 @@ def collect_features(
     """
     rng = np.random.default_rng([seed, len(images)])
     folds, versions = photos % FOLDS, 1 + len(copies)
-    kept: dict[str, list[np.ndarray]] = {name: [] for name in backbone.names}
-    pools: dict[str, list[np.ndarray]] = {name: [] for name in backbone.names}
-    pool_folds: dict[str, list[int]] = {name: [] for name in backbone.names}
+    collected = {name: _Collected() for name in backbone.names}
     counts = shares(len(images) * versions, sampled_patches)
     is_kept = np.ones(len(images), bool)
     batches = consecutive(len(images), batch_size)
@@ -71,29 +70,36 @@ def collect_features(
                 if not numbers[0] and not version:
                     size = sum(output[0].size for output in outputs) * np.dtype(np.float16).itemsize
                     is_kept = _drawn(len(images), int(memory_bytes // size), rng)
-                for name, output in zip(backbone.names, outputs, strict=True):
-                    features = output.transpose(0, 2, 3, 1)
-                    if not version:
-                        kept[name] += [
-                            one.astype(np.float16)
-                            for one, number in zip(features, numbers, strict=True)
-                            if is_kept[number]
-                        ]
-                    for one, number in zip(features, numbers, strict=True):
-                        patches = one.reshape(-1, one.shape[-1])
-                        some = rng.permutation(len(patches))[: counts[number * versions + version]]
-                        pools[name].append(patches[some])
-                        pool_folds[name] += [int(folds[number])] * len(some)
+                for of_name, output in zip(collected.values(), outputs, strict=True):
+                    for features, number in zip(output.transpose(0, 2, 3, 1), numbers, strict=True):
+                        if not version and is_kept[number]:
+                            of_name.kept.append(features.astype(np.float16))
+                        of_name.draw(features, counts[number * versions + version], folds[number], rng)
             bar.update(len(numbers))
     if not is_kept.all():
         said = "The thresholds rest on %d of %d images, drawn at random: so many fit Train.memory_gb."
         logger.info(said, is_kept.sum(), len(images))
-    return {
-        name: PatchFeatures(
-            np.stack(kept[name]), folds[is_kept], np.concatenate(pools[name]), np.array(pool_folds[name])
-        )
-        for name in backbone.names
-    }
+    return {name: of_name.features(folds[is_kept]) for name, of_name in collected.items()}
+
+
+@dataclass
+class _Collected:
+    """What there is of the features of one name so far: feature maps [h, w, C], patches [m, C] and the fold of each patch."""
+
+    kept: list[np.ndarray] = field(default_factory=list)
+    pool: list[np.ndarray] = field(default_factory=list)
+    pool_folds: list[np.ndarray] = field(default_factory=list)
+
+    def draw(self, features: np.ndarray, count: int, fold: int, rng: np.random.Generator) -> None:
+        """Take so many patches of a feature map [h, w, C], or all of them, into the pool."""
+        patches = features.reshape(-1, features.shape[-1])
+        some = patches[rng.permutation(len(patches))[:count]]
+        self.pool.append(some)
+        self.pool_folds.append(np.full(len(some), fold))
+
+    def features(self, folds: np.ndarray) -> PatchFeatures:
+        """All of it; ``folds``, int [k], are those of the feature maps."""
+        return PatchFeatures(np.stack(self.kept), folds, np.concatenate(self.pool), np.concatenate(self.pool_folds))
 
 
 def pool_sizes(card: ModelCard, names: Sequence[str], pictures: int, sampled_patches: int) -> dict[str, int]:
