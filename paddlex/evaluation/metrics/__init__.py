@@ -8,6 +8,7 @@ from paddlex.evaluation.metrics.confusion import Confusion, confusion, confusion
 from paddlex.evaluation.metrics.curves import Curve, Ranking
 from paddlex.evaluation.metrics.image_level import ImageMetrics, auroc, image_metrics
 from paddlex.evaluation.metrics.pixel_level import PixelAccumulator, PixelMetrics
+from paddlex.evaluation.metrics.share_interval import share_interval
 
 __all__ = [
     "Confusion",
@@ -23,4 +24,5 @@ __all__ = [
     "image_metrics",
     "paired_aurocs",
     "percentiles",
+    "share_interval",
 ]
