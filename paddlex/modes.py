@@ -108,6 +108,7 @@ def export(config: Config) -> Result:
     """Write the inference folder of a model, and hold it against the model on real images before it is called done."""
     from paddlex.inference.archive import SUFFIX, pack
     from paddlex.inference.model_folder import INT8_NAME, ONNX_NAME
+    from paddlex.inference.preparation import NOTHING
     from paddlex.modules.image_anomaly_detection.export import exporter
     from paddlex.modules.image_anomaly_detection.export.export_check import check_export
     from paddlex.modules.image_anomaly_detection.export.export_images import export_images
@@ -126,7 +127,11 @@ def export(config: Config) -> Result:
         exporter.write_model(network, card, temporary)
         exporter.add_onnx(temporary)
         if options.precision == "int8":
-            quantise(temporary / ONNX_NAME, temporary / INT8_NAME, images.batches(card.transform, card.tiling))
+            quantise(
+                temporary / ONNX_NAME,
+                temporary / INT8_NAME,
+                images.batches(card.transform, card.tiling, card.preparation or NOTHING),
+            )
         checks = check_export(network, temporary, images.to_check, has_labels=images.has_labels, force=options.force)
     archive = None
     if options.archive:

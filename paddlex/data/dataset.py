@@ -15,6 +15,7 @@ from paddlex.inference.image_files import decode_image, read_bytes
 from paddlex.inference.inputs import read_image
 from paddlex.inference.list_files import SOURCE_FILE, VAL_LIST, split_line
 from paddlex.inference.list_files import TRAIN_LIST as TRAIN_LIST
+from paddlex.inference.preparation import NOTHING, Preparation, View
 from paddlex.inference.reading import ANY, Reading
 from paddlex.utils.files import read_regular_file
 from paddlex.utils.paths import advice_for_missing
@@ -38,6 +39,7 @@ class Sample:
         list_name: ``train.txt`` or ``val.txt``.
         line: the line's number, from 1.
         reading: how the pictures of the data set are read.
+        preparation: what is done to them before a network sees them.
     """
 
     root: Path
@@ -46,6 +48,7 @@ class Sample:
     list_name: str
     line: int
     reading: Reading = ANY
+    preparation: Preparation = NOTHING
 
     @property
     def image_path(self) -> Path:
@@ -58,6 +61,14 @@ class Sample:
             ImageReadError: it cannot be read.
         """
         return read_image(self.image_path, self.reading)
+
+    def view(self) -> View:
+        """The image as a network is to see it.
+
+        Raises:
+            ImageReadError: it cannot be read.
+        """
+        return self.preparation(self.read())
 
     @property
     def mask_path(self) -> Path | None:

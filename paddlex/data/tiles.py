@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from paddlex.config_schema import TrainSection
 from paddlex.data.dataset import Sample
 from paddlex.errors import ImageReadError
+from paddlex.inference.preparation import View
 from paddlex.inference.tiling import TileGrid, Tiling
 from paddlex.utils.files import open_regular_file
 from paddlex.utils.logging import logger
@@ -37,16 +38,20 @@ class TileSample:
     def image_path(self) -> Path:
         return self.sample.image_path
 
-    def read(self) -> np.ndarray:
-        """The tile, uint8 [tile_size, tile_size, 3] BGR; its photo is read for it.
+    def view(self) -> View:
+        """The tile, [tile_size, tile_size], of its photo's view; the photo is read for it.
 
         Raises:
             ImageReadError: the photo cannot be read.
         """
-        image = self.sample.read()
-        if image.shape[:2] != (self.grid.height, self.grid.width):
+        view = self.sample.view()
+        if view.image.shape[:2] != (self.grid.height, self.grid.width):
             raise ImageReadError("the image changed its size", where=self.image_path, remedy="Start again")
-        return self.grid.cut(image, self.number).copy()  # of the tile alone: a view would keep the whole photo
+        # copies of the tile alone: what is cut would keep the whole photo
+        image = self.grid.cut(view.image, self.number).copy()
+        if view.inspected is None:
+            return View(image)
+        return View(image, self.grid.cut(view.inspected.astype(np.uint8), self.number) > 0)
 
 
 def into_tiles(
@@ -81,7 +86,7 @@ def draw_tiles(samples: Sequence[Sample], tiling: Tiling, tiles_per_image: int |
     drawn: list[TileSample] = []
     taken: dict[TileGrid, int] = {}
     for sample in samples:
-        grid = TileGrid.over(*image_size(sample), tiling)
+        grid = TileGrid.over(*view_size(sample), tiling)
         count = len(grid) if tiles_per_image is None else min(tiles_per_image, len(grid))
         order = np.random.default_rng([seed, len(grid)]).permutation(len(grid))
         first = taken.get(grid, 0)
@@ -104,6 +109,11 @@ def photo_numbers(samples: Sequence[Sample | TileSample]) -> np.ndarray:
     """Which photo each sample is, or is a tile of: int [n], from 0."""
     tiles = [sample for sample in samples if isinstance(sample, TileSample)]
     return photos_of(tiles)[1] if tiles else np.arange(len(samples))
+
+
+def view_size(sample: Sample) -> tuple[int, int]:
+    """(height, width) of what the network is to see of a photo."""
+    return sample.preparation.view_size(*image_size(sample))
 
 
 def image_size(sample: Sample) -> tuple[int, int]:

@@ -97,10 +97,9 @@ def measure_detectability(
             image = grid.cut(image, int(rng.integers(len(grid))))
         for kind in kinds:
             drawing = draw_defect(image, kind, size=size, contrast=contrast, rng=rng)
-            anomaly_map = predictor.anomaly_maps([drawing.image])[0]
-            cover = cv2.resize(drawing.mask.astype(np.float32), anomaly_map.shape[::-1], interpolation=cv2.INTER_AREA)
+            anomaly_map = next(predictor.photo_maps([drawing.image]))
             drawn[kind] += 1
-            found[kind] += bool(anomaly_map[cover > 0].max() > predictor.limits.image.threshold)
+            found[kind] += bool(anomaly_map[drawing.mask].max() > predictor.limits.image.threshold)
     return Detectability(size, contrast, drawn, found)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from paddlex.errors import ModelError
 from paddlex.inference.calibration import Calibration
 from paddlex.inference.checked import Checked, Invalid, list_of, mapping, named, optional, text, whole
+from paddlex.inference.preparation import Preparation
 from paddlex.inference.reading import bit_depth
 from paddlex.inference.self_check import SelfCheck
 from paddlex.inference.tiling import Tiling
@@ -44,6 +45,10 @@ def _calibration(value: Any) -> Calibration:
     return value if isinstance(value, Calibration) else Calibration.parse(value)
 
 
+def _preparation(value: Any) -> Preparation:
+    return value if isinstance(value, Preparation) else Preparation.parse(value)
+
+
 def _self_check(value: Any) -> SelfCheck:
     return value if isinstance(value, SelfCheck) else SelfCheck.parse(value)
 
@@ -59,6 +64,7 @@ class ModelFacts(Checked):
         tiling: how photos are cut that the model is for; None for whole ones.
         calibration: its thresholds; None where it was never calibrated.
         bit_depth: of the pictures that it was trained on, see ``Reading``; None where nothing was noted.
+        preparation: what is done to a photo before the network sees it; None for nothing.
 
     Raises:
         Invalid: a value that cannot be.
@@ -72,6 +78,7 @@ class ModelFacts(Checked):
     tiling: Annotated[Tiling | None, _tiling] = None
     calibration: Annotated[Calibration | None, optional(_calibration)] = None
     bit_depth: Annotated[int | None, optional(bit_depth)] = None
+    preparation: Annotated[Preparation | None, optional(_preparation)] = None
 
 
 @dataclass(frozen=True)

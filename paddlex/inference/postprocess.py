@@ -95,16 +95,19 @@ def resize_map(anomaly_map: np.ndarray, height: int, width: int) -> np.ndarray:
     return cv2.resize(anomaly_map, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def anomaly_mask(anomaly_map: np.ndarray, limits: Limits) -> np.ndarray:
+def anomaly_mask(anomaly_map: np.ndarray, limits: Limits, inspected: np.ndarray | None = None) -> np.ndarray:
     """The anomalous pixels of a map float32 [H, W]: uint8 [1, H, W], 255 or 0.
 
     A pixel must be above the threshold, and in the upper part of its own region: not below ``limits.region_cut`` of the way
     from the threshold to the region's peak. What lies lower is the halo that the network's receptive field puts around a
     strong defect. A region that is then smaller than ``limits.min_area`` of the image is a speck and left out. Both only take
-    pixels away, so the share of false pixels that the threshold promises holds.
+    pixels away, so the share of false pixels that the threshold promises holds. Where ``inspected``, bool [H, W], is false,
+    no pixel is anomalous.
     """
     threshold = limits.pixel.threshold
     above = (anomaly_map > threshold).astype(np.uint8)
+    if inspected is not None:
+        above &= inspected
     if not above.any():
         return above[None]
     if limits.region_cut:

@@ -20,7 +20,8 @@ from paddlex.inference.inputs import Source, describe, expand, is_camera, origin
 from paddlex.inference.model_folder import checked_argument
 from paddlex.inference.official_models import open_model
 from paddlex.inference.parallel import in_order
-from paddlex.inference.postprocess import Limits, anomaly_mask, anomaly_score, resize_map
+from paddlex.inference.postprocess import Limits, anomaly_mask, anomaly_score
+from paddlex.inference.preparation import NOTHING, View, judged
 from paddlex.inference.reading import Reading
 from paddlex.inference.regions import find_regions
 from paddlex.inference.results import AnomalyResult
@@ -83,6 +84,7 @@ class AnomalyPredictor:
         self.limits = self.folder.limits_at(
             threshold=threshold, score_threshold=score_threshold, target_fpr=target_fpr, min_area=min_area
         )
+        self.preparation = self.folder.own.preparation or NOTHING
         self.device = resolve_device(device)
         self.backend = open_backend(self.folder, run_mode, self.device, threads, quiet=quiet)
         self.batch_size = named("batch_size", whole(1), batch_size)
@@ -213,15 +215,29 @@ class AnomalyPredictor:
         if not images:
             return []
         try:
-            maps = self._maps(images)
-            return [self._outcome(*item) for item in zip(sources, images, maps, strict=True)]
+            views = [self.preparation(image) for image in images]
+            maps = self._maps(views)
+            return [self._outcome(*item) for item in zip(sources, images, views, maps, strict=True)]
         except _FAILURES as error:
             if len(images) == 1:
                 return [_as_outcome(error, sources[0])]
         return [self.outcomes([image], [source])[0] for image, source in zip(images, sources, strict=True)]
 
+    def photo_maps(self, images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        """uint8 [H, W, 3] BGR images of any sizes -> the raw map of each in its own pixels, float32 [H, W]: a result's
+        ``anomaly_map`` without the rest of it.
+
+        Raises:
+            NotFiniteError: the network's answer to an image has a value that is not finite.
+            ModelError: an image cannot be judged for another reason.
+        """
+        views = [self.preparation(image) for image in images]
+        for image, view, anomaly_map in zip(images, views, self._maps(views), strict=True):
+            anomaly_score(anomaly_map)
+            yield view.in_photo(judged(anomaly_map, view.inspected), *image.shape[:2])
+
     def anomaly_maps(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """uint8 [H, W, 3] BGR images of any sizes -> raw maps at the network's resolution, float32 [N, h, w].
+        """Prepared images, uint8 [H, W, 3] BGR of any sizes -> raw maps at the network's resolution, float32 [N, h, w].
 
         Raises:
             ModelError: the graph cannot run, or its answer is no map for each image.
@@ -243,8 +259,9 @@ class AnomalyPredictor:
             )
         return outputs[number][:, 0]
 
-    def _maps(self, images: Sequence[np.ndarray]) -> Iterable[np.ndarray]:
-        """A map for each image: at the network's resolution, or with tiling at the image's own, one after another."""
+    def _maps(self, views: Sequence[View]) -> Iterable[np.ndarray]:
+        """A map for each view: at the network's resolution, or with tiling at the view's own, one after another."""
+        images = [view.image for view in views]
         if self.tiling is None:
             return self.anomaly_maps(images)
         return (blended_map(image, self.tiling, self.anomaly_maps) for image in images)
@@ -265,17 +282,19 @@ class AnomalyPredictor:
                 self.folder.own.tiling or "whole images", self.tiling or "whole images",
             )  # fmt: skip
 
-    def _outcome(self, source: Source | None, image: np.ndarray, anomaly_map: np.ndarray) -> Outcome:
+    def _outcome(self, source: Source | None, image: np.ndarray, view: View, anomaly_map: np.ndarray) -> Outcome:
         try:
-            return self._result(source, image, anomaly_map)
+            return self._result(source, image, view, anomaly_map)
         except _FAILURES as error:
             return _as_outcome(error, source)
 
-    def _result(self, source: Source | None, image: np.ndarray, anomaly_map: np.ndarray) -> AnomalyResult:
+    def _result(self, source: Source | None, image: np.ndarray, view: View, anomaly_map: np.ndarray) -> AnomalyResult:
         height, width = image.shape[:2]
+        anomaly_score(anomaly_map)  # every value must be finite, also where nothing is judged
+        anomaly_map = judged(anomaly_map, view.inspected)
         raw_score = anomaly_score(anomaly_map)
-        full_map = resize_map(anomaly_map, height, width)
-        mask = anomaly_mask(full_map, self._limits_for(height, width))
+        full_map = view.in_photo(anomaly_map, height, width)
+        mask = anomaly_mask(full_map, self._limits_for(height, width), view.inspected_in_photo(height, width))
         values: dict[str, Any] = {
             **origin(source),
             "is_anomalous": raw_score > self.limits.image.threshold,

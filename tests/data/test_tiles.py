@@ -73,7 +73,7 @@ def test_a_tile_is_cut_from_its_photo(photos):
         row, column = divmod(tile.number, len(tile.grid.lefts))
         top, left = tile.grid.tops[row], tile.grid.lefts[column]
         whole = cv2.imread(str(photos[0].image_path))
-        np.testing.assert_array_equal(tile.read(), whole[top : top + 64, left : left + 64])
+        np.testing.assert_array_equal(tile.view().image, whole[top : top + 64, left : left + 64])
 
 
 def test_the_grid_is_that_of_predict(photos):
@@ -141,7 +141,7 @@ def test_an_int8_model_is_quantised_with_tiles(photos):
     batches = list(ExportImages(train=photos).batches(transform, TILING))
     tiles = draw_tiles(photos, TILING, 100 // len(photos), seed=0)
     assert len(batches) == len(tiles) == 96
-    np.testing.assert_array_equal(batches[50], transform([tiles[50].read()]))
+    np.testing.assert_array_equal(batches[50], transform([tiles[50].view().image]))
 
 
 # What it makes

@@ -29,9 +29,23 @@ _REGION_CUT = 0.25  # of z-scores; the product falls off so steeply by itself th
 
 Layers = list[np.ndarray]
 
+#: The number of an image -> where it is judged, bool [H, W]; None for everywhere.
+Inspected = Callable[[int], "np.ndarray | None"]
+
+#: Distances of each layer and a size -> a map of that size.
+Fuse = Callable[..., paddle.Tensor]
+
+
+def everywhere(number: int) -> None:
+    """Every pixel of every image is judged."""
+
 
 def calibrate(
-    network: AnomalyNetwork, batches: Iterable[np.ndarray], options: CalibrationSection, image_size: tuple[int, int]
+    network: AnomalyNetwork,
+    batches: Iterable[np.ndarray],
+    options: CalibrationSection,
+    image_size: tuple[int, int],
+    inspected: Inspected = everywhere,
 ) -> Calibration:
     """Set the statistics of the network's fusion and find the thresholds.
 
@@ -43,23 +57,32 @@ def calibrate(
         batches: float32 [N, 3, H, W] of normal images that the network has not seen.
         options: the fusion and the target rates.
         image_size: (H, W).
+        inspected: where each image is judged.
     """
-    return calibrate_distances(network, layer_distances(network, batches), options, image_size)
+    return calibrate_distances(network, layer_distances(network, batches), options, image_size, inspected)
 
 
 def calibrate_distances(
-    network: AnomalyNetwork, layers: Layers, options: CalibrationSection, image_size: tuple[int, int]
+    network: AnomalyNetwork,
+    layers: Layers,
+    options: CalibrationSection,
+    image_size: tuple[int, int],
+    inspected: Inspected = everywhere,
 ) -> Calibration:
     """The same from distances that were computed before, float32 [n, h_l, w_l] of each layer."""
     photos = np.arange(len(layers[0]))
-    total = len(photos) * image_size[0] * image_size[1]
+    total = sum(_pixels(inspected(number), image_size) for number in range(len(photos)))
+
+    def values(fuse: Fuse, numbers: np.ndarray) -> Iterator[np.ndarray]:
+        maps = fused_maps(fuse, layers, numbers, image_size)
+        for number, anomaly_map in zip(numbers, maps, strict=True):
+            yield _inside(anomaly_map, inspected(int(number)))
+
     if options.fusion != CALIBRATED:
-        return _thresholds(fused_maps(network.paper_map, layers, photos, image_size), total, options, [])
+        return _thresholds(values(network.paper_map, photos), total, options, [])
     shrinkages = [max(choose_shrinkage(layer), network.least_shrinkage) for layer in layers]
-    maps = _cross_fitted(
-        network, layers, photos, shrinkages, lambda fold: fused_maps(network.fusion, layers, fold, image_size)
-    )
-    return _thresholds(maps, total, options, shrinkages)
+    judged = _cross_fitted(network, layers, photos, shrinkages, lambda fold: values(network.fusion, fold))
+    return _thresholds(judged, total, options, shrinkages)
 
 
 def calibrate_tiles(
@@ -86,7 +109,7 @@ def calibrate_tiles(
         transform: makes the network's input of a tile.
     """
     first, photos = photos_of(tiles)
-    total = sum(tile.grid.height * tile.grid.width for tile in first)
+    total = sum(_pixels(tile.sample.view().inspected, (tile.grid.height, tile.grid.width)) for tile in first)
     fuse = network.fusion if options.fusion == CALIBRATED else network.paper_map
 
     def tile_maps(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -96,7 +119,8 @@ def calibrate_tiles(
 
     def blended_maps(fold: np.ndarray) -> Iterator[np.ndarray]:
         for photo in np.unique(photos[fold]):
-            yield blended_map(first[photo].sample.read(), tiling, tile_maps)
+            view = first[photo].sample.view()
+            yield _inside(blended_map(view.image, tiling, tile_maps), view.inspected)
 
     if options.fusion != CALIBRATED:
         return _thresholds(blended_maps(np.arange(len(tiles))), total, options, [])
@@ -109,7 +133,7 @@ def calibrate_tiles(
 def _thresholds(
     maps: Iterable[np.ndarray], total: int, options: CalibrationSection, shrinkages: list[float]
 ) -> Calibration:
-    """From the anomaly maps of normal images, with ``total`` pixels together.
+    """From the anomaly maps of normal images, of any shapes, with ``total`` pixels that are judged together.
 
     Raises:
         TrainingError: a map that is not finite, or scores that are all alike.
@@ -178,9 +202,15 @@ def _cross_fitted(
     network.fusion.set_statistics(fit_statistics(layers, shrinkages))
 
 
-def fused_maps(
-    fuse: Callable[..., paddle.Tensor], layers: Layers, numbers: np.ndarray, image_size: tuple[int, int]
-) -> Iterator[np.ndarray]:
+def _pixels(inspected: np.ndarray | None, size: tuple[int, int]) -> int:
+    return size[0] * size[1] if inspected is None else int(np.count_nonzero(inspected))
+
+
+def _inside(anomaly_map: np.ndarray, inspected: np.ndarray | None) -> np.ndarray:
+    return anomaly_map if inspected is None else anomaly_map[inspected]
+
+
+def fused_maps(fuse: Fuse, layers: Layers, numbers: np.ndarray, image_size: tuple[int, int]) -> Iterator[np.ndarray]:
     """Fuse the distances of the images with these numbers; yields float32 [H, W] for each."""
     for start in range(0, len(numbers), _BATCH_SIZE):
         chosen = numbers[start : start + _BATCH_SIZE]

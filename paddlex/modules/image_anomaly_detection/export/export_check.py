@@ -75,7 +75,7 @@ def check_export(
     original.backend = DynamicGraph(network)
     transform, output = original.folder.transform, original.folder.output
     some = samples[:: -(-len(samples) // _IMAGES) or 1]
-    inputs = [transform([sample.read()]) for sample in some] or [probe(transform.size)]
+    inputs = [transform([original.preparation(sample.read()).image]) for sample in some] or [probe(transform.size)]
     wanted = [original.backend.run(batch)[output] for batch in inputs]
     for maps in wanted:
         anomaly_score(maps)  # a network that does not answer in finite numbers is compared with nothing

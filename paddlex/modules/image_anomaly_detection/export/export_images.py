@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from paddlex.data.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
 from paddlex.data.tiles import draw_tiles
 from paddlex.errors import ConfigError, DatasetError
+from paddlex.inference.preparation import NOTHING, Preparation
 from paddlex.inference.reading import ANY, Reading
 from paddlex.inference.tiling import Tiling
 from paddlex.inference.transforms import Transform
@@ -31,7 +32,9 @@ class ExportImages:
     to_check: list[Sample] = field(default_factory=list)
     has_labels: bool = False
 
-    def batches(self, transform: Transform, tiling: Tiling | None) -> Iterator[np.ndarray]:
+    def batches(
+        self, transform: Transform, tiling: Tiling | None, preparation: Preparation = NOTHING
+    ) -> Iterator[np.ndarray]:
         """Network inputs of one training image each, or of one tile, float32 [1, 3, H, W].
 
         Raises:
@@ -41,10 +44,13 @@ class ExportImages:
             raise ConfigError(
                 "INT8 needs normal images, and no data set is named", where="Global.dataset_dir", remedy="Set it"
             )
-        chosen = self.train[:: -(-len(self.train) // CALIBRATION_IMAGES)]
+        chosen = [
+            replace(sample, preparation=preparation)
+            for sample in self.train[:: -(-len(self.train) // CALIBRATION_IMAGES)]
+        ]
         per_image = CALIBRATION_IMAGES // len(chosen)
         for sample in chosen if tiling is None else draw_tiles(chosen, tiling, per_image, seed=0):
-            yield transform([sample.read()])
+            yield transform([sample.view().image])
 
 
 def export_images(dataset_dir: str | None, reading: Reading = ANY) -> ExportImages:

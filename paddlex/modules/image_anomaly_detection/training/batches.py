@@ -9,6 +9,7 @@ import numpy as np
 
 from paddlex.data.dataset import Sample
 from paddlex.data.tiles import TileSample
+from paddlex.inference.preparation import inspected_positions
 from paddlex.inference.transforms import Transform
 from paddlex.utils.paddle_environment import usable_cores
 
@@ -23,7 +24,7 @@ _CONSTANT_RANGE = 2
 
 
 class ImageBatches:
-    """The images of some samples, resized; the next batch is made ready while the network works on the last.
+    """The images of some samples, prepared and resized; the next batch is made ready while the network works on the last.
 
     Args:
         samples: what to read; any of them may be asked for any number of times.
@@ -45,6 +46,7 @@ class ImageBatches:
         width, height = transform.size
         self._capacity = memory_bytes // (3 * width * height)
         self._kept: dict[int, np.ndarray] = {}
+        self._inspected: dict[int, np.ndarray | None] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -93,10 +95,19 @@ class ImageBatches:
         samples = [sample for sample, is_found in zip(self.samples, found, strict=True) if is_found]
         return [sample for sample in samples if isinstance(sample, Sample)]
 
+    def inspected(self, number: int) -> np.ndarray | None:
+        """Where an image is judged, bool [H, W] at the size of the network's input; None for everywhere."""
+        if number not in self._inspected:
+            self._resized(number)
+        return self._inspected[number]
+
     def _resized(self, number: int) -> np.ndarray:
         if number in self._kept:
             return self._kept[number]
-        resized = self._transform.resize(self.samples[number].read())
+        view = self.samples[number].view()
+        width, height = self._transform.size
+        self._inspected[number] = inspected_positions(view.inspected, (height, width))
+        resized = self._transform.resize(view.image)
         if len(self._kept) < self._capacity:
             self._kept[number] = resized
         return resized

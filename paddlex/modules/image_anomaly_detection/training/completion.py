@@ -116,7 +116,7 @@ class Completion:
         images, options = held_out(consecutive(len(held_out), self._options.batch_size)), self._options.calibration
         if card.tiling is not None:
             return self._calibrate_tiles(network, card, card.tiling, held_out, images)
-        return calibrate(network, images, options, card.size)
+        return calibrate(network, images, options, card.size, held_out.inspected)
 
     def _calibrate_tiles(
         self,

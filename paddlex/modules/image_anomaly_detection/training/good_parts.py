@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from paddlex.config_schema import Config
-from paddlex.data.bit_depth import find_reading
-from paddlex.data.dataset import TRAIN_LIST, read_samples
 from paddlex.data.tiles import into_tiles
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches
 from paddlex.modules.image_anomaly_detection.training.normal_images import hold_out, normal_images, warn_of_images
+from paddlex.modules.image_anomaly_detection.training.training_list import card_of, training_samples
 from paddlex.utils.logging import logger
 
 
@@ -38,10 +37,8 @@ class GoodParts:
             DatasetError, ImageReadError: the list, or an image, cannot be read.
             TrainingError: they are too few, or a mask marks a defect in one of them.
         """
-        options, dataset_dir = config.Train, config.Global.dataset_dir or ""
-        samples = read_samples(dataset_dir, TRAIN_LIST, find_reading(config.Global.reading, dataset_dir))
-        card = ModelCard.from_config(config.Global.model, options)
-        card = replace(card, bit_depth=samples[0].reading.bit_depth)
+        options, samples = config.Train, training_samples(config)
+        card = card_of(config, samples)
         photos = normal_images(samples)
         fit, held_out = hold_out(photos, holdout_percent, options.seed) if holdout_percent else (photos, [])
         seen, unseen = (ImageBatches(some, card.transform) for some in into_tiles(fit, held_out, options))

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from paddlex.config_schema import LARGEST_SIDE, Config
-from paddlex.data.dataset import TRAIN_LIST, Sample, read_samples
-from paddlex.data.tiles import image_size
+from paddlex.data.dataset import Sample
+from paddlex.data.tiles import view_size
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
+from paddlex.modules.image_anomaly_detection.training.training_list import training_samples
 from paddlex.utils.logging import logger
 
 #: Pixels: sides are multiples of the strides of all stages of a convolutional backbone; a transformer brings its own.
@@ -38,7 +39,7 @@ def with_image_size(config: Config) -> Config:
     side = int(wanted.partition(":")[2] or config.Train.usual_side)
     aspect = 1.0
     if config.Train.tiling.tile_size is None:
-        aspect = _aspect(read_samples(config.Global.dataset_dir or "", TRAIN_LIST, config.Global.reading))
+        aspect = _aspect(training_samples(config))
     backbone = BACKBONES.get(config.Train.features().get("backbone", ""))
     strides = {stage.stride for stage in backbone.stages.values()} if backbone else set()
     multiple = strides.pop() if len(strides) == 1 else _MULTIPLE
@@ -51,7 +52,7 @@ def with_image_size(config: Config) -> Config:
 
 def _aspect(samples: Sequence[Sample]) -> float:
     """Height by width of the photos; 1 where they are of different shapes."""
-    sizes = [image_size(sample) for sample in samples[:: -(-len(samples) // _MOST)]]
+    sizes = [view_size(sample) for sample in samples[:: -(-len(samples) // _MOST)]]
     aspects = np.array([height / width for height, width in sizes])
     typical = float(np.median(aspects))
     is_alike = np.abs(aspects / typical - 1) <= _ALIKE

@@ -161,7 +161,7 @@ def run_distances(network: STFPM, batch: np.ndarray) -> list[np.ndarray]:
 
 
 def calibrated_on(network: STFPM, tiles: list, **options: object):
-    batches = [TRANSFORM([tile.read()]) for tile in tiles]
+    batches = [TRANSFORM([tile.view().image]) for tile in tiles]
     section = STFPMCalibration(**{**OPTIONS, **options})
     run = lambda batch: run_distances(network, batch)  # noqa: E731
     return calibrate_tiles(network, run, batches, tiles, section, Tiling(64, 0), TRANSFORM)
@@ -172,7 +172,7 @@ def whole_maps(network, tiles):
     """Makes the map of each photo, [64, 128], from statistics of the four other fifths of the photos."""
 
     def make(shrinkages: list[float]) -> list[np.ndarray]:
-        single = [run_distances(network, TRANSFORM([tile.read()])) for tile in tiles]
+        single = [run_distances(network, TRANSFORM([tile.view().image])) for tile in tiles]
         layers = [np.concatenate(layer)[:, 0].astype(np.float64) for layer in zip(*single, strict=True)]
         maps = []
         for photo in range(11):
@@ -195,7 +195,7 @@ def test_a_tiled_model_s_thresholds_are_of_whole_photos_that_their_statistics_ha
 
 def test_a_tiled_model_keeps_the_statistics_of_all_tiles(network, tiles):
     calibration = calibrated_on(network, tiles)
-    layer = np.concatenate([run_distances(network, TRANSFORM([tile.read()]))[0] for tile in tiles])[:, 0]
+    layer = np.concatenate([run_distances(network, TRANSFORM([tile.view().image]))[0] for tile in tiles])[:, 0]
     mean, _ = statistics(layer.astype(np.float64), calibration.shrinkages[0])
     np.testing.assert_allclose(network.fusion.mean_0.numpy()[0, 0], mean, rtol=1e-4)
 
@@ -225,3 +225,18 @@ def test_an_answer_that_is_not_finite_is_refused(network, images, value):
     layers[0][3, 0, 0] = value
     with pytest.raises(TrainingError, match="the network's answer to a held-out image is not finite"):
         calibrate_distances(network, layers, STFPMCalibration(fusion="product"), SIZE)
+
+
+def test_thresholds_rest_on_the_inspected_pixels_alone(network, distances):
+    """The same as of maps from which the others were cut: by hand for the paper's fusion."""
+    inspected = np.zeros(SIZE, bool)
+    inspected[10:40, 5:60] = True
+    options = STFPMCalibration(fusion="product", **OPTIONS)
+    layers = [layer.astype(np.float32) for layer in distances]
+    calibration = calibrate_distances(network, layers, options, SIZE, lambda number: inspected)
+    with paddle.no_grad():
+        maps = network.paper_map([paddle.to_tensor(layer[:, None]) for layer in layers], SIZE).numpy()[:, 0]
+    values = maps[:, inspected]
+    assert calibration.scores == pytest.approx(sorted(values.max(axis=1).tolist()))
+    assert (values > calibration.pixel_threshold).mean() <= OPTIONS["target_pixel_fpr"]
+    assert (values >= calibration.pixel_threshold).mean() >= OPTIONS["target_pixel_fpr"]

@@ -79,7 +79,7 @@ def collect_features(
     if not is_kept.all():
         said = "The thresholds rest on %d of %d images, drawn at random: so many fit Train.memory_gb."
         logger.info(said, is_kept.sum(), len(images))
-    return {name: of_name.features(folds[is_kept]) for name, of_name in collected.items()}
+    return {name: of_name.features(folds, is_kept) for name, of_name in collected.items()}
 
 
 @dataclass
@@ -97,9 +97,11 @@ class _Collected:
         self.pool.append(some)
         self.pool_folds.append(np.full(len(some), fold))
 
-    def features(self, folds: np.ndarray) -> PatchFeatures:
-        """All of it; ``folds``, int [k], are those of the feature maps."""
-        return PatchFeatures(np.stack(self.kept), folds, np.concatenate(self.pool), np.concatenate(self.pool_folds))
+    def features(self, folds: np.ndarray, is_kept: np.ndarray) -> PatchFeatures:
+        """All of it, of images in these folds, int [n], some of which have given feature maps, bool [n]."""
+        numbers = np.flatnonzero(is_kept)
+        pool, pool_folds = np.concatenate(self.pool), np.concatenate(self.pool_folds)
+        return PatchFeatures(np.stack(self.kept), folds[numbers], numbers, pool, pool_folds)
 
 
 def pool_sizes(card: ModelCard, names: Sequence[str], pictures: int, sampled_patches: int) -> dict[str, int]:

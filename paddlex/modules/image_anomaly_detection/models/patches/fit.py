@@ -76,10 +76,13 @@ def fit_patches(
         memory_bytes=options.memory_gb * 2**30, batch_size=options.batch_size, seed=options.seed, copies=turned,
     )  # fmt: skip
     distances = _fit_parts(network, features, options.seed)
+    kept = next(iter(features.values())).numbers
     if good.held_out.samples:
         calibration = completion.calibrate(network, card, good.held_out)
     else:
-        calibration = calibrate_distances(network, distances, options.calibration, card.size)
+        calibration = calibrate_distances(
+            network, distances, options.calibration, card.size, lambda number: good.fit.inspected(int(kept[number]))
+        )
     fitted = completion.publish(network, card, calibration, good.warnings)
     facts = {
         "images": len(np.unique(photos)),

@@ -17,12 +17,14 @@ class PatchFeatures:
     Attributes:
         kept: float16 or float32 [k, h, w, C]: the features of some training images.
         folds: int [k]: the fold of each kept image.
+        numbers: int [k]: which of the training images each is.
         pool: float32 [m, C]: patches drawn at random from all training images.
         pool_folds: int [m]: the fold of the image that each of them is from.
     """
 
     kept: np.ndarray
     folds: np.ndarray
+    numbers: np.ndarray
     pool: np.ndarray
     pool_folds: np.ndarray
 

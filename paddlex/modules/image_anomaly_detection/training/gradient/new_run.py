@@ -25,16 +25,16 @@ _FREE_SETTINGS = {
 }  # fmt: skip
 
 
-def new_run(config: Config, samples: Sequence[Sample], length: Mapping[str, int]) -> Run:
+def new_run(config: Config, card: ModelCard, samples: Sequence[Sample], length: Mapping[str, int]) -> Run:
     """A student with random weights beside its teacher, and what trains it.
 
     Args:
         config: the whole config; Train and Global are read.
+        card: of the model to be.
         samples: the lines of the training list.
         length: how long the run is: further settings, by name.
     """
     options = GradientSection.of(config)
-    card = replace(ModelCard.from_config(config.Global.model, options), bit_depth=samples[0].reading.bit_depth)
     network, card = new_network(card, options.pretrain_weight_path)
     network.train()
     optimiser = paddle.optimizer.Momentum(

@@ -13,8 +13,7 @@ import numpy as np
 import paddle
 
 from paddlex.config_schema import Config, GradientSection
-from paddlex.data.bit_depth import find_reading
-from paddlex.data.dataset import TRAIN_LIST, VAL_LIST, read_samples
+from paddlex.data.dataset import VAL_LIST, read_samples
 from paddlex.data.tiles import into_tiles
 from paddlex.errors import DatasetError, TrainingError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, shuffled
@@ -47,6 +46,7 @@ from paddlex.modules.image_anomaly_detection.training.gradient.trouble import (
 )
 from paddlex.modules.image_anomaly_detection.training.gradient.visual_log import VisualLog, choose_samples
 from paddlex.modules.image_anomaly_detection.training.normal_images import hold_out, normal_images, warn_of_images
+from paddlex.modules.image_anomaly_detection.training.training_list import card_of, training_samples
 from paddlex.utils.caches import cache_path
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
@@ -75,8 +75,7 @@ class Trainer:
         self.options, self.output, self.world = GradientSection.of(config), config.output, world or World()
         augmentation = Augmentation(self.options.augment, self.options.seed) if self.options.augment else None
         paddle.seed(self.options.seed)
-        dataset_dir = config.Global.dataset_dir or ""
-        samples = read_samples(dataset_dir, TRAIN_LIST, find_reading(config.Global.reading, dataset_dir))
+        samples = training_samples(config)
         holdout_percent = self.options.calibration.holdout_percent
         fit, held_out = hold_out(normal_images(samples), holdout_percent, self.options.seed)
         self.photos = [*held_out, *fit]
@@ -91,7 +90,7 @@ class Trainer:
         self.eval_interval = self.options.eval_interval or usual_interval(self.epochs)
         self.total_steps = batches * self.epochs
         length = {"epochs_iters": self.epochs, "eval_interval": self.eval_interval}
-        self.run = new_run(config, samples, length)
+        self.run = new_run(config, card_of(config, samples), samples, length)
         logger.info("%d images to train on for %d epochs, %d held out.", len(fit), self.epochs, len(held_out))
         self.run.progress.processes = self.world.size
         self.world.check_same(self.run.settings)

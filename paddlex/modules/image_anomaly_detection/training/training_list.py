@@ -1,0 +1,43 @@
+"""The training list as a training reads it: each photo with what is done to it before the network sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from paddlex.config_schema import Config
+from paddlex.data.bit_depth import find_reading
+from paddlex.data.dataset import TRAIN_LIST, Sample, read_samples
+from paddlex.inference.preparation import NOTHING, Preparation
+from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+
+
+def training_samples(config: Config) -> list[Sample]:
+    """The lines of the training list, prepared as ``Train`` says.
+
+    Raises:
+        DatasetError: the list cannot be read.
+        ConfigError: the photos cannot be prepared so.
+    """
+    dataset_dir = config.Global.dataset_dir or ""
+    samples = read_samples(dataset_dir, TRAIN_LIST, find_reading(config.Global.reading, dataset_dir))
+    preparation = preparation_of(config, samples)
+    return [replace(sample, preparation=preparation) for sample in samples]
+
+
+def preparation_of(config: Config, samples: Sequence[Sample]) -> Preparation:
+    """What ``Train`` asks for.
+
+    Args:
+        config: Train is read.
+        samples: of the training list.
+    """
+    return NOTHING
+
+
+def card_of(config: Config, samples: Sequence[Sample]) -> ModelCard:
+    """The card of the model that is to be: the architecture that the config describes, and what its photos are like."""
+    first = samples[0]
+    preparation = None if first.preparation == NOTHING else first.preparation
+    card = ModelCard.from_config(config.Global.model, config.Train)
+    return replace(card, bit_depth=first.reading.bit_depth, preparation=preparation)
