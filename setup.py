@@ -62,8 +62,8 @@ setup(
         "paddlex": ["configs/*/*.yaml", "configs/*/*.yml", "py.typed"],
         "paddlex.inference.serving": ["page/*"],
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
-        "paddlex.modules.image_anomaly_detection.benchmark": ["*.html", "*.css"],
-        "paddlex.evaluation.report": ["*.html", "*.css"],
+        "paddlex.modules.image_anomaly_detection.benchmark": ["templates/*"],
+        "paddlex.evaluation.report": ["templates/*", "templates/*/*"],
     },
     install_requires=USING,
     extras_require={

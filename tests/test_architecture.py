@@ -55,7 +55,7 @@ for name in serving:
         importlib.import_module(name)
     except BaseException:
         failures[name] = traceback.format_exc()
-heavy_in_serving = [name for name in ("torch", "sklearn", "matplotlib", "scipy") if name in sys.modules]
+heavy_in_serving = [name for name in ("torch", "sklearn", "matplotlib", "scipy", "jinja2") if name in sys.modules]
 heavy = [name for name in ("torch", "sklearn", "matplotlib", "scipy", "pydantic") if name in imported] + heavy_in_serving
 making = [name for name in sys.modules if name.startswith("paddlex.modules")]
 for room in ("data", "evaluation"):

@@ -17,7 +17,7 @@ from paddlex import create_model, create_pipeline
 model, images = sys.argv[1], json.loads(sys.argv[2])
 results = list(create_model("STFPM", model).predict(images))
 piped = list(create_pipeline("anomaly_detection", model_dir=model).predict(images))
-heavy = [name for name in ("paddle", "scipy", "sklearn", "matplotlib", "pydantic", "PIL") if name in sys.modules]
+heavy = [name for name in ("paddle", "scipy", "sklearn", "matplotlib", "pydantic", "jinja2", "PIL") if name in sys.modules]
 print(json.dumps({
     "scores": [result["raw_score"] for result in results], "piped": [result["raw_score"] for result in piped],
     "heavy": heavy,

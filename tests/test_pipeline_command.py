@@ -479,7 +479,7 @@ def test_a_reader_that_has_seen_enough_is_no_traceback(trained: Path, val: Path)
 
 
 def test_using_a_model_needs_nothing_of_what_making_one_needs(trained: Path, val: Path) -> None:
-    code = WITHOUT.format(missing=("pydantic", "scipy", "sklearn", "matplotlib", "ray", "pyarrow"))
+    code = WITHOUT.format(missing=("pydantic", "jinja2", "scipy", "sklearn", "matplotlib", "ray", "pyarrow"))
     options = ["--pipeline", "anomaly_detection", "--model_dir", trained, "--device", "cpu", "--input", val / "bent"]
     done = start(*options, code=code)
     assert done.returncode == 0, done.stderr

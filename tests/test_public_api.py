@@ -16,7 +16,7 @@ import paddlex
 from paddlex import create_model
 from paddlex.errors import DeviceError, ModelError, PaddleXError
 
-HEAVY = ("numpy", "cv2", "paddle", "pydantic", "yaml", "PIL", "scipy", "matplotlib", "sklearn", "tqdm")
+HEAVY = ("numpy", "cv2", "paddle", "pydantic", "yaml", "PIL", "scipy", "matplotlib", "sklearn", "tqdm", "jinja2")
 
 
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:

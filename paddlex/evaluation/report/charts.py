@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 
-from paddlex.evaluation.report.markup import Html, Node, join, tag
+from paddlex.evaluation.report.svg import drawing, element
 
 BINS = 40  # an even number: the threshold is the edge between two bars
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 46
@@ -61,7 +62,7 @@ class Group:
 def curve_chart(
     name: str, description: str, x_axis: Axis, y_axis: Axis, lines: Iterable[Line],
     *, mark: tuple[float, float] | None = None, guides: Iterable[float] = (),
-) -> Html:  # fmt: skip
+) -> Markup:  # fmt: skip
     """A square chart of curves.
 
     Args:
@@ -80,14 +81,14 @@ def curve_chart(
         corners = frame.corners(line)
         if line.filled:
             floor = f"L{corners[-1][0]:g},{frame.y(0):g}L{corners[0][0]:g},{frame.y(0):g}Z"
-            parts.append(tag("path", d=_path(corners) + floor, class_=f"area {line.kind}"))
-        parts.append(tag("path", d=_path(corners), class_=f"curve {line.kind}"))
+            parts.append(element("path", d=_path(corners) + floor, class_=f"area {line.kind}"))
+        parts.append(element("path", d=_path(corners), class_=f"curve {line.kind}"))
     if mark is not None:
-        parts.append(tag("circle", cx=f"{frame.x(mark[0]):.1f}", cy=f"{frame.y(mark[1]):.1f}", r=5, class_="mark"))
-    return _svg(name, description, width, height, parts)
+        parts.append(element("circle", cx=f"{frame.x(mark[0]):.1f}", cy=f"{frame.y(mark[1]):.1f}", r=5, class_="mark"))
+    return drawing(name, description, width, height, parts)
 
 
-def histogram(name: str, description: str, upper: Group, lower: Group) -> Html:
+def histogram(name: str, description: str, upper: Group, lower: Group) -> Markup:
     """Two histograms over one score axis, one above the other, with the threshold through both.
 
     Each has its own scale of counts, because there are seldom as many images of one kind as of the other. The bars of wrong
@@ -96,7 +97,7 @@ def histogram(name: str, description: str, upper: Group, lower: Group) -> Html:
     width, panel, gap = 640, 132, 46
     height = _TOP + 12 + 2 * panel + gap + _BOTTOM
     axis = Axis("score (0.5 is the threshold)")
-    parts: list[Node] = [_hatching()]
+    parts: list[Markup] = [_hatching()]
     tops = (_TOP + 12, _TOP + 12 + panel + gap)
     for group, top, wrong_side in ((upper, tops[0], True), (lower, tops[1], False)):
         counts = _bin_counts(group)
@@ -106,23 +107,13 @@ def histogram(name: str, description: str, upper: Group, lower: Group) -> Html:
         parts.append(frame.grid(with_x_labels=group is lower))
         parts += _bars(frame, counts, group.kind, wrong_side)
         parts += [
-            tag("text", text, x=f"{frame.x(at):.1f}", y=top - 6, text_anchor=anchor, class_="side")
+            element("text", text, x=f"{frame.x(at):.1f}", y=top - 6, text_anchor=anchor, class_="side")
             for text, at, anchor in ((group.left, 0.0, "start"), (group.right, 1.0, "end"))
         ]
     middle = f"{frame.x(0.5):.1f}"
-    parts.append(tag("line", x1=middle, x2=middle, y1=_TOP - 8, y2=tops[1] + panel, class_="threshold"))
-    parts.append(tag("text", "threshold", x=f"{frame.x(0.5) + 6:.1f}", y=_TOP + 2, class_="side"))
-    return _svg(name, description, width, height, parts)
-
-
-def share_bar(part: int, whole: int) -> Html:
-    """A small bar for a table's cell; the number beside it says the same."""
-    length = 60 * part / whole if whole else 0
-    bars = join(
-        tag("rect", x=0, y=0, width=60, height=8, rx=2, class_="track"),
-        tag("rect", x=0, y=0, width=f"{length:.1f}", height=8, rx=2, class_="filled"),
-    )
-    return tag("svg", bars, viewBox="0 0 60 8", width=60, height=8, class_="bar", aria_hidden="true")
+    parts.append(element("line", x1=middle, x2=middle, y1=_TOP - 8, y2=tops[1] + panel, class_="threshold"))
+    parts.append(element("text", "threshold", x=f"{frame.x(0.5) + 6:.1f}", y=_TOP + 2, class_="side"))
+    return drawing(name, description, width, height, parts)
 
 
 @dataclass(frozen=True)
@@ -140,28 +131,32 @@ class _Frame:
     def y(self, value: float) -> float:
         return self.top + self.height * (1 - value / self.y_axis.end)
 
-    def upright(self, x: float, class_: str) -> Html:
+    def upright(self, x: float, class_: str) -> Markup:
         at = f"{self.x(x):.1f}"
-        return tag("line", x1=at, x2=at, y1=self.top, y2=self.top + self.height, class_=class_)
+        return element("line", x1=at, x2=at, y1=self.top, y2=self.top + self.height, class_=class_)
 
-    def grid(self, with_x_labels: bool = True) -> Html:
+    def grid(self, with_x_labels: bool = True) -> Markup:
         """Lines, numbers and names of both axes."""
         bottom, right = self.top + self.height, self.left + self.width
-        parts: list[Node] = []
+        parts: list[Markup] = []
         for value in self.y_axis.ticks:
             y = f"{self.y(value):.1f}"
-            parts.append(tag("line", x1=self.left, x2=right, y1=y, y2=y, class_="grid"))
-            parts.append(tag("text", f"{value:g}", x=self.left - 7, y=f"{self.y(value) + 4:.1f}", text_anchor="end"))
+            parts.append(element("line", x1=self.left, x2=right, y1=y, y2=y, class_="grid"))
+            parts.append(
+                element("text", f"{value:g}", x=self.left - 7, y=f"{self.y(value) + 4:.1f}", text_anchor="end")
+            )
         for value in self.x_axis.ticks if with_x_labels else ():
             anchor = "end" if value == self.x_axis.end else "middle"
-            parts.append(tag("text", f"{value:g}", x=f"{self.x(value):.1f}", y=bottom + 17, text_anchor=anchor))
-        parts.append(tag("line", x1=self.left, x2=right, y1=bottom, y2=bottom, class_="axis"))
+            parts.append(element("text", f"{value:g}", x=f"{self.x(value):.1f}", y=bottom + 17, text_anchor=anchor))
+        parts.append(element("line", x1=self.left, x2=right, y1=bottom, y2=bottom, class_="axis"))
         if with_x_labels:
-            parts.append(tag("text", self.x_axis.label, x=(self.left + right) / 2, y=bottom + 38, text_anchor="middle"))
+            parts.append(
+                element("text", self.x_axis.label, x=(self.left + right) / 2, y=bottom + 38, text_anchor="middle")
+            )
         middle = (self.top + bottom) / 2
         turned = f"rotate(-90 11 {middle:g})"
-        parts.append(tag("text", self.y_axis.label, x=11, y=middle, text_anchor="middle", transform=turned))
-        return join(*parts)
+        parts.append(element("text", self.y_axis.label, x=11, y=middle, text_anchor="middle", transform=turned))
+        return Markup().join(parts)
 
     def corners(self, line: Line) -> list[tuple[float, float]]:
         """The line's points inside the frame, in its units, those on the same spot once."""
@@ -176,21 +171,6 @@ class _Frame:
         return [point for number, point in enumerate(points) if number == 0 or point != points[number - 1]]
 
 
-def _svg(name: str, description: str, width: int, height: int, parts: Iterable[Node]) -> Html:
-    key = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
-    texts = tag("title", name, id=f"{key}-title") + tag("desc", description, id=f"{key}-text")
-    labelled = f"{key}-title {key}-text"
-    return tag(
-        "svg",
-        Html(texts),
-        *parts,
-        viewBox=f"0 0 {width} {height}",
-        role="img",
-        aria_labelledby=labelled,
-        class_="chart",
-    )
-
-
 def _path(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:g},{y:g}" for x, y in points)
 
@@ -203,24 +183,24 @@ def _bin_counts(group: Group) -> np.ndarray:
     return np.bincount(bins, minlength=BINS)
 
 
-def _bars(frame: _Frame, counts: np.ndarray, kind: str, wrong_on_right: bool) -> list[Node]:
-    bars: list[Node] = []
+def _bars(frame: _Frame, counts: np.ndarray, kind: str, wrong_on_right: bool) -> list[Markup]:
+    bars: list[Markup] = []
     for number in np.flatnonzero(counts).tolist():
         left, top = frame.x(number / BINS), frame.y(float(counts[number]))
         place = {
             "x": f"{left + 0.75:.2f}", "y": f"{top:.2f}", "width": f"{frame.width / BINS - 1.5:.2f}",
             "height": f"{frame.top + frame.height - top:.2f}",
         }  # fmt: skip
-        is_wrong = (number >= BINS // 2) == wrong_on_right
-        bars.append(tag("rect", **place, class_=f"fill {kind}"))
-        bars.append(tag("rect", **place, fill="url(#hatching)", class_=f"edge {kind}") if is_wrong else None)
+        bars.append(element("rect", **place, class_=f"fill {kind}"))
+        if (number >= BINS // 2) == wrong_on_right:
+            bars.append(element("rect", **place, fill="url(#hatching)", class_=f"edge {kind}"))
     return bars
 
 
-def _hatching() -> Html:
-    stroke = tag("path", d="M0,6L6,0M-1,1L1,-1M5,7L7,5", class_="hatch")
-    pattern = tag("pattern", stroke, id="hatching", width=6, height=6, patternUnits="userSpaceOnUse")
-    return tag("defs", pattern)
+def _hatching() -> Markup:
+    stroke = element("path", d="M0,6L6,0M-1,1L1,-1M5,7L7,5", class_="hatch")
+    pattern = element("pattern", stroke, id="hatching", width=6, height=6, patternUnits="userSpaceOnUse")
+    return element("defs", pattern)
 
 
 def _round_up(highest: int) -> int:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from paddlex.data.dataset import read_mask
-from paddlex.evaluation.evaluator import Evaluation, ImageRow
-from paddlex.evaluation.report.markup import Html, Node, describe, join, tag
-from paddlex.evaluation.report.numbers import figure
+from paddlex.evaluation.evaluator import ImageRow
 from paddlex.inference.pictures import heat_map, resize_for_show
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
@@ -47,6 +45,37 @@ class Chapter:
     total: int
 
 
+@dataclass(frozen=True)
+class Card:
+    """One image of the gallery.
+
+    Attributes:
+        name: of its file.
+        kind: its defect type, in words.
+        is_anomalous, score, iou: of the image; the IoU of its mask, None where there is none.
+        has_mask: whether the data set says where its defect is.
+        width, height: of both pictures.
+        image, heat_map: addresses of the pictures.
+        outlines: the ``d`` of SVG paths in their pixels, ``predicted`` and ``true``.
+    """
+
+    name: str
+    kind: str
+    is_anomalous: bool
+    score: float
+    iou: float | None
+    has_mask: bool
+    width: int
+    height: int
+    image: str
+    heat_map: str
+    outlines: dict[str, str]
+
+
+#: A chapter with a card for each of its rows.
+Pictured = tuple[Chapter, list[Card]]
+
+
 def choose(rows: Sequence[ImageRow], mistakes: int = MISTAKES, close_calls: int = CLOSE_CALLS) -> list[Chapter]:
     """Choose what to show, the most telling first: missed defects, false alarms, then what was right by a small margin.
 
@@ -76,8 +105,8 @@ def choose(rows: Sequence[ImageRow], mistakes: int = MISTAKES, close_calls: int 
     ]
 
 
-def gallery(evaluation: Evaluation, predictor: AnomalyPredictor, chapters: Sequence[Chapter]) -> Html:
-    """The chapters with their pictures. The images are predicted once more: nobody keeps 5,000 maps for these few.
+def gallery(predictor: AnomalyPredictor, chapters: Sequence[Chapter]) -> list[Pictured]:
+    """The chapters, each with the cards of its images. They are predicted once more: nobody keeps 5,000 maps for these few.
 
     Raises:
         ImageReadError: an image or a mask that cannot be read any more.
@@ -85,20 +114,13 @@ def gallery(evaluation: Evaluation, predictor: AnomalyPredictor, chapters: Seque
     chosen = [row for chapter in chapters for row in chapter.rows]
     results = predictor.predict([str(row.sample.image_path) for row in chosen], batch_size=_BATCH_SIZE)
     cards = (_card(row, result, predictor) for row, result in zip(chosen, results, strict=True))
-    return join(*(_chapter(chapter, cards) for chapter in chapters))
+    return [(chapter, [next(cards) for _ in chapter.rows]) for chapter in chapters]
 
 
-def legend() -> Html:
-    """What the outlines and the colours of the heat maps mean."""
+def colour_scale() -> str:
+    """The colours of the heat maps from normal to anomalous, the address of a picture."""
     scale = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None].repeat(2, 0), cv2.COLORMAP_TURBO)
-    bar = tag("img", src=_data_uri(cv2.imencode(".png", scale)[1], "png"), alt="", class_="scale")
-    return tag(
-        "div",
-        tag("p", _swatch("predicted"), " outlined by the model"),
-        tag("p", _swatch("true"), " outlined in the data set"),
-        tag("p", "heat map: normal ", bar, " anomalous; the middle is the pixel threshold"),
-        class_="legend",
-    )
+    return data_uri(cv2.imencode(".png", scale)[1], "png")
 
 
 def thumbnail_size(height: int, width: int) -> tuple[int, int]:
@@ -136,23 +158,12 @@ def jpeg(image: np.ndarray) -> bytes:
     return encoded.tobytes()
 
 
-def _chapter(chapter: Chapter, cards: Iterator[Html]) -> Html:
-    shown = len(chapter.rows)
-    title = tag("h3", f"{chapter.title} ", tag("span", f"{chapter.total:,}", class_="total"))
-    if not shown:
-        return tag("section", title, tag("p", "None.", class_="quiet"))
-    limit = (
-        f" {shown} of {chapter.total:,} are shown; the table of all images has the rest."
-        if shown < chapter.total
-        else ""
-    )
-    own = [next(cards) for _ in chapter.rows]
-    return tag(
-        "section", title, tag("p", chapter.explanation + limit, class_="quiet"), tag("div", *own, class_="cards")
-    )
+def data_uri(encoded: bytes | np.ndarray, kind: str) -> str:
+    """An encoded picture as an address that needs no file; its kind is ``jpeg`` or ``png``."""
+    return f"data:image/{kind};base64,{base64.b64encode(bytes(encoded)).decode('ascii')}"
 
 
-def _card(row: ImageRow, result: AnomalyResult, predictor: AnomalyPredictor) -> Html:
+def _card(row: ImageRow, result: AnomalyResult, predictor: AnomalyPredictor) -> Card:
     image, anomaly_map = result["input_img"], result["anomaly_map"]
     size = thumbnail_size(*image.shape[:2])
     shrinks = size[0] < image.shape[1] or size[1] < image.shape[0]
@@ -160,63 +171,18 @@ def _card(row: ImageRow, result: AnomalyResult, predictor: AnomalyPredictor) -> 
     small, small_map = cv2.resize(image, size, interpolation=interpolation), resize_for_show(anomaly_map, *size)
     heated = cv2.addWeighted(small, 0.45, heat_map(small_map, predictor.limits.pixel), 0.55, 0)
     true_mask = _true_mask(row)
-    outlines = _outlines(result["pred"][0] > 0, true_mask, size)
-    name = row.sample.image
-    has_mask = true_mask is not None and bool(true_mask.any())
-    pictures = tag(
-        "div",
-        _picture(small, f"{name}, {_kind(row)}" + (", with the true outline" if has_mask else ""), outlines),
-        _picture(heated, f"Heat map of {name}", outlines),
-        class_="pair stacked" if size[0] > 1.9 * size[1] else "pair",
-    )
-    return tag("figure", pictures, tag("figcaption", _caption(row, has_mask)))
-
-
-def _caption(row: ImageRow, has_mask: bool) -> Html:
-    facts: list[tuple[Node, Node]] = [
-        ("defect type", _kind(row)),
-        ("score", join(_gauge(row.score), f"{row.score:.3f}")),
-    ]
-    if has_mask and row.pixels is not None:
-        facts.append(("mask IoU", figure(row.pixels.iou)))
-    elif row.is_anomalous:
-        facts.append(("true outline", "unknown"))
-    return join(tag("p", row.sample.image, class_="name"), describe(facts))
-
-
-def _kind(row: ImageRow) -> str:
-    if not row.is_anomalous:
-        return "none, a good part"
-    return row.sample.defect_type or "not named"
-
-
-def _gauge(score: float) -> Html:
-    dot = tag("circle", cx=f"{3 + 54 * score:.1f}", cy=5, r=3)
-    parts = join(tag("line", x1=3, x2=57, y1=5, y2=5), tag("line", x1=30, x2=30, y1=1, y2=9), dot)
-    return tag("svg", parts, viewBox="0 0 60 10", width=60, height=10, class_="gauge", aria_hidden="true")
-
-
-def _picture(image: np.ndarray, text: str, outlines: Html) -> Html:
-    height, width = image.shape[:2]
-    picture = tag("img", src=_data_uri(jpeg(image), "jpeg"), alt=text, width=width, height=height, decoding="async")
-    overlay = tag("svg", outlines, viewBox=f"0 0 {width} {height}", class_="outlines", aria_hidden="true")
-    return tag("div", picture, overlay if outlines else None, class_="picture")
-
-
-def _outlines(predicted: np.ndarray, true: np.ndarray | None, size: tuple[int, int]) -> Html:
-    masks = (("predicted", predicted), ("true", true))
-    return join(*(_outline(kind, outline_path(mask, size)) for kind, mask in masks if mask is not None and mask.any()))
-
-
-def _outline(kind: str, path: str) -> Html:
-    """A dark line below a bright one: it shows on any image."""
-    return join(tag("path", d=path, class_="casing"), tag("path", d=path, class_=kind))
-
-
-def _swatch(kind: str) -> Html:
-    box = "M3,3L33,3L33,17L3,17Z"
-    return tag(
-        "svg", _outline(kind, box), viewBox="0 0 36 20", width=36, height=20, class_="swatch", aria_hidden="true"
+    masks = {"predicted": result["pred"][0] > 0, "true": true_mask}
+    return Card(
+        row.sample.image,
+        (row.sample.defect_type or "not named") if row.is_anomalous else "none, a good part",
+        row.is_anomalous,
+        row.score,
+        row.pixels.iou if row.pixels is not None else None,
+        true_mask is not None and bool(true_mask.any()),
+        *size,
+        data_uri(jpeg(small), "jpeg"),
+        data_uri(jpeg(heated), "jpeg"),
+        {kind: outline_path(mask, size) for kind, mask in masks.items() if mask is not None and mask.any()},
     )
 
 
@@ -230,7 +196,3 @@ def _true_mask(row: ImageRow) -> np.ndarray | None:
 
 def _closed(points: np.ndarray) -> str:
     return "M" + "L".join(f"{x},{y}" for x, y in points.tolist()) + "Z"
-
-
-def _data_uri(encoded: bytes | np.ndarray, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(bytes(encoded)).decode('ascii')}"

@@ -1,21 +1,15 @@
-"""The report's tables."""
+"""The figures of the report's tables."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from paddlex.evaluation.evaluator import Evaluation
-from paddlex.evaluation.metrics import PixelMetrics
+from paddlex.evaluation.metrics import ImageMetrics, PixelMetrics
 from paddlex.evaluation.metrics.bootstrap import Interval
-from paddlex.evaluation.report.charts import share_bar
-from paddlex.evaluation.report.markup import Html, Node, join, table, tag
-from paddlex.evaluation.report.numbers import NOT_MEASURABLE, figure, interval, percent
-from paddlex.evaluation.report.words import Counts, missing_images, missing_pixels
+from paddlex.evaluation.report.words import missing_images, missing_pixels
 
-_NO_WIDTH = (
-    "Intervals: percentile bootstrap, 1,000 resamples of the normal and of the anomalous images apart. It cannot see what did "
-    "not happen: where nothing went wrong every resample says so too, and the interval has no width."
-)
 _RATES = {
     "precision": ("Precision", "of what is called anomalous, the share that is"),
     "recall": ("Recall", "of what is anomalous, the share that is called so"),
@@ -26,126 +20,112 @@ _RATES = {
 }
 
 
-def confusion_table(evaluation: Evaluation) -> Html:
-    """What the images are against what they were called."""
-    counts, decisions = Counts.of(evaluation), evaluation.image.confusion
-    alarms = "false alarm" if decisions.false_positive == 1 else "false alarms"
-    found, missed = _cell(decisions.true_positive, "found"), _cell(decisions.false_negative, "missed")
-    wrong, passed = _cell(decisions.false_positive, alarms), _cell(decisions.true_negative, "passed")
-    rows: list[list[Node]] = [
-        ["is anomalous", found, missed, f"{counts.anomalous:,}"],
-        ["is normal", wrong, passed, f"{counts.normal:,}"],
-    ]
-    header = ["", "called anomalous", "called normal", "all"]
-    return table("Images, at the model's threshold", header, rows, class_="confusion")
+@dataclass(frozen=True)
+class Figure:
+    """A line of a table.
+
+    Attributes:
+        name: of the figure.
+        value: None where it is not measurable.
+        meaning: what it says.
+        reason: why it is not measurable.
+        bounds: its 95 % interval, where there is one.
+    """
+
+    name: str
+    value: float | None
+    meaning: str
+    reason: str | None
+    bounds: Interval | None = None
 
 
-def image_table(evaluation: Evaluation) -> Html:
+@dataclass(frozen=True)
+class DefectType:
+    """What became of the images of one type.
+
+    Attributes:
+        name: of the type; empty where it has none.
+        found, images: how many were found, and how many there are.
+        image, pixel: held against all normal images, and all normal pixels.
+        has_pixels: whether any of its pixels is marked as a defect.
+    """
+
+    name: str
+    found: int
+    images: int
+    image: ImageMetrics
+    pixel: PixelMetrics
+    has_pixels: bool
+
+
+def image_figures(evaluation: Evaluation) -> list[Figure]:
     """Image-level figures with their intervals."""
     image, reason = evaluation.image, missing_images(evaluation)
-    bounds = image.intervals
-    rows = [
-        _row("AUROC", image.auroc, "ranking over all thresholds; 0.5 is a coin toss", reason, bounds["auroc"]),
-        _row(
+    bounds, rates = image.intervals, image.confusion.rates()
+    needs_both = {"precision", "f1", "iou"}
+    return [
+        Figure("AUROC", image.auroc, "ranking over all thresholds; 0.5 is a coin toss", reason, bounds["auroc"]),
+        Figure(
             "Average precision", image.average_precision, "precision averaged over the recalls of all thresholds", reason,
             bounds["average_precision"],
         ),
-        _row("Best F1", image.best_f1, "the threshold chosen on these very images, with hindsight", reason),
+        Figure("Best F1", image.best_f1, "the threshold chosen on these very images, with hindsight", reason),
+        *(
+            Figure(
+                name, None if reason and key in needs_both else rates[key], meaning,
+                reason or "nothing was called anomalous", bounds[key],
+            )
+            for key, (name, meaning) in _RATES.items()
+        ),
     ]  # fmt: skip
-    rates = image.confusion.rates()
-    needs_both = {"precision", "f1", "iou"}
-    for key, (name, meaning) in _RATES.items():
-        value = None if reason and key in needs_both else rates[key]
-        rows.append(_row(name, value, meaning, reason or "nothing was called anomalous", bounds[key]))
-    header = ["Figure", "Value", "95 % interval"]
-    return join(
-        table("Image level, at the model's threshold", header, rows, class_="metrics"),
-        tag("p", _NO_WIDTH, class_="quiet"),
-    )
 
 
-def pixel_table(evaluation: Evaluation) -> Html:
+def pixel_figures(evaluation: Evaluation) -> list[Figure]:
     """Pixel-level figures, all images pooled."""
     pixel, reason = evaluation.pixel, missing_pixels(evaluation)
     rates = evaluation.pixel_confusion.rates()
     rows = [
-        _row("AUROC", pixel.auroc, "ranking of pixels over all thresholds", reason),
-        _row(
+        Figure("AUROC", pixel.auroc, "ranking of pixels over all thresholds", reason),
+        Figure(
             "Average precision",
             pixel.average_precision,
             "precision averaged over the recalls of all thresholds",
             reason,
         ),
-        _row("Best F1", pixel.best_f1, "the threshold chosen on these very pixels, with hindsight", reason),
-        _row(
+        Figure("Best F1", pixel.best_f1, "the threshold chosen on these very pixels, with hindsight", reason),
+        Figure(
             "AUPRO up to 0.3",
             pixel.aupro_30,
             "overlap per region, averaged over false-positive rates up to 0.3",
             reason,
         ),
-        _row("AUPRO up to 0.05", pixel.aupro_05, "the same up to 0.05, where a line would be run", reason),
+        Figure("AUPRO up to 0.05", pixel.aupro_05, "the same up to 0.05, where a line would be run", reason),
     ]
     for key, (name, meaning) in _RATES.items():
         needs_defects = key != "false_positive_rate"
         why = reason or ("no pixel was marked" if needs_defects else "there are no normal pixels")
-        value = None if reason and needs_defects else rates[key]
-        rows.append(_row(name, value, meaning, why))
-    without_intervals = [row[:2] for row in rows]
-    whole = table("Pixel level, at full resolution", ["Figure", "Value"], without_intervals, class_="metrics")
-    return join(whole, tag("p", _accuracy(pixel), class_="quiet") if pixel.error_bounds else None)
+        rows.append(Figure(name, None if reason and needs_defects else rates[key], meaning, why))
+    return rows
 
 
-def type_table(evaluation: Evaluation) -> Html:
-    """A row for each defect type, the one found least first."""
-    by_type = evaluation.image_by_type
-    if not by_type:
-        return tag("p", "There are no anomalous images.", class_="quiet")
-    rows: list[list[Node]] = []
+def defect_types(evaluation: Evaluation) -> list[DefectType]:
+    """What became of each defect type, the one found least first."""
+    by_type, pixels = evaluation.image_by_type, evaluation.pixel_by_type
+    types = []
     for name in sorted(by_type, key=lambda key: (by_type[key].confusion.recall or 0, key)):
-        image, pixel = by_type[name], evaluation.pixel_by_type.get(name, PixelMetrics())
-        found = image.confusion.true_positive
-        images = found + image.confusion.false_negative
-        auroc = figure(image.auroc)
-        spread = image.intervals["auroc"]
-        rows.append(
-            [
-                name or "(not named)", f"{images:,}",
-                join(share_bar(found, images), f" {found:,} ({percent(found, images)})"),
-                join(auroc, tag("small", f" {interval(spread, 2)}") if spread else None),
-                figure(pixel.auroc), figure(pixel.aupro_30), figure(pixel.aupro_05),
-            ]
-        )  # fmt: skip
-    header = ["Defect type", "Images", "Found", "Image AUROC", "Pixel AUROC", "AUPRO 0.3", "AUPRO 0.05"]
-    explanation = (
-        "Each type is held against all normal images, and its marked pixels against all normal pixels. A type is the name of "
-        "the image's folder."
-    )
-    reason = missing_images(evaluation)
-    if reason:
-        explanation += f" Image AUROC is {NOT_MEASURABLE}: {reason}."
-    if any(name not in evaluation.pixel_by_type for name in by_type):
-        explanation += f" Pixel figures are {NOT_MEASURABLE} for a type without a marked pixel."
-    return join(
-        tag("p", explanation, class_="quiet"),
-        table("By defect type, the one found least first", header, rows, class_="types"),
-    )
+        image, decisions = by_type[name], by_type[name].confusion
+        images = decisions.true_positive + decisions.false_negative
+        pixel = pixels.get(name, PixelMetrics())
+        types.append(DefectType(name, decisions.true_positive, images, image, pixel, name in pixels))
+    return types
 
 
-def _row(
-    name: str, value: float | None, meaning: str, reason: str | None, bounds: Interval | None = None
-) -> list[Node]:
-    head = join(tag("span", name), " ", tag("small", meaning))
-    if value is None:
-        return [head, tag("span", f"{NOT_MEASURABLE}: {reason}", class_="missing"), ""]
-    return [head, figure(value), interval(bounds) if bounds else ""]
-
-
-def _cell(number: int, word: str) -> Html:
-    return join(tag("b", f"{number:,}"), " ", word)
-
-
-def _accuracy(pixel: PixelMetrics) -> str:
-    largest = max((pixel.error_bounds or {}).values(), default=0)
+def accuracy(evaluation: Evaluation) -> str | None:
+    """How exact the pixel figures over all thresholds are; None where there are none."""
+    bounds = evaluation.pixel.error_bounds
+    if not bounds:
+        return None
+    largest = max(bounds.values())
     if largest == 0:
         return "The figures over all thresholds are exact: every pixel counts, none was resampled."
     return (

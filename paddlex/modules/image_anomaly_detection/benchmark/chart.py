@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from paddlex.evaluation.report.markup import Html, Node, join, tag
+from markupsafe import Markup
+
 from paddlex.evaluation.report.numbers import figure
+from paddlex.evaluation.report.svg import drawing, element
 from paddlex.modules.image_anomaly_detection.benchmark.table import Table
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _LINE = 720, 130, 16, 8, 24
@@ -39,7 +41,7 @@ def names_of(table: Table) -> list[str]:
     return list(table.means if table.is_comparison else _FIGURES)
 
 
-def dot_chart(lines: Mapping[str, Figures], names: Sequence[str]) -> Html:
+def dot_chart(lines: Mapping[str, Figures], names: Sequence[str]) -> Markup:
     """One line for each category, in the order given, on an axis that ends at 1 and begins at a round number below all dots.
 
     Args:
@@ -54,53 +56,38 @@ def dot_chart(lines: Mapping[str, Figures], names: Sequence[str]) -> Html:
     def x(value: float) -> float:
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (value - start) / (1 - start)
 
-    parts: list[Node] = []
+    parts: list[Markup] = []
     for tenth in range(round(10 * start), 11):
         at = f"{x(tenth / 10):.1f}"
-        parts.append(tag("line", x1=at, x2=at, y1=_TOP, y2=bottom, class_="grid"))
-        parts.append(tag("text", f"{tenth / 10:g}", x=at, y=bottom + 18, text_anchor="middle"))
+        parts.append(element("line", x1=at, x2=at, y1=_TOP, y2=bottom, class_="grid"))
+        parts.append(element("text", f"{tenth / 10:g}", x=at, y=bottom + 18, text_anchor="middle"))
     for number, (category, of_category) in enumerate(lines.items()):
         y = _TOP + _LINE * (number + 0.5)
         short = category if len(category) <= _MAX_NAME else f"{category[: _MAX_NAME - 1]}…"
-        parts.append(tag("text", short, x=_LEFT - 12, y=f"{y + 4:g}", text_anchor="end", class_="name"))
+        parts.append(element("text", short, x=_LEFT - 12, y=f"{y + 4:g}", text_anchor="end", class_="name"))
         places = [
             (number, x(value)) for number, name in enumerate(names) if (value := of_category.get(name)) is not None
         ]
         if len(places) > 1:
             ends = [place for _, place in places]
-            parts.append(tag("line", x1=f"{min(ends):.1f}", x2=f"{max(ends):.1f}", y1=y, y2=y, class_="span"))
+            parts.append(element("line", x1=f"{min(ends):.1f}", x2=f"{max(ends):.1f}", y1=y, y2=y, class_="span"))
         parts += (_dot(number, place, y) for number, place in reversed(places))
     description = " ".join(
         f"{category}: {', '.join(f'{name} {figure(of_category.get(name))}' for name in names)}."
         for category, of_category in lines.items()
     )
-    return tag(
-        "svg",
-        Html(tag("title", "Figures of each category", id="dots-title") + tag("desc", description, id="dots-text")),
-        *parts,
-        viewBox=f"0 0 {_WIDTH} {bottom + 26}",
-        role="img",
-        aria_labelledby="dots-title dots-text",
-        class_="chart",
-    )
+    return drawing("Figures of each category", description, _WIDTH, bottom + 26, parts)
 
 
-def key(names: Sequence[str]) -> Html:
-    """What the dots stand for."""
-    return tag(
-        "p", *(tag("span", join(_sample(number), f" {name}")) for number, name in enumerate(names)), class_="key"
-    )
+def samples(names: Sequence[str]) -> dict[str, Markup]:
+    """A dot for each name, in a square of 14 by 14."""
+    return {name: _dot(number, 7, 7) for number, name in enumerate(names)}
 
 
-def _sample(number: int) -> Html:
-    dot = _dot(number, 7, 7)
-    return tag("svg", dot, viewBox="0 0 14 14", width=14, height=14, class_="sample", aria_hidden="true")
-
-
-def _dot(number: int, x: float, y: float) -> Html:
+def _dot(number: int, x: float, y: float) -> Markup:
     """A disk, a diamond, a ring or a square."""
     kind = _KINDS[number % len(_KINDS)]
     if kind in ("pixel", "square"):
         path = f"M{x:.1f},{y - 6:g}l6,6l-6,6l-6,-6Z" if kind == "pixel" else f"M{x - 4.5:.1f},{y - 4.5:g}h9v9h-9Z"
-        return tag("path", d=path, class_=f"dot {kind}")
-    return tag("circle", cx=f"{x:.1f}", cy=f"{y:g}", r=5 if kind == "image" else 4.5, class_=f"dot {kind}")
+        return element("path", d=path, class_=f"dot {kind}")
+    return element("circle", cx=f"{x:.1f}", cy=f"{y:g}", r=5 if kind == "image" else 4.5, class_=f"dot {kind}")

@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
 from paddlex import __version__
 from paddlex.config_schema import Config
-from paddlex.evaluation.report.frame import framed_page
-from paddlex.evaluation.report.markup import Html, Node, describe, join, tag
-from paddlex.evaluation.report.numbers import NOT_MEASURABLE, figure, interval
+from paddlex.evaluation.report.numbers import figure, interval
+from paddlex.evaluation.report.rendering import Section, render
+from paddlex.evaluation.report.words import KeyFigure
 from paddlex.modules.image_anomaly_detection.benchmark import words
-from paddlex.modules.image_anomaly_detection.benchmark.chart import dot_chart, figures_of, key, names_of
+from paddlex.modules.image_anomaly_detection.benchmark.chart import dot_chart, figures_of, names_of, samples
 from paddlex.modules.image_anomaly_detection.benchmark.columns import columns_of
 from paddlex.modules.image_anomaly_detection.benchmark.comparison import Standing
 from paddlex.modules.image_anomaly_detection.benchmark.table import Mean, Row, Table
 from paddlex.utils.files import write_text
 
-_IMAGES = tag("small", "train / good / defective")
+_TEMPLATES = "modules/image_anomaly_detection/benchmark/templates"
+
+_KEY_FIGURES = {
+    "image_auroc": ("Mean image AUROC", "How often a defective part scores higher than a good one; 0.5 is a coin toss."),
+    "pixel_auroc": ("Mean pixel AUROC", "The same for pixels, at the images' full resolution."),
+    "aupro_30": ("Mean AUPRO (0.3)", "How much of each defect is covered, small ones counting as much as large ones."),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """A run's line, or a mean's.
+
+    Attributes:
+        name: of the category; of the mean; of a failed run.
+        model: of the run.
+        cells: the text of each column.
+        is_best: whether the first of them is surely the highest of its category.
+        spread: the interval of the first, where it has a width.
+        images: how many there are to train on, good ones and defective ones to judge, as text.
+        report: the address of the run's own report.
+    """
+
+    name: str
+    model: str
+    cells: Sequence[str]
+    is_best: bool = False
+    spread: str | None = None
+    images: str = ""
+    report: str = ""
 
 
 def write_page(path: Path, config: Config, configs: Mapping[str, Config], table: Table, others: Sequence[str]) -> None:
@@ -38,29 +67,41 @@ def write_page(path: Path, config: Config, configs: Mapping[str, Config], table:
     models = " and ".join(filter(None, [", ".join(list(configs)[:-1]), last]))
     dataset_dir, rule = config.Global.dataset_dir or "", config.Train.calibration.rule
     by_default = [model for model in configs if model != config.Global.model]
-    page = framed_page(
-        join(f"{models} on {Path(dataset_dir).resolve().name}, every category"),
-        (files(__package__) / "page.html").read_text(encoding="utf-8"),
-        more_style=(files(__package__) / "page.css").read_text(encoding="utf-8"),
-        about=describe(_about(configs, table, dataset_dir), class_="about"),
-        headline=join(words.headline(table)),
-        key_figures=_means(table) if table.is_comparison else _key_figures(table),
-        notes=_notes(words.notes(table, others, by_default)),
-        table=_table(table),
-        explanation=join(words.explanation(rule, table.is_comparison)),
-        chart=_chart(table) if table.finished else tag("p", "Nothing yet."),
-    )
-    write_text(path, page)
+    names, headings = names_of(table), [column.heading for column in columns_of(table)]
+    lines, means = _lines(table), [_mean_line(table, model, mean) for model, mean in table.means.items()]
+    shared = {"is_comparison": table.is_comparison, "headings": headings, "means": means}
+    sections = [
+        _section(
+            "summary", "Summary", "Summary", headline=words.headline(table), remarks=words.notes(table, others, by_default),
+            figures=[] if table.is_comparison else _key_figures(table), **shared,
+        ),
+        _section(
+            "table", "Every category", "Table", failed=[(table.name_of(row), row.error) for row in table.failed],
+            categories=[list(lines_of) for _, lines_of in groupby(lines, lambda line: line.name)],
+            explanation=words.explanation(rule, table.is_comparison), **shared,
+        ),
+        _section(
+            "chart", "Where it is strong and where it is weak", "Chart", is_comparison=table.is_comparison,
+            chart=dot_chart(figures_of(table), names) if table.finished else None, samples=samples(names),
+        ),
+    ]  # fmt: skip
+    title = f"{models} on {Path(dataset_dir).resolve().name}, every category"
+    about = _about(configs, table, dataset_dir)
+    write_text(path, render(f"{_TEMPLATES}/page.html", title=title, about=about, sections=sections))
 
 
-def _about(configs: Mapping[str, Config], table: Table, dataset_dir: str) -> list[tuple[Node, Node]]:
+def _section(name: str, title: str, link: str, **values: object) -> Section:
+    return Section(name, title, link, render(f"{_TEMPLATES}/{name}.html", **values))
+
+
+def _about(configs: Mapping[str, Config], table: Table, dataset_dir: str) -> dict[str, str]:
     minutes = sum(row.training_minutes or 0 for row in table.rows)
-    return [
-        *((model, _settings(config)) for model, config in configs.items()),
-        ("Training", f"{minutes:.1f} minutes in all"),
-        ("Data set", str(Path(dataset_dir).absolute())),
-        ("Date", f"{date.today().isoformat()}, version {__version__}"),
-    ]
+    return {
+        **{model: _settings(config) for model, config in configs.items()},
+        "Training": f"{minutes:.1f} minutes in all",
+        "Data set": str(Path(dataset_dir).absolute()),
+        "Date": f"{date.today().isoformat()}, version {__version__}",
+    }
 
 
 def _settings(config: Config) -> str:
@@ -69,110 +110,42 @@ def _settings(config: Config) -> str:
     return f"{backbone}image size {train.image_size}, {train.calibration.fusion} fusion; {train}"
 
 
-def _key_figures(table: Table) -> Html:
-    (mean,), finished = table.means.values(), table.finished
-    names = {
-        "image_auroc": ("Mean image AUROC", "How often a defective part scores higher than a good one; 0.5 is a coin toss."),
-        "pixel_auroc": ("Mean pixel AUROC", "The same for pixels, at the images' full resolution."),
-        "aupro_30": ("Mean AUPRO (0.3)", "How much of each defect is covered, small ones counting as much as large ones."),
-    }  # fmt: skip
-    cells = []
-    for name, (title, meaning) in names.items():
-        value = figure(mean.figures[name])
-        known = [row.to_dict()[name] for row in finished if row.to_dict()[name] is not None]
+def _key_figures(table: Table) -> list[KeyFigure]:
+    (mean,) = table.means.values()
+    figures = []
+    for name, (title, meaning) in _KEY_FIGURES.items():
+        known = [row.to_dict()[name] for row in table.finished if row.to_dict()[name] is not None]
         spread = f"{figure(min(known))} to {figure(max(known))} over {len(known)}" if known else ""
-        cells.append(
-            tag(
-                "div",
-                tag("dt", title),
-                tag("dd", value, class_="value missing" if value == NOT_MEASURABLE else "value"),
-                tag("dd", spread, class_="spread"),
-                tag("dd", meaning, class_="meaning"),
+        figures.append(KeyFigure(title, figure(mean.figures[name]), spread, meaning))
+    return figures
+
+
+def _lines(table: Table) -> list[Line]:
+    """The line of each run that has figures."""
+    lines, columns = [], columns_of(table)
+    for row in table.finished:
+        bounds = None if row.image_auroc_low is None else (row.image_auroc_low, row.image_auroc_high or 0.0)
+        lines.append(
+            Line(
+                row.category,
+                row.model,
+                [column.of(row) for column in columns],
+                _is_best(row.standing),
+                interval(bounds, 2) if bounds and bounds[0] != bounds[1] else None,
+                _images(row),
+                f"categories/{quote(row.category)}/{quote(row.model)}/evaluate/report.html",
             )
         )
-    return tag("dl", *cells, class_="figures")
+    return lines
 
 
-def _notes(notes: Sequence[str]) -> Html:
-    if not notes:
-        return Html("")
-    return tag("aside", tag("h3", "Please note"), tag("ul", *(tag("li", note) for note in notes)), class_="notes")
+def _mean_line(table: Table, model: str, mean: Mean) -> Line:
+    return Line(mean.name, model, [column.of_mean(mean) for column in columns_of(table)], _is_best(mean.standing))
 
 
-def _means(table: Table) -> Html:
-    """The models' means, a line for each."""
-    lines = [_mean_line(table, model, [mean.name], mean) for model, mean in table.means.items()]
-    headings = [tag("th", text, scope="col") for text in ("Model", "over")]
-    return _framed(table, headings, [tag("tbody", *lines)], "Table of all models")
+def _is_best(standing: Standing | None) -> bool:
+    return standing is not None and standing.is_best
 
 
-def _table(table: Table) -> Html:
-    """A line for each run; below those of one model its mean."""
-    bodies = []
-    for _, of_category in groupby(table.finished, key=lambda row: row.category):
-        rows = list(of_category)
-        bodies.append(tag("tbody", *(_line(table, row, len(rows) if row is rows[0] else 0) for row in rows)))
-    headings = [tag("th", join("Category", _IMAGES), scope="col")]
-    if table.is_comparison:
-        headings.append(tag("th", "model", scope="col", class_="model"))
-    columns = len(columns_of(table)) + len(headings)
-    for row in table.failed:
-        error = tag("td", f"failed: {row.error}", class_="missing", colspan=columns - 1)
-        bodies.append(tag("tbody", tag("tr", tag("th", table.name_of(row), scope="row"), error)))
-    if not table.is_comparison:
-        bodies.append(tag("tfoot", *(_mean_line(table, mean.name, [], mean) for mean in table.means.values())))
-    return _framed(table, headings, bodies, "Table of all categories")
-
-
-def _framed(table: Table, headings: Sequence[Html], bodies: Sequence[Html], label: str) -> Html:
-    columns = (tag("th", column.heading, scope="col") for column in columns_of(table))
-    head = tag("thead", tag("tr", *headings, *columns))
-    whole = tag("table", head, *bodies, class_="categories")
-    return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=label)
-
-
-def _mean_line(table: Table, name: str, more: Sequence[str], mean: Mean) -> Html:
-    first, *others = (column.of_mean(mean) for column in columns_of(table))
-    cells = [*more, _emphasised(first, mean.standing), *map(_two_lines, others)]
-    return tag("tr", tag("th", name, scope="row"), *(tag("td", cell) for cell in cells))
-
-
-def _line(table: Table, row: Row, height: int) -> Html:
-    """A run's line.
-
-    Args:
-        table: whose columns it has.
-        row: its figures.
-        height: how many lines the category has, in the first of them; 0 in the others.
-    """
-    folder = f"categories/{quote(row.category)}/{quote(row.model)}"
-    link = tag("a", row.model if table.is_comparison else row.category, href=f"{folder}/evaluate/report.html")
-    bounds = None if row.image_auroc_low is None else (row.image_auroc_low, row.image_auroc_high or 0.0)
-    spread = tag("small", f" {interval(bounds, 2)}") if bounds and bounds[0] != bounds[1] else None
-    first, *others = (column.of(row) for column in columns_of(table))
-    images = tag("small", f"{row.train_images:,} / {row.normal_images:,} / {row.anomalous_images:,}")
-    heads: list[Html] = []
-    if not table.is_comparison:
-        heads.append(tag("th", join(link, images), scope="row"))
-    elif height:
-        heads.append(tag("th", join(row.category, images), scope="rowgroup", rowspan=height))
-    if table.is_comparison:
-        heads.append(tag("td", link, class_="model"))
-    cells: list[Node] = [join(_emphasised(first, row.standing), spread), *map(_two_lines, others)]
-    return tag("tr", *heads, *(tag("td", cell) for cell in cells))
-
-
-def _emphasised(auroc: str, standing: Standing | None) -> Node:
-    return tag("strong", auroc) if standing is not None and standing.is_best else auroc
-
-
-def _two_lines(text: str) -> Node:
-    """What stands in brackets, below and small."""
-    main, bracket, more = text.partition(" (")
-    return join(main, tag("small", more.removesuffix(")"))) if bracket else text
-
-
-def _chart(table: Table) -> Html:
-    names = names_of(table)
-    about = tag("p", "The image AUROC of each model.") if table.is_comparison else None
-    return join(about, key(names), tag("figure", dot_chart(figures_of(table), names), class_="wide"))
+def _images(row: Row) -> str:
+    return f"{row.train_images:,} / {row.normal_images:,} / {row.anomalous_images:,}"
