@@ -8,12 +8,14 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 
 from paddlex.config import load_config
 from paddlex.data.dataset import VAL_LIST, Sample
 from paddlex.evaluation import evaluator
 from paddlex.evaluation.metrics import image_metrics
 from paddlex.evaluation.report import write_report
+from paddlex.evaluation.report.rendering import Section
 from paddlex.modes import evaluate
 
 EMPTY = {"meta", "img", "input", "br", "link"}
@@ -51,9 +53,9 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="session")
 def make_page(predictor, tmp_path_factory):
-    def make(evaluation, title="Evaluation", about=None):
+    def make(evaluation, title="Evaluation", about=None, more=()):
         path = tmp_path_factory.mktemp("report") / "evaluate" / "report.html"
-        write_report(evaluation, predictor, path, title=title, about=about or {"Model": "STFPM"})
+        write_report(evaluation, predictor, path, title=title, about=about or {"Model": "STFPM"}, more=more)
         return Page(path.read_text(encoding="utf-8"))
 
     return make
@@ -90,6 +92,14 @@ class TestFile:
         charts = [chart for chart in page.all("svg") if chart.get("class") == "chart"]
         assert len(charts) == 4
         assert all("aria-labelledby" in chart for chart in charts)
+
+    def test_a_section_of_an_analysis_stands_before_the_gallery_and_in_the_list_of_sections(
+        self, make_page, evaluation_of
+    ):
+        analysis = Section("light", "How much light it stands", "Light", Markup("<p>Enough.</p>"))
+        page = make_page(evaluation_of([], []), more=[analysis])
+        assert [section["id"] for section in page.all("section") if "id" in section][-2:] == ["light", "gallery"]
+        assert page.text.index("Defect types Light Gallery") < page.text.index("How much light it stands Enough.")
 
     def test_the_same_evaluation_gives_the_same_file(self, make_page, evaluation, page):
         assert make_page(evaluation).source == page.source
