@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 Mode = Literal["check_dataset", "train", "evaluate", "export", "predict", "benchmark"]
 MODES: tuple[str, ...] = typing.get_args(Mode)
+
+#: What good parts alone can tell about a model, see ``evaluation.analyses``.
+AnalysisName = Literal["detectability"]
+ANALYSIS_NAMES: tuple[AnalysisName, ...] = typing.get_args(AnalysisName)
+
 DEFAULT_OUTPUT = "output"
 DEFAULT_MODEL = "STFPM"
 DEFAULT_LEARNING_RATE = 1.6
@@ -84,6 +89,7 @@ class GlobalSection(Section):
     output: UserPath = DEFAULT_OUTPUT
     bit_depth: Literal[8, 10, 12, 14, 16] | None = None
     max_megapixels: Annotated[float, Field(gt=0)] = 250
+    pixels_per_mm: Annotated[float, Field(gt=0)] | None = None
 
     @property
     def reading(self) -> Reading:
@@ -284,6 +290,7 @@ class EvaluateSection(Section):
 
     weight_path: UserPath | None = None
     log_interval: PositiveInt = 10
+    analyses: list[AnalysisName] = list(ANALYSIS_NAMES)
 
 
 class ExportSection(Section):

@@ -65,8 +65,11 @@ def evaluate(config: Config) -> Result:
 
     from paddlex.data.dataset import VAL_LIST, read_samples
     from paddlex.evaluation import evaluator
+    from paddlex.evaluation.analyses import Subject, analyse
+    from paddlex.evaluation.analyses.subject import find_good_parts
     from paddlex.evaluation.evaluation_files import write_table
     from paddlex.evaluation.report import write_report
+    from paddlex.evaluation.report.findings import finding_sections
     from paddlex.inference.predictor import AnomalyPredictor
     from paddlex.modules.image_anomaly_detection.export.exporter import export
     from paddlex.modules.image_anomaly_detection.model import load_network
@@ -88,8 +91,14 @@ def evaluate(config: Config) -> Result:
             "Data set": dataset_dir,
             "Date": date.today().isoformat(),
         }
-        title = f"Evaluation of {card.model_name} on {Path(dataset_dir).resolve().name}"
-        write_report(evaluation, predictor, config.output / "evaluate" / "report.html", title=title, about=about)
+        good_parts, note = find_good_parts(evaluation.rows, dataset_dir, config.Global.reading)
+        subject = Subject(predictor, good_parts, note, config.Global.pixels_per_mm, config.Train.seed)
+        findings = analyse(config.Evaluate.analyses, subject)
+        write_report(
+            evaluation, predictor, config.output / "evaluate" / "report.html", about=about,
+            more=finding_sections(findings),
+            title=f"Evaluation of {card.model_name} on {Path(dataset_dir).resolve().name}",
+        )  # fmt: skip
     write_table(evaluation.rows, config.output / "evaluate" / "per_image.csv")
     metrics = evaluation.to_dict()
     for name, value in metrics.items():
@@ -97,6 +106,7 @@ def evaluate(config: Config) -> Result:
             logger.info("%s: %s", name, f"{value:.4f}" if isinstance(value, float) else value)
     return {
         "metrics": metrics,
+        "analyses": {name: finding.to_dict() for name, finding in findings.items()},
         "per_image": "evaluate/per_image.csv",
         "report": "evaluate/report.html",
         "weights": weight_path,

@@ -109,7 +109,7 @@ def used_models(
             shutil.copytree(trained_models(name), output)
             for mode, *more in (
                 ["check_dataset"],
-                ["evaluate"],
+                ["evaluate", "Evaluate.analyses=[]"],
                 ["export", "Export.precision=int8", "Export.force=True", "Export.archive=True"],
                 ["predict", f"Predict.input={demo_dataset / 'images' / 'val'}", f"Predict.model_dir={output / 'inference'}",
                  "Predict.batch_size=3"],

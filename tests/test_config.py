@@ -121,7 +121,12 @@ def test_an_inner_section_given_as_a_list_is_an_error(write) -> None:
         ("Train:\n  seed: 1\n  epoch_iters: 3\n", "Train.epoch_iters", 3, "Did you mean Train.epochs_iters?"),
         ("Global:\n  batch_size: 3\n", "Global.batch_size", 2, "Did you mean Train.batch_size or Predict.batch_size?"),
         ("Train:\n  strength: 3\n", "Train.strength", 2, f"The keys of Train are those in {SHIPPED_NAME}."),
-        ("Evaluate:\n  strength: 3\n", "Evaluate.strength", 2, "The keys of Evaluate are weight_path, log_interval."),
+        (
+            "Evaluate:\n  strength: 3\n",
+            "Evaluate.strength",
+            2,
+            "The keys of Evaluate are weight_path, log_interval, analyses.",
+        ),
         (
             "train:\n  epochs_iters: 3\n",
             "train.epochs_iters",

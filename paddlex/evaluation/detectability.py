@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,6 +61,13 @@ class Detectability:
     def share(self) -> float:
         """Found of all that were drawn, 0 to 1."""
         return sum(self.found.values()) / sum(self.drawn.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def words(self) -> list[str]:
+        found, drawn = sum(self.found.values()), sum(self.drawn.values())
+        return [f"Of {drawn} defects drawn on photos of good parts the model finds {found} ({self.share:.0%})."]
 
 
 def measure_detectability(

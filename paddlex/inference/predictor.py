@@ -236,6 +236,22 @@ class AnomalyPredictor:
             anomaly_score(anomaly_map)
             yield view.in_photo(judged(anomaly_map, view.inspected), *image.shape[:2])
 
+    def many_photo_maps(self, images: Iterable[np.ndarray], batch_size: int = 1) -> Iterator[np.ndarray]:
+        """``photo_maps`` of many images, in order; the network runs on several threads, and a few images are taken ahead.
+
+        Args:
+            images: uint8 [H, W, 3] BGR, of any sizes.
+            batch_size: images that the network takes at once; the maps do not depend on it.
+
+        Raises:
+            NotFiniteError, ModelError: as ``photo_maps`` does.
+        """
+        source = iter(images)
+        batches = iter(lambda: list(islice(source, batch_size)), [])
+        worker = self._opened_for_many()
+        for maps in in_order(lambda batch: list(worker.photo_maps(batch)), batches, max(2, self._threads)):
+            yield from maps
+
     def anomaly_maps(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Prepared images, uint8 [H, W, 3] BGR of any sizes -> raw maps at the network's resolution, float32 [N, h, w].
 

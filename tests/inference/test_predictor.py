@@ -62,6 +62,14 @@ def test_the_numbers_of_a_result_belong_together(predictor: AnomalyPredictor, on
         assert sum(region["area"] for region in result["regions"]) == (result["pred"] > 0).sum()
 
 
+def test_the_maps_of_many_images_are_those_of_each_alone_in_order(
+    predictor: AnomalyPredictor, mixed: list[np.ndarray], one_by_one: list[dict]
+) -> None:
+    maps = list(predictor.many_photo_maps((image for image in mixed * 2), batch_size=3))
+    for result, anomaly_map in zip(one_by_one * 2, maps, strict=True):
+        np.testing.assert_allclose(anomaly_map, result["anomaly_map"], rtol=1e-3, atol=1e-3)
+
+
 def test_the_raw_score_is_the_maximum_of_the_map_at_the_networks_resolution(
     predictor: AnomalyPredictor, mixed: list[np.ndarray], one_by_one: list[dict]
 ) -> None:

@@ -69,6 +69,8 @@ class Section:
     body: Markup
 
 
-def section(name: str, title: str, *, link: str | None = None, **values: object) -> Section:
-    """The section of the report that templates/sections/<name>.html makes of its values."""
-    return Section(name, title, link or title, render(f"sections/{name}.html", **values))
+def section(
+    name: str, title: str, *, link: str | None = None, template: str | None = None, **values: object
+) -> Section:
+    """The section of the report that templates/sections/<template>.html makes of its values; <name>.html if none is named."""
+    return Section(name, title, link or title, render(f"sections/{template or name}.html", **values))

@@ -5,6 +5,7 @@ import shutil
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from markupsafe import Markup
 from paddlex.config import load_config
 from paddlex.data.dataset import VAL_LIST, Sample
 from paddlex.evaluation import evaluator
+from paddlex.evaluation.analyses import NotMade
 from paddlex.evaluation.metrics import image_metrics
 from paddlex.evaluation.report import write_report
+from paddlex.evaluation.report.findings import finding_sections
 from paddlex.evaluation.report.rendering import Section
 from paddlex.modes import evaluate
 
@@ -103,6 +106,16 @@ class TestFile:
 
     def test_the_same_evaluation_gives_the_same_file(self, make_page, evaluation, page):
         assert make_page(evaluation).source == page.source
+
+
+def test_every_analysis_has_a_section_with_its_words_and_one_that_was_not_made_with_the_reason(make_page, evaluation):
+    finding = SimpleNamespace(words=lambda: ["Found 1 < 2."])
+    findings = {"one": finding, "detectability": NotMade("there are no good parts")}
+    page = make_page(evaluation, more=finding_sections(findings))
+    assert {"one", "detectability"} <= {section.get("id") for section in page.all("section")}
+    assert "Found 1 < 2." in page.text and "This could not be measured: there are no good parts." in page.text
+    assert {"#one", "#detectability"} <= {link["href"] for link in page.all("a")}
+    assert page.badly_nested == []
 
 
 class TestContents:
@@ -205,7 +218,7 @@ class TestManyImages:
 def test_mode_evaluate_writes_the_report_beside_the_table(trained_copy, demo_dataset):
     config = load_config(
         str(trained_copy / "config.yaml"),
-        ["Global.mode=evaluate", f"Global.output={trained_copy}", "Global.device=cpu"],
+        ["Global.mode=evaluate", f"Global.output={trained_copy}", "Global.device=cpu", "Evaluate.analyses=[]"],
     )
     result = evaluate(config)
     page = Page((trained_copy / result["report"]).read_text(encoding="utf-8"))

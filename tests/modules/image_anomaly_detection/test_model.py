@@ -132,7 +132,7 @@ def test_upstreams_checkpoint_can_be_exported(trained, upstream_file, demo_datas
 def test_upstreams_checkpoint_can_be_evaluated(upstream_file, demo_dataset, main_runner, tmp_path):
     done = main_runner(
         "Global.mode=evaluate", f"Global.dataset_dir={demo_dataset}", f"Global.output={tmp_path}", "Global.device=cpu",
-        f"Evaluate.weight_path={upstream_file}", "Train.image_size=128",
+        f"Evaluate.weight_path={upstream_file}", "Train.image_size=128", "Evaluate.analyses=[]",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "evaluate_result.json").read_text(encoding="utf-8"))

@@ -14,7 +14,8 @@ def configs_of(config: Config) -> dict[str, Config]:
     """The config of each model of ``Benchmark.models``, in that order; of ``Global.model`` alone where none are named.
 
     The section ``Train`` is ``Global.model``'s. Any other model has the defaults of its own, and of this section takes over
-    the seed, the tiling, and what calibration is to aim at. All other sections are the same for all.
+    the seed, the tiling, and what calibration is to aim at. All other sections are the same for all; analyses, of which the
+    table shows nothing, are not made.
     """
     return {model: _config_of(model, config) for model in config.Benchmark.models or [config.Global.model]}
 
@@ -22,6 +23,7 @@ def configs_of(config: Config) -> dict[str, Config]:
 def _config_of(model: str, config: Config) -> Config:
     values = config.model_dump(exclude={"Benchmark"})
     values["Global"]["model"] = model
+    values["Evaluate"]["analyses"] = []
     if model != config.Global.model:
         aims = set(CalibrationSection.model_fields) - _OWN_CALIBRATION
         values["Train"] = config.Train.model_dump(include=_SHARED)

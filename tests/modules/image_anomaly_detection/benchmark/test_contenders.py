@@ -20,7 +20,8 @@ def contenders(*overrides: str) -> dict[str, Config]:
 
 def test_without_names_it_is_the_configs_own_model_with_all_its_settings() -> None:
     (config,) = contenders("Train.epochs_iters=7", "Train.calibration.fusion=product").values()
-    assert config == load_config(SHIPPED, ["Train.epochs_iters=7", "Train.calibration.fusion=product"])
+    same = ["Train.epochs_iters=7", "Train.calibration.fusion=product", "Evaluate.analyses=[]"]
+    assert config == load_config(SHIPPED, same)
 
 
 def test_the_train_section_is_the_configs_own_models_and_others_have_their_own_defaults() -> None:
@@ -53,6 +54,12 @@ def test_the_device_the_bit_depth_and_all_other_sections_are_the_same_for_all() 
     changes = ["Global.device=cpu", "Global.bit_depth=12", "Evaluate.log_interval=3"]
     config = contenders("Benchmark.models=[STFPM, PaDiM]", *changes)["PaDiM"]
     assert (config.Global.device, config.Global.bit_depth, config.Evaluate.log_interval) == ("cpu", 12, 3)
+
+
+def test_no_analyses_are_made_because_the_table_shows_none_of_them() -> None:
+    assert Config().Evaluate.analyses != []
+    (config,) = contenders().values()
+    assert config.Evaluate.analyses == []
 
 
 def test_a_model_that_is_named_twice_is_one(tmp_path: Path) -> None:
