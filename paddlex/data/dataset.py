@@ -15,8 +15,9 @@ from paddlex.inference.image_files import decode_image, read_bytes
 from paddlex.inference.inputs import read_image
 from paddlex.inference.list_files import SOURCE_FILE, VAL_LIST, split_line
 from paddlex.inference.list_files import TRAIN_LIST as TRAIN_LIST
-from paddlex.inference.preparation import NOTHING, Preparation, View
+from paddlex.inference.preparation import NOTHING, Preparation
 from paddlex.inference.reading import ANY, Reading
+from paddlex.inference.view import View
 from paddlex.utils.files import read_regular_file
 from paddlex.utils.paths import advice_for_missing
 

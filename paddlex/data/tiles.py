@@ -12,8 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from paddlex.config_schema import TrainSection
 from paddlex.data.dataset import Sample
 from paddlex.errors import ImageReadError
-from paddlex.inference.preparation import View
 from paddlex.inference.tiling import TileGrid, Tiling
+from paddlex.inference.view import View
 from paddlex.utils.files import open_regular_file
 from paddlex.utils.logging import logger
 

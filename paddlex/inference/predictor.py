@@ -21,11 +21,12 @@ from paddlex.inference.model_folder import checked_argument
 from paddlex.inference.official_models import open_model
 from paddlex.inference.parallel import in_order
 from paddlex.inference.postprocess import Limits, anomaly_mask, anomaly_score
-from paddlex.inference.preparation import NOTHING, View, judged
+from paddlex.inference.preparation import NOTHING
 from paddlex.inference.reading import Reading
 from paddlex.inference.regions import find_regions
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.tiling import Tiling, blended_map
+from paddlex.inference.view import View, judged
 from paddlex.utils.devices import resolve_device
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import default_threads

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from paddlex.inference.predictor import AnomalyPredictor
-from paddlex.inference.preparation import Preparation, View, inspected_positions, judged
+from paddlex.inference.preparation import Preparation
+from paddlex.inference.view import View, inspected_positions
 
 
 @dataclass(frozen=True)
@@ -94,25 +95,3 @@ def test_the_map_alone_is_that_of_the_result(predictor, photo):
     model = prepared(predictor, mirrored, left_half)
     (alone,) = model.photo_maps([photo])
     np.testing.assert_array_equal(alone, model.judge([photo])[0]["anomaly_map"])
-
-
-def test_outside_nothing_is_higher_than_the_lowest_value_inside():
-    anomaly_map = np.array([[3.0, 9.0], [5.0, 1.0]], np.float32)
-    inspected = np.array([[True, False], [True, False]])
-    assert judged(anomaly_map, inspected).tolist() == [[3.0, 3.0], [5.0, 3.0]]
-    assert judged(anomaly_map, None) is anomaly_map
-
-
-def test_a_small_inspected_place_is_not_lost_where_the_map_is_coarse():
-    inspected = np.zeros((100, 100), bool)
-    inspected[42:45, 73:76] = True
-    positions = inspected_positions(inspected, (10, 10))
-    assert np.argwhere(positions).tolist() == [[4, 7]]
-
-
-def test_half_inspected_positions_are_judged():
-    inspected = np.zeros((4, 4), bool)
-    inspected[:, :3] = True  # the right positions are half in
-    assert inspected_positions(inspected, (2, 2)).all()
-    inspected[:, 2] = False
-    assert inspected_positions(inspected, (2, 2)).tolist() == [[True, False], [True, False]]

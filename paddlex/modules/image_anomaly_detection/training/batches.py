@@ -9,8 +9,8 @@ import numpy as np
 
 from paddlex.data.dataset import Sample
 from paddlex.data.tiles import TileSample
-from paddlex.inference.preparation import inspected_positions
 from paddlex.inference.transforms import Transform
+from paddlex.inference.view import inspected_positions
 from paddlex.utils.paddle_environment import usable_cores
 
 #: A resized image, uint8 [H, W, 3] RGB, the epoch and the image's number -> the image as it might also have looked.
