@@ -19,6 +19,7 @@ Analysis = Callable[[Subject], Finding]
 #: Word of ``Evaluate.analyses`` -> "module:function", an ``Analysis`` that is imported when it is asked for.
 ANALYSES = {
     "detectability": "paddlex.evaluation.analyses.detectability:analyse",
+    "robustness": "paddlex.evaluation.analyses.robustness:analyse",
 }
 
 

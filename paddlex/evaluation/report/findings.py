@@ -11,6 +11,7 @@ from paddlex.evaluation.report.rendering import Section, section
 #: Analysis -> the heading of its section, and what the list of sections calls it.
 HEADINGS = {
     "detectability": ("How small a defect would it find?", "Smallest defects"),
+    "robustness": ("How much may light and camera change?", "Light and camera"),
 }
 
 #: Analysis -> what templates/sections/<analysis>.html prints besides ``sentences``, made of the finding; one that is not here
