@@ -19,13 +19,14 @@ from typing import Annotated, Any
 import yaml
 from pydantic import ValidationError, create_model
 
-from paddlex.config_messages import explain, shipped, shortened, suggestion
+from paddlex.config_messages import explain, shipped, suggestion
 from paddlex.config_schema import DEFAULT_MODEL, Config, Section
-from paddlex.errors import ConfigError, remedy_of
+from paddlex.errors import ConfigError
 from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.utils.logging import logger
 from paddlex.utils.paths import advice_for_missing
-from paddlex.utils.strict import Malformed, compose_yaml, construct_yaml, read_text, yaml_value
+from paddlex.utils.settings import read_settings, shortened
+from paddlex.utils.strict import Malformed, compose_yaml, construct_yaml, yaml_value
 
 _CONFIGS = Path(__file__).parent / "configs"
 
@@ -160,30 +161,16 @@ class _Reader:
         Raises:
             ConfigError: it cannot be read, or is no mapping of sections.
         """
-        try:
-            node = compose_yaml(read_text(path))
-            if node is None:
-                return
-            if not isinstance(node, yaml.MappingNode):
-                raise ConfigError(
-                    "the config is not a mapping of sections", where=path, remedy="Start from a shipped config"
-                )
-            lines: dict[str, int] = {}
-            self.values = construct_yaml(node, lines=lines, scalar=self._value)
-        except FileNotFoundError:
+        if not os.path.exists(path):
             advice = advice_for_missing(path)
             remedy = (
                 advice if advice.endswith("?") else f"{advice}; the one that comes along is {shipped(DEFAULT_MODEL)}"
             )
-            raise ConfigError("the config file does not exist", where=path, remedy=remedy) from None
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ConfigError(
-                f"the config file cannot be read: {reason}", where=path, remedy=remedy_of(error, "Give a file")
-            ) from None
-        except Malformed as error:
-            raise ConfigError(f"the config {error}", where=error.where(path), remedy=error.remedy) from None
-        self.origin = {key: f"{path} line {line}" for key, line in lines.items()}
+            raise ConfigError("the config file does not exist", where=path, remedy=remedy)
+        self.values, self.origin = read_settings(
+            path, kind="config", holds="sections", start="Start from a shipped config", may_be_empty=True,
+            scalar=self._value,
+        )  # fmt: skip
 
     def override(self, override: str) -> None:
         """Take ``A.b.c=value``.

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from paddlex.config_schema import Config, Section
 from paddlex.errors import ConfigError
 from paddlex.modules.image_anomaly_detection.models import MODELS
+from paddlex.utils.settings import SOMEWHAT, nearest_key, shortened, siblings_of
 
 #: Keys that PaddleX's own configs may hold and this program does not take: why, and what to do instead.
 _PADDLEX_KEYS = {
@@ -28,13 +29,11 @@ _PADDLEX_KEYS = {
 #: What pydantic puts into the place of an error, beside names: the member of a union that it tried.
 _TYPES = ("str", "float", "int")
 
-_MOST_SHOWN = 80
-
 #: Of a section with more keys than this they are not listed.
 _FEW = 8
 
-#: How alike a key must be to be the one that was meant; a key that another model has is hardly a slip of the pen.
-_SOMEWHAT, _VERY = 0.6, 0.8
+#: How alike a key must be to be meant by one that another model has, which is hardly a slip of the pen.
+_VERY = 0.8
 
 
 def shipped(model: str) -> str:
@@ -74,32 +73,16 @@ def unknown_key(key: str, schema: type[Config], where: str | None, more: str = "
             return ConfigError(what, where=where, remedy=_PADDLEX_KEYS[known])
     others = [name for name, model in MODELS.items() if key in _leaf_keys(model.options, "Train.")]
     owner = f", which is one of {others[0]}'s and means nothing for {schema.for_model}" if others else ""
-    remedy = suggestion(key, schema, alike=_VERY if others else _SOMEWHAT)
+    remedy = suggestion(key, schema, alike=_VERY if others else SOMEWHAT)
     return ConfigError(f"unknown key {shortened(key)}{owner}{more}", where=where, remedy=remedy)
 
 
-def shortened(text: str) -> str:
-    """What somebody wrote, as much of it as fits a message."""
-    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
-
-
-def suggestion(key: str, schema: type[Config], alike: float = _SOMEWHAT) -> str:
+def suggestion(key: str, schema: type[Config], alike: float = SOMEWHAT) -> str:
     """What to say to who wrote a key that is not there, and how alike another must be to be meant."""
     known = list(_leaf_keys(schema, ""))
-    for other in known:
-        if other.casefold() == key.casefold():
-            return f"It is written {other}: small and capital letters differ"
-    section, _, name = key.rpartition(".")
-    section = next((other for other in _sections(known) if other.casefold() == section.casefold()), section)
-    same_name = [other for other in known if other.rpartition(".")[2].casefold() == name.casefold()]
-    siblings = {other.rpartition(".")[2]: other for other in known if other.rpartition(".")[0] == section}
-    close = difflib.get_close_matches(name, siblings, n=1, cutoff=alike)
-    close = close or [sibling for sibling in siblings if len(name) > 3 and sibling.startswith(name)][:1]
-    near = [siblings[sibling] for sibling in close] or same_name
-    if not near and not siblings:
-        near = difflib.get_close_matches(key, known, n=1, cutoff=max(alike, 0.75))
-    if near:
-        return f"Did you mean {' or '.join(near)}?"
+    if near := nearest_key(key, known, alike):
+        return near
+    section, siblings = siblings_of(key, known)
     if not siblings and "." in section:
         return suggestion(section, schema, alike)
     if not siblings:
@@ -146,10 +129,6 @@ def _complaint(problem: ErrorDetails) -> tuple[str, str]:
         if near:
             return f"{what}, not {shown}", f"Did you mean {near[0]}?"
     return f"{what}, not {shown}", "Correct the value"
-
-
-def _sections(keys: list[str]) -> list[str]:
-    return list(dict.fromkeys(key.rpartition(".")[0] for key in keys))
 
 
 def _leaf_keys(model: type[Section], prefix: str) -> Iterator[str]:

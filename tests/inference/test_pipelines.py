@@ -173,6 +173,22 @@ def test_a_key_in_the_wrong_section_is_sent_to_the_right_one(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("SubModules:\n  AnomalyDetction:\n    batch_size: 2\n", "unknown key SubModules.AnomalyDetction (my.yaml line 2). "
+         "Did you mean SubModules.AnomalyDetection?"),
+        ("serving:\n  visualize: True\n", "unknown key serving (my.yaml line 1). "
+         "It is written Serving: small and capital letters differ."),
+        (f"{'x' * 900}: 1\n", f"unknown key {'x' * 77}... (my.yaml line 1). The keys are "),
+    ],
+)  # fmt: skip
+def test_a_section_that_is_not_there_is_named_with_the_one_that_is_meant(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    assert wrong(tmp_path, text).startswith(message)
+
+
+@pytest.mark.parametrize(
     ("line", "what"),
     [
         ("batch_size: 0", "must be a whole number, 1 or more, not 0"),

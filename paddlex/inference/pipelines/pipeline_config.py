@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paddlex.errors import ConfigError, remedy_of
+from paddlex.errors import ConfigError
 from paddlex.inference.checked import (
     Check,
     Invalid,
@@ -29,7 +29,7 @@ from paddlex.inference.reading import bit_depth, megapixels
 from paddlex.inference.results import DEFAULT_FILES, FILES
 from paddlex.inference.tiling import LARGEST_OVERLAP, LEAST_TILE_SIZE
 from paddlex.utils.paths import advice_for_missing
-from paddlex.utils.strict import Malformed, read_yaml
+from paddlex.utils.settings import is_yaml, nearest_key, read_settings, shortened
 
 #: The pipelines that are shipped: name -> file.
 SHIPPED = {"anomaly_detection": Path(__file__).parents[2] / "configs" / "pipelines" / "anomaly_detection.yaml"}
@@ -124,7 +124,7 @@ def pipeline_file(pipeline: str | os.PathLike[str]) -> Path:
     if name not in SHIPPED and os.path.isdir(name):
         remedy = "Give a model's folder as model_dir (--model_dir), with the pipeline anomaly_detection"
         raise ConfigError("a pipeline is a YAML file, and this is a folder", where=name, remedy=remedy)
-    if _is_yaml(name) or os.path.basename(name) != name:
+    if is_yaml(name) or os.path.basename(name) != name:
         raise ConfigError("the pipeline's file does not exist", where=name, remedy=advice_for_missing(name))
     return shipped_file(name)
 
@@ -144,24 +144,11 @@ def shipped_file(name: str) -> Path:
 
 def _read_file(path: Path) -> Iterator[Found]:
     """The keys of a YAML file, in their order."""
-    lines: dict[str, int] = {}
-    try:
-        content = read_yaml(path, lines)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        remedy = remedy_of(error, "Check the path")
-        raise ConfigError(f"the file cannot be read: {reason}", where=path, remedy=remedy) from None
-    except Malformed as error:
-        remedy = error.remedy if _is_yaml(path) else "A pipeline is a name or a YAML file"
-        raise ConfigError(f"the file {error}", where=error.where(path), remedy=remedy) from None
-    if not isinstance(content, Mapping):
-        remedy = "Start from what paddlex --get_pipeline_config anomaly_detection writes"
-        raise ConfigError("the file is not a mapping of keys", where=path, remedy=remedy)
-    return _flatten(content, lambda key: f"{path} line {lines[key]}")
-
-
-def _is_yaml(name: str | os.PathLike[str]) -> bool:
-    return os.fspath(name).lower().endswith((".yaml", ".yml"))
+    start = (
+        "A pipeline is a name or a YAML file: start from what paddlex --get_pipeline_config anomaly_detection writes"
+    )
+    values, origin = read_settings(path, start=start)
+    return _flatten(values, origin.__getitem__)
 
 
 def _flatten(content: Mapping[Any, Any], where: Callable[[str], str], prefix: str = "") -> Iterator[Found]:
@@ -243,12 +230,8 @@ def _unknown(key: str, where: str) -> ConfigError:
     if key in ("Global", "CheckDataset", "Train", "Evaluate", "Export", "Predict"):
         what, remedy = "this is the config of a model, not of a pipeline", "Give it to main.py -c, or to paddlex -c"
         return ConfigError(what, where=where, remedy=remedy)
-    return ConfigError(f"unknown key {key}", where=where, remedy=_suggestion(key))
-
-
-def _suggestion(key: str) -> str:
-    if folded := [known for known in _FIELDS if known.casefold() == key.casefold()]:
-        return f"It is written {folded[0]}: small and capital letters differ"
-    same_name = [known for known in _FIELDS if known.rpartition(".")[2] == key.rpartition(".")[2]]
-    near = same_name or difflib.get_close_matches(key, _FIELDS, n=1, cutoff=0.5)
-    return f"Did you mean {near[0]}?" if near else f"The keys are {', '.join(_FIELDS)}"
+    return ConfigError(
+        f"unknown key {shortened(key)}",
+        where=where,
+        remedy=nearest_key(key, (*_SECTIONS, *_FIELDS)) or f"The keys are {', '.join(_FIELDS)}",
+    )
