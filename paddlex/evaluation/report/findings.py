@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from paddlex.evaluation.analyses.subject import Finding, NotMade
+from paddlex.evaluation.report import detectability
 from paddlex.evaluation.report.rendering import Section, section
 
 #: Analysis -> the heading of its section, and what the list of sections calls it.
@@ -16,7 +17,9 @@ HEADINGS = {
 
 #: Analysis -> what templates/sections/<analysis>.html prints besides ``sentences``, made of the finding; one that is not here
 #: has no template, and its sentences alone are shown.
-VALUES: dict[str, Callable[[Any], dict[str, object]]] = {}
+VALUES: dict[str, Callable[[Any], dict[str, object]]] = {
+    "detectability": detectability.values,
+}
 
 
 def finding_sections(findings: Mapping[str, Finding | NotMade]) -> list[Section]:
