@@ -192,8 +192,8 @@ def log_thresholds(calibration: Calibration, previous_best: Path | None) -> None
 
 
 def try_to_add_onnx(inference: Path) -> None:
-    """Let a model run in the engines for ONNX as well; a training does not fail for want of it."""
+    """Let a model run in the engines for ONNX as well; nothing fails for want of it."""
     try:
         add_onnx(inference)
     except (PaddleXError, OSError) as error:
-        logger.warning("The best model has no ONNX file: %s", error)
+        logger.warning("The model has no ONNX file: %s", error)
