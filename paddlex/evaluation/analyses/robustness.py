@@ -62,6 +62,11 @@ class Robustness:
     withstood: Sequence[Withstood]
     notes: Sequence[str] = field(default_factory=list)
 
+    @property
+    def is_stood(self) -> bool:
+        """Whether there is anything to be stood: good parts pass as they are."""
+        return all(one.stands_up_to is not None for withstood in self.withstood for one in withstood.standings)
+
     def to_dict(self) -> dict[str, Any]:
         """As it stands in evaluate_result.json; see docs/outputs.md."""
         return {

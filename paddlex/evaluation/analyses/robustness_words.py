@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def all_words(robustness: Robustness) -> list[str]:
     """The sentences of a whole analysis, the most important ones first."""
     limit, called, photos = share(robustness.limit), robustness.undisturbed, robustness.photos
-    if called > robustness.limit * photos:
+    if not robustness.is_stood:
         sentences = [
             f"Without any change {called} of {count(photos, 'good part')} ({percent(called, photos)}) are called defective "
             f"already, more than twice the target of {share(robustness.target_fpr)}: nothing is left for the light or the "
@@ -22,7 +22,7 @@ def all_words(robustness: Robustness) -> list[str]:
         ]
     else:
         sentences = [" ".join(words(one, limit)) for one in robustness.withstood]
-        sentences.append(_how_sure(robustness))
+        sentences.append(how_sure(robustness))
     return [*sentences, *robustness.notes]
 
 
@@ -63,7 +63,8 @@ def _weakest(withstood: Withstood, standing: Standing) -> str:
     return standing.direction.phrase.format(withstood.amount(standing.first_failure or 0.0))
 
 
-def _how_sure(robustness: Robustness) -> str:
+def how_sure(robustness: Robustness) -> str:
+    """What the figures rest on."""
     photos = robustness.photos
     allowed = int(robustness.limit * photos + 1e-9)
     share_of = f"{share(robustness.limit)} of which are {allowed}" if allowed else "of which not one may be called so"

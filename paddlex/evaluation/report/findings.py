@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from paddlex.evaluation.analyses.subject import Finding, NotMade
-from paddlex.evaluation.report import detectability
+from paddlex.evaluation.report import detectability, robustness
 from paddlex.evaluation.report.rendering import Section, section
 
 #: Analysis -> the heading of its section, and what the list of sections calls it.
@@ -19,6 +19,7 @@ HEADINGS = {
 #: has no template, and its sentences alone are shown.
 VALUES: dict[str, Callable[[Any], dict[str, object]]] = {
     "detectability": detectability.values,
+    "robustness": robustness.values,
 }
 
 
