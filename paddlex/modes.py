@@ -98,7 +98,10 @@ def evaluate(config: Config) -> Result:
         good_parts, note = find_good_parts(evaluation.rows, dataset_dir, config.Global.reading)
         if config.Evaluate.analyses:
             try_to_add_onnx(inference)  # they judge thousands of pictures, several times as fast in an engine for ONNX
-        subject = Subject(open_predictor(), good_parts, note, config.Global.pixels_per_mm, config.Train.seed)
+        raw_scores = {row.sample.image: row.raw_score for row in evaluation.rows}
+        subject = Subject(
+            open_predictor(), good_parts, note, config.Global.pixels_per_mm, config.Train.seed, raw_scores
+        )
         findings = analyse(config.Evaluate.analyses, subject)
         write_report(
             evaluation, predictor, config.output / "evaluate" / "report.html", about=about,

@@ -87,10 +87,10 @@ class Robustness:
 
 def analyse(subject: Subject) -> Robustness:
     """Disturb good parts, see ``measure_robustness``."""
-    samples = subject.spread(MOST_PHOTOS, fewest=_FEWEST_PHOTOS)
+    samples = subject.spread_by_score(MOST_PHOTOS, fewest=_FEWEST_PHOTOS)
     first = samples[0].read()
     most = max(_FEWEST_PHOTOS, _MOST_BYTES // first.nbytes)
-    photos = [sample.read() for sample in subject.spread(min(MOST_PHOTOS, most))]
+    photos = [sample.read() for sample in subject.spread_by_score(min(MOST_PHOTOS, most))]
     found = measure_robustness(subject.predictor, photos, seed=subject.seed)
     return found if subject.note is None else replace(found, notes=[*found.notes, subject.note])
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from paddlex.data.dataset import TRAIN_LIST, Sample, read_samples
@@ -53,6 +53,7 @@ class Subject:
         note: a sentence on where these come from, if the model knows them already; None if it does not.
         pixels_per_mm: of the photos; None where nobody has said.
         seed: the same seed gives the same figures.
+        raw_scores: of the images that were evaluated, by ``Sample.image``.
     """
 
     predictor: AnomalyPredictor
@@ -60,6 +61,7 @@ class Subject:
     note: str | None = None
     pixels_per_mm: float | None = None
     seed: int = 0
+    raw_scores: Mapping[str, float] = field(default_factory=dict)
 
     def spread(self, most: int, fewest: int = 1) -> list[Sample]:
         """At most so many of the good parts, from all over the list.
@@ -75,6 +77,16 @@ class Subject:
             )
         count = min(most, total)
         return [self.good_parts[number * total // count] for number in range(count)]
+
+    def spread_by_score(self, most: int, fewest: int = 1) -> list[Sample]:
+        """The same from all over their raw scores, so that as large a share of some as of all is near the threshold.
+
+        Raises:
+            DatasetError: there are fewer than ``fewest``.
+        """
+        count = len(self.spread(most, fewest))
+        ranked = sorted(self.good_parts, key=lambda sample: self.raw_scores.get(sample.image, 0.0))
+        return [ranked[(2 * number + 1) * len(ranked) // (2 * count)] for number in range(count)]
 
 
 def find_good_parts(

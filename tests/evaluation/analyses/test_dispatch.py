@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -83,6 +83,18 @@ def test_too_few_good_parts_are_a_reason(photos: int, reason: str) -> None:
 def test_of_many_good_parts_some_from_all_over_the_list_are_taken() -> None:
     assert [sample.line for sample in subject_with(100).spread(4)] == [1, 26, 51, 76]
     assert len(subject_with(3).spread(4)) == 3
+
+
+def test_of_many_good_parts_as_large_a_share_of_those_that_are_taken_scores_high() -> None:
+    """The scores of parts 1 to 60 are 60 to 1: 24 of them, each in the middle of a twenty-fourth of the ranking."""
+    subject = replace(subject_with(60), raw_scores={f"good/{number}.png": 60.0 - number for number in range(60)})
+    scores = [subject.raw_scores[sample.image] for sample in subject.spread_by_score(24)]
+    assert scores == [
+        1 + rank
+        for rank in (1, 3, 6, 8, 11, 13, 16, 18, 21, 23, 26, 28, 31, 33, 36, 38, 41, 43, 46, 48, 51, 53, 56, 58)
+    ]
+    assert sum(score > 57 for score in scores) == 1  # 5 % of 60 are 3
+    assert [sample.line for sample in subject_with(3).spread_by_score(24)] == [1, 2, 3]
 
 
 def test_the_good_parts_are_those_of_the_validation_list(demo_dataset: Path) -> None:
