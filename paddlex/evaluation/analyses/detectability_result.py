@@ -170,7 +170,7 @@ class Detectability:
         sentences.append(
             "This is about defects drawn like these, at the model's own threshold: which real ones are found depends on how "
             f"much they look like them. {drawn} of each kind and size were drawn on {self.photos} photos of good parts, so "
-            f"90 % found means that of many such defects {low:.0%} to {high:.0%} would be (95 % interval)."
+            f"90 % found means that of many such defects {100 * low:.0f} to {100 * high:.0f} % would be (95 % interval)."
         )
         if self.places is not None and self.places.weakest[2] >= 1.25:
             x, y, factor = self.places.weakest

@@ -131,6 +131,12 @@ class Defect:
         drawn[self.box] = np.clip(np.rint(image[self.box] + level * self.change), 0, 255)
         return drawn
 
+    def covered(self, image: np.ndarray) -> np.ndarray:
+        """``mask`` in the whole photo, bool [H, W]."""
+        whole = np.zeros(image.shape[:2], bool)
+        whole[self.box] = self.mask
+        return whole
+
     def is_found(self, anomaly_map: np.ndarray, threshold: float) -> bool:
         """Whether the map of the photo, float32 [H, W], exceeds the threshold where the defect lies."""
         return bool(anomaly_map[self.box][self.mask].max() > threshold)

@@ -61,8 +61,7 @@ def picture_examples(
         photo, defect = redrawn(item)
         drawn = defect.on(photo, level)
         (anomaly_map,) = predictor.photo_maps([drawn])
-        covered = np.zeros(photo.shape[:2], np.float32)
-        covered[defect.box] = defect.mask
+        covered = defect.covered(photo).astype(np.float32)
         heat = heat_map(anomaly_map, predictor.limits.pixel)
         around = _surroundings(defect, photo.shape)
         pictures = [_shown(whole[around]) for whole in (drawn, cv2.addWeighted(drawn, 0.45, heat, 0.55, 0), covered)]

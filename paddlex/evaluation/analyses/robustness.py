@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from paddlex.evaluation.analyses.disturbances import DISTURBANCES, Change, Disturbance, is_grey
+from paddlex.evaluation.analyses.quick_check import PLAIN_KINDS, draw_plain
 from paddlex.evaluation.analyses.robustness_words import all_words
 from paddlex.evaluation.analyses.standing import Standing, Withstood, passes
 from paddlex.evaluation.analyses.subject import Subject
-from paddlex.evaluation.detectability import KINDS, draw_defect
 from paddlex.evaluation.metrics import share_interval
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.utils.progress import progress
@@ -32,9 +32,6 @@ _FEWEST_FOUND = 4
 
 #: With which of a direction's strengths is begun; the weaker ones are tried where that does not stand.
 _BEGIN = 2
-
-#: Of the drawn defects, see ``detectability.Detectability``: plain ones, which only the blind miss.
-_SIZE, _CONTRAST = 0.06, 128.0
 
 _USUAL_TARGET = 0.05  # of a model that was never calibrated
 _SALT = 0x6C69676874  # keeps these random numbers apart from others that are made from the same seed
@@ -201,11 +198,11 @@ class _Trial:
 
         def changed() -> Iterator[np.ndarray]:
             for number, photo in enumerate(self._photos[:DRAWN_PHOTOS]):
-                for place, kind in enumerate(KINDS):
-                    drawing = draw_defect(photo, kind, size=_SIZE, contrast=_CONTRAST, rng=self._rng(number, place))
-                    mask = drawing.mask.astype(np.uint8)
+                for place, kind in enumerate(PLAIN_KINDS):
+                    defect, with_defect = draw_plain(photo, kind, self._rng(number, place))
+                    mask = defect.covered(photo).astype(np.uint8)
                     masks.append((change(mask, strength, self._rng(number)) if moves else mask) > 0)
-                    yield change(drawing.image, strength, self._rng(number))
+                    yield change(with_defect, strength, self._rng(number))
 
         found: list[bool] = []
         for result in self._predictor.predict(

@@ -68,6 +68,7 @@ def values(finding: Detectability) -> dict[str, object]:
     """What templates/sections/detectability.html prints."""
     kinds = list(dict.fromkeys(row.kind for row in finding.rows))
     return {
+        "by_kind": finding.words()[: len(kinds)],
         "panels": [_panel(kind, finding.of(kind), finding.pixels_per_mm) for kind in kinds],
         "sizes": [_size(row.size, finding.pixels_per_mm) for row in finding.of(kinds[0])],
         "table_rows": [[_head(kind), *(_cell(row) for row in finding.of(kind))] for kind in kinds],
@@ -86,15 +87,15 @@ def _size(size: int, pixels_per_mm: float | None) -> str:
     return f"{size:,} px" if pixels_per_mm is None else f"{size:,} px ({size / pixels_per_mm:.2g} mm)"
 
 
-def _cell(row: Row) -> tuple[str, str]:
-    """From where 90 % are found, and how many are at most."""
-    level = row.level_for(MOST)
-    at_most = f"{row.found(row.levels[-1])} of {row.drawn} at {percent_of(row.levels[-1])}"
+def _cell(row: Row) -> tuple[str, str, str]:
+    """From where 90 % are found, between which levels that is for certain, and how many are found at the highest."""
+    level, highest = row.level_for(MOST), percent_of(row.levels[-1])
+    at_most = f"{row.found(row.levels[-1])} of {row.drawn} at {highest}"
     if level is None:
-        return "\N{EN DASH}", at_most
+        return "\N{EN DASH}", at_most, ""
     lower, upper = row.level_bounds(MOST)
-    spread = f"{percent_of(lower or level)} to {'above ' + percent_of(row.levels[-1]) if upper is None else percent_of(upper)}"
-    return percent_of(level), f"{spread}; {at_most}"
+    spread = f"{percent_of(lower or level)} to {'over ' + highest if upper is None else percent_of(upper)}"
+    return percent_of(level), at_most, spread
 
 
 def _panel(kind: str, rows: list[Row], pixels_per_mm: float | None) -> Panel:

@@ -184,7 +184,7 @@ def test_a_sentence_for_each_kind_says_from_which_size_and_level_on_90_percent_a
         "however plain.",
         "90 % of missing patches of 10 px are found at an opacity of 10 % or more.",
     ]
-    assert "drawn like these" in result.words()[2] and "68% to 99%" in result.words()[2]
+    assert "drawn like these" in result.words()[2] and "68 to 99 %" in result.words()[2]
 
 
 def test_in_millimetres_too_where_the_scale_is_known() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from paddlex.config_schema import GlobalSection
 from paddlex.data.dataset import TRAIN_LIST, read_samples
 from paddlex.errors import PaddleXError
-from paddlex.evaluation.detectability import Detectability, measure_detectability
+from paddlex.evaluation.analyses.quick_check import QuickCheck, quick_check
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
 from paddlex.utils.devices import Device
@@ -17,10 +17,6 @@ from paddlex.utils.logging import logger
 
 #: Photos that defects are drawn on; they are spread over the list. Seconds, and the share is known to about 0.1.
 _MOST_PHOTOS = 24
-
-#: Plain to see: half of the range of grey values brighter or darker. A patch from elsewhere on the part is left out, because it
-#: is no defect on an even texture.
-_KINDS = ("spot", "scratch")
 
 #: A model that finds fewer of such defects than this share is warned of.
 _ENOUGH = 0.5
@@ -43,7 +39,7 @@ def with_detectability(
         predictor = AnomalyPredictor(inference, device=str(device), quiet=True)
         samples = read_samples(settings.dataset_dir or "", TRAIN_LIST, reading)
         chosen = samples[:: -(-len(samples) // _MOST_PHOTOS)]
-        result = measure_detectability(predictor, (sample.read() for sample in chosen), kinds=_KINDS)
+        result = quick_check(predictor, (sample.read() for sample in chosen))
     except (PaddleXError, OSError) as error:
         logger.warning("What the model finds of drawn defects is not known: %s", error)
         return fitted
@@ -55,13 +51,13 @@ def with_detectability(
     return replace(fitted, facts={**fitted.facts, "detectability": asdict(result)}, warnings=warnings)
 
 
-def describe(result: Detectability) -> str:
+def describe(result: QuickCheck) -> str:
     """The figure in words, without a full stop."""
     found, drawn = sum(result.found.values()), sum(result.drawn.values())
     return f"Of {drawn} defects drawn on photos of good parts the model finds {found} ({result.share:.0%})"
 
 
-def warning(result: Detectability, others: Sequence[str]) -> str:
+def warning(result: QuickCheck, others: Sequence[str]) -> str:
     """What is wrong with a model that finds few, and what to do, in a sentence or two."""
     return (
         f"{describe(result)}, though they are plain to see: it will miss real ones of that size too. Try another "

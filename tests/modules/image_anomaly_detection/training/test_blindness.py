@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from paddlex.config import load_config
-from paddlex.evaluation.detectability import Detectability
+from paddlex.evaluation.analyses.quick_check import QuickCheck
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
 from paddlex.modules.image_anomaly_detection.training import blindness
@@ -22,10 +22,8 @@ def judged(trained, monkeypatch):
     settings = load_config(trained / "config.yaml").Global
 
     def run(found: int, inference=best / "inference") -> Fitted:
-        result = Detectability(
-            0.06, 128, {"spot": 20, "scratch": 20}, {"spot": found // 2, "scratch": found - found // 2}
-        )
-        monkeypatch.setattr(blindness, "measure_detectability", lambda *_, **__: result)
+        result = QuickCheck(0.06, 0.5, {"spot": 20, "scratch": 20}, {"spot": found // 2, "scratch": found - found // 2})
+        monkeypatch.setattr(blindness, "quick_check", lambda *_, **__: result)
         fitted = Fitted(card, {"best": best}, facts={"images": 24}, warnings=["few images"])
         return with_detectability(fitted, inference, settings, Device("cpu"), ["PatchCore", "PaDiM"])
 
@@ -48,7 +46,7 @@ def test_the_figure_stands_among_the_facts_of_the_training(judged):
     assert judged(found=7).facts == {
         "images": 24,
         "detectability": {
-            "size": 0.06, "contrast": 128, "drawn": {"spot": 20, "scratch": 20}, "found": {"spot": 3, "scratch": 4},
+            "size": 0.06, "contrast": 0.5, "drawn": {"spot": 20, "scratch": 20}, "found": {"spot": 3, "scratch": 4},
         },
     }  # fmt: skip
 
