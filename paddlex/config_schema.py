@@ -174,6 +174,7 @@ class TrainSection(Section):
     image_size: ImageSize = 256
     batch_size: PositiveInt = 4
     seed: Seed = 0
+    light: Literal["none", "brightness"] = "none"
     tiling: TrainTilingSection = TrainTilingSection()
     calibration: CalibrationSection = CalibrationSection()
 

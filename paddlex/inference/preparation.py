@@ -8,25 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 
-from paddlex.inference.checked import Checked
+from paddlex.inference.checked import Checked, optional
+from paddlex.inference.light import Light
 from paddlex.inference.view import View
+
+
+def _light(value: Any) -> Light:
+    return value if isinstance(value, Light) else Light.parse(value)
 
 
 @dataclass(frozen=True)
 class Preparation(Checked):
     """The steps, in their order; a model without any sees photos as they are.
 
+    Attributes:
+        light: brings photos in other light to the light of the training photos; None leaves them as they are.
+
     Raises:
         Invalid: a value that cannot be.
     """
 
+    light: Annotated[Light | None, optional(_light)] = None
+
     @property
     def steps(self) -> list[Callable[[View], View]]:
         """What is done, one after the other."""
-        return []
+        return [step for step in (self.light,) if step is not None]
 
     def view_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the view of a photo of this size."""

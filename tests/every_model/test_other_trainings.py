@@ -16,6 +16,7 @@ from paddlex import create_model
 from paddlex.data.dataset import read_mask, read_samples
 from paddlex.data.demo.surface import make_surface_dataset
 from paddlex.engine import run_config
+from paddlex.inference.preparation import NOTHING
 from paddlex.inference.tiling import Tiling
 from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.utils.tensor_files import read_arrays
@@ -118,6 +119,25 @@ def test_with_best_f1_the_image_threshold_is_that_of_the_validation_images(
     assert "highest F1 on the validation images" in calibration["method"]
     limits = calibration["image_threshold"] * np.array([1 - 1e-5, 1 + 1e-5])  # a score at it may be on either side
     assert max(f1(scores > limit) for limit in limits) == max(f1(scores > limit) for limit in [0, *scores])
+
+
+# The light of the training photos
+
+
+def test_a_model_that_knows_the_light_of_its_training_judges_a_photo_in_half_of_it_alike(
+    train: Callable[..., Path], model_name: str, shipped: Path, demo_dataset: Path
+) -> None:
+    folder = train("light", model_name, shipped, demo_dataset, "Train.light=brightness")
+    block = yaml.safe_load((folder / "best_model/inference/inference.yml").read_text(encoding="utf-8"))
+    assert set(block["AnomalyDetection"]["preparation"]["light"]) == {"percentile", "darkest", "brightest"}
+    model = create_model(model_dir=folder, device="cpu")
+    photos = [sample.read() for sample in read_samples(demo_dataset, "val.txt")]
+    dark = [np.rint(photo * 0.5).astype(np.uint8) for photo in photos]
+    as_they_are, in_half = ([result["raw_score"] for result in model.predict(some)] for some in (photos, dark))
+    model.preparation = NOTHING
+    without = [result["raw_score"] for result in model.predict(dark)]
+    as_they_are, in_half, without = map(np.array, (as_they_are, in_half, without))
+    assert np.abs(in_half - as_they_are).mean() < 0.25 * np.abs(without - as_they_are).mean()
 
 
 # Resuming

@@ -8,8 +8,13 @@ from dataclasses import replace
 from paddlex.config_schema import Config
 from paddlex.data.bit_depth import find_reading
 from paddlex.data.dataset import TRAIN_LIST, Sample, read_samples
+from paddlex.inference.light import Light
 from paddlex.inference.preparation import NOTHING, Preparation
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.utils.logging import logger
+
+#: Photos that tell how much light there is, from all over the list.
+_MOST_FOR_LIGHT = 200
 
 
 def training_samples(config: Config) -> list[Sample]:
@@ -31,8 +36,18 @@ def preparation_of(config: Config, samples: Sequence[Sample]) -> Preparation:
     Args:
         config: Train is read.
         samples: of the training list.
+
+    Raises:
+        ConfigError: the photos cannot be prepared so.
+        ImageReadError: a photo cannot be read.
     """
-    return NOTHING
+    preparation = NOTHING
+    if config.Train.light == "brightness":
+        some = samples[:: -(-len(samples) // _MOST_FOR_LIGHT)]
+        before = preparation
+        preparation = replace(before, light=Light.of(before(sample.read()) for sample in some))
+        logger.info("Train.light: %s.", preparation.light)
+    return preparation
 
 
 def card_of(config: Config, samples: Sequence[Sample]) -> ModelCard:
