@@ -68,6 +68,9 @@ PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 UserPath = Annotated[str, AfterValidator(_user_path)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
 
+#: [[x, y], ...] in pixels of the photos, from the upper left corner.
+Polygon = Annotated[list[Annotated[list[float], Field(min_length=2, max_length=2)]], Field(min_length=3)]
+
 #: Of the network's input: the side of a square, [height, width], or ``auto`` for the photos' own aspect ratio with about as
 #: many pixels as the model's usual square has (``auto:256``: as one of 256 has).
 ImageSize = Annotated[int | list[int] | str, PlainValidator(_image_size)]
@@ -167,6 +170,20 @@ class TrainTilingSection(TilingSection):
     max_tiles: PositiveInt | None = 1000
 
 
+class RegionsSection(Section):
+    """Where photos are inspected, see ``inference.inspection.Inspection``."""
+
+    mask: UserPath | None = None
+    inspect: list[Polygon] = []
+    ignore: list[Polygon] = []
+    foreground: bool = False
+
+    @property
+    def are_given(self) -> bool:
+        """Whether anything is asked for."""
+        return bool(self.mask or self.inspect or self.ignore or self.foreground)
+
+
 class TrainSection(Section):
     """Mode train: what every model has. Each adds its own keys, see ``Model.options``."""
 
@@ -176,6 +193,7 @@ class TrainSection(Section):
     seed: Seed = 0
     light: Literal["none", "brightness"] = "none"
     tiling: TrainTilingSection = TrainTilingSection()
+    regions: RegionsSection = RegionsSection()
     calibration: CalibrationSection = CalibrationSection()
 
     #: Of the square with as many pixels as ``image_size: auto`` gives.

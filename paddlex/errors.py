@@ -68,6 +68,10 @@ class ImageReadError(PaddleXError):
     """An image cannot be found, read or decoded."""
 
 
+class PhotoError(PaddleXError):
+    """A photo is not such as the model is for, so it is not judged, and counts as not good."""
+
+
 class ResultFileError(PaddleXError):
     """A file of a result cannot be written."""
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paddlex.errors import DownloadError, ImageReadError, NotFiniteError, PaddleXError
+from paddlex.errors import DownloadError, ImageReadError, NotFiniteError, PaddleXError, PhotoError
 
 #: Of many problems of a request, so many are told.
 _TOLD = 5
@@ -52,11 +52,15 @@ def failure() -> RequestError:
 
 
 def as_request_error(error: Exception) -> RequestError:
-    """Any error of a single image as one with a status: 415 for what is no image, 500 for what is our own fault."""
+    """Any error of a single image as one with a status: 415 for what is no image, 422 for a photo that the model is not for,
+    500 for what is our own fault.
+    """
     if isinstance(error, RequestError):
         return error
     if isinstance(error, ImageReadError):
         return RequestError(415, error.what, remedy=error.remedy)
+    if isinstance(error, PhotoError):
+        return RequestError(422, error.what, remedy=error.remedy)
     if isinstance(error, NotFiniteError):
         return RequestError(500, error.what, remedy=error.remedy)
     if isinstance(error, DownloadError):

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from paddlex.errors import ConfigError
 from paddlex.inference.backends import Backend
+from paddlex.inference.preparation import Preparation
 from paddlex.inference.reading import Reading
 from paddlex.inference.serving.batching import Batcher, Judge, check_finite
 from paddlex.inference.serving.errors import Busy, RequestError
@@ -28,6 +27,7 @@ class Predictor(Judge, Protocol):
     device: Device
     backend: Backend
     tiling: Tiling | None
+    preparation: Preparation
 
 
 #: Batches at work at once, where the backend serves several threads.
@@ -198,7 +198,7 @@ class ModelRegistry:
         loaded = self._load(pipeline)
         predictor = loaded.predictor
         width, height = predictor.folder.transform.size
-        grey = np.full((height, width, 3), 128, np.uint8)
+        grey = predictor.preparation.example(height, width)
         for count in sorted({1, self._settings.max_batch}):  # fails here rather than at the first customer
             for result in predictor.judge([grey] * count):
                 check_finite(result)

@@ -196,7 +196,7 @@ class Slow:
 
     def __init__(self, predictor: AnomalyPredictor) -> None:
         self._predictor = predictor
-        for name in ("limits", "folder", "device", "backend", "tiling", "reading"):
+        for name in ("limits", "folder", "device", "backend", "tiling", "preparation", "reading"):
             setattr(self, name, getattr(predictor, name))
         self.go = threading.Event()
         self.go.set()

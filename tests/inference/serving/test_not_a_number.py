@@ -20,7 +20,7 @@ class Damaged:
 
     def __init__(self, predictor: AnomalyPredictor) -> None:
         self._predictor = predictor
-        for name in ("limits", "folder", "device", "backend", "tiling", "reading"):
+        for name in ("limits", "folder", "device", "backend", "tiling", "preparation", "reading"):
             setattr(self, name, getattr(predictor, name))
         self.spoilt: dict[str, Any] = {}
 

@@ -15,6 +15,7 @@ from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.thresholds import image_threshold
 from paddlex.inference.tiling import Tiling, blended_map
 from paddlex.inference.transforms import Transform
+from paddlex.inference.view import inspected_positions
 from paddlex.modules.image_anomaly_detection.calibration.fusion_statistics import (
     choose_shrinkage,
     fit_statistics,
@@ -31,6 +32,9 @@ Layers = list[np.ndarray]
 
 #: The number of an image -> where it is judged, bool [H, W]; None for everywhere.
 Inspected = Callable[[int], "np.ndarray | None"]
+
+#: For each layer the positions of each image that are judged, bool [n, h_l, w_l]; None for all.
+Counts = Sequence["np.ndarray | None"]
 
 #: Distances of each layer and a size -> a map of that size.
 Fuse = Callable[..., paddle.Tensor]
@@ -80,8 +84,9 @@ def calibrate_distances(
 
     if options.fusion != CALIBRATED:
         return _thresholds(values(network.paper_map, photos), total, options, [])
-    shrinkages = [max(choose_shrinkage(layer), network.least_shrinkage) for layer in layers]
-    judged = _cross_fitted(network, layers, photos, shrinkages, lambda fold: values(network.fusion, fold))
+    counts = _counts(layers, inspected)
+    shrinkages = _shrinkages(network, layers, photos, counts)
+    judged = _cross_fitted(network, layers, photos, shrinkages, counts, lambda fold: values(network.fusion, fold))
     return _thresholds(judged, total, options, shrinkages)
 
 
@@ -93,6 +98,7 @@ def calibrate_tiles(
     options: CalibrationSection,
     tiling: Tiling,
     transform: Transform,
+    inspected: Inspected = everywhere,
 ) -> Calibration:
     """The same for a model that scans photos in tiles: its thresholds are of whole photos, of their blended maps.
 
@@ -107,6 +113,7 @@ def calibrate_tiles(
         options: the fusion and the target rates.
         tiling: how photos are cut.
         transform: makes the network's input of a tile.
+        inspected: where each tile is judged.
     """
     first, photos = photos_of(tiles)
     total = sum(_pixels(tile.sample.view().inspected, (tile.grid.height, tile.grid.width)) for tile in first)
@@ -125,8 +132,9 @@ def calibrate_tiles(
     if options.fusion != CALIBRATED:
         return _thresholds(blended_maps(np.arange(len(tiles))), total, options, [])
     layers = _gathered(distances(batch) for batch in batches)
-    shrinkages = [max(choose_shrinkage(layer, photos), network.least_shrinkage) for layer in layers]
-    maps = _cross_fitted(network, layers, photos, shrinkages, blended_maps)
+    counts = _counts(layers, inspected)
+    shrinkages = _shrinkages(network, layers, photos, counts)
+    maps = _cross_fitted(network, layers, photos, shrinkages, counts, blended_maps)
     return _thresholds(maps, total, options, shrinkages)
 
 
@@ -193,13 +201,36 @@ def _cross_fitted(
     layers: Layers,
     photos: np.ndarray,
     shrinkages: list[float],
+    counts: Counts,
     maps_of: Callable[[np.ndarray], Iterable[np.ndarray]],
 ) -> Iterator[np.ndarray]:
     """The maps of each fold with statistics from the rest; at the end the fusion has those of all."""
     for rest, fold in folds_of(len(photos), photos=photos):
-        network.fusion.set_statistics(fit_statistics([layer[rest] for layer in layers], shrinkages))
+        of_rest = [None if of_layer is None else of_layer[rest] for of_layer in counts]
+        network.fusion.set_statistics(fit_statistics([layer[rest] for layer in layers], shrinkages, of_rest))
         yield from maps_of(fold)
-    network.fusion.set_statistics(fit_statistics(layers, shrinkages))
+    network.fusion.set_statistics(fit_statistics(layers, shrinkages, counts))
+
+
+def _counts(layers: Layers, inspected: Inspected) -> Counts:
+    """The positions of each layer that are judged."""
+    images = [inspected(number) for number in range(len(layers[0]))]
+    if all(one is None for one in images):
+        return [None] * len(layers)
+    return [np.stack([_positions(one, layer.shape[1:]) for one in images]) for layer in layers]
+
+
+def _positions(inspected: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    positions = inspected_positions(inspected, shape)
+    return np.ones(shape, bool) if positions is None else positions
+
+
+def _shrinkages(network: AnomalyNetwork, layers: Layers, photos: np.ndarray, counts: Counts) -> list[float]:
+    """Of each layer."""
+    return [
+        max(choose_shrinkage(layer, photos, of_layer), network.least_shrinkage)
+        for layer, of_layer in zip(layers, counts, strict=True)
+    ]
 
 
 def _pixels(inspected: np.ndarray | None, size: tuple[int, int]) -> int:

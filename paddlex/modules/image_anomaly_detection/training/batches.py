@@ -47,6 +47,7 @@ class ImageBatches:
         self._capacity = memory_bytes // (3 * width * height)
         self._kept: dict[int, np.ndarray] = {}
         self._inspected: dict[int, np.ndarray | None] = {}
+        self._distinct: dict[bytes, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -78,7 +79,7 @@ class ImageBatches:
                     yield ready.result()
 
     def constant(self) -> list[Sample]:
-        """The photos of a single colour. Reads all images, so that they are in memory afterwards.
+        """The photos of a single colour where they are inspected. Reads all images, so that they are in memory afterwards.
 
         Tiles are left out: in a large photo of a good part there may well be a place without any detail.
 
@@ -87,7 +88,8 @@ class ImageBatches:
         """
 
         def is_constant(number: int) -> bool:
-            pixels = self._resized(number).reshape(-1, 3)
+            resized, inspected = self._resized(number), self.inspected(number)
+            pixels = resized.reshape(-1, 3) if inspected is None else resized[inspected]
             return bool(np.all(np.ptp(pixels, axis=0) <= _CONSTANT_RANGE))
 
         with ThreadPoolExecutor(usable_cores()) as readers:
@@ -106,7 +108,10 @@ class ImageBatches:
             return self._kept[number]
         view = self.samples[number].view()
         width, height = self._transform.size
-        self._inspected[number] = inspected_positions(view.inspected, (height, width))
+        inspected = inspected_positions(view.inspected, (height, width))
+        if inspected is not None:  # most often all photos have the same
+            inspected = self._distinct.setdefault(np.packbits(inspected).tobytes(), inspected)
+        self._inspected[number] = inspected
         resized = self._transform.resize(view.image)
         if len(self._kept) < self._capacity:
             self._kept[number] = resized

@@ -133,7 +133,14 @@ class Completion:
             graph = export_partial_maps(network, card, Path(folder))
             distances = open_backend(graph, "paddle" if device.is_gpu else "mkldnn", device).run
             return calibrate_tiles(
-                network, distances, batches, tiles, self._options.calibration, tiling, card.transform
+                network,
+                distances,
+                batches,
+                tiles,
+                self._options.calibration,
+                tiling,
+                card.transform,
+                held_out.inspected,
             )
 
     def validation_ranking(self, inference: Path) -> Ranking | None:

@@ -11,6 +11,7 @@ from paddlex.data.dataset import TRAIN_LIST, Sample, read_samples
 from paddlex.inference.light import Light
 from paddlex.inference.preparation import NOTHING, Preparation
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.training.regions import inspection_of
 from paddlex.utils.logging import logger
 
 #: Photos that tell how much light there is, from all over the list.
@@ -41,8 +42,10 @@ def preparation_of(config: Config, samples: Sequence[Sample]) -> Preparation:
         ConfigError: the photos cannot be prepared so.
         ImageReadError: a photo cannot be read.
     """
-    preparation = NOTHING
-    if config.Train.light == "brightness":
+    preparation, options = NOTHING, config.Train
+    if options.regions.are_given:
+        preparation = replace(preparation, regions=inspection_of(options.regions, samples))
+    if options.light == "brightness":
         some = samples[:: -(-len(samples) // _MOST_FOR_LIGHT)]
         before = preparation
         preparation = replace(before, light=Light.of(before(sample.read()) for sample in some))

@@ -116,3 +116,27 @@ def test_tiles_of_one_photo_do_not_vouch_for_each_other():
     own = np.random.default_rng(0).gamma(2.0, size=(12, 6, 5))
     tiles, photos = np.repeat(own, 10, axis=0), np.repeat(np.arange(12), 10)
     assert choose_shrinkage(tiles) < choose_shrinkage(tiles, photos)
+
+
+def test_only_what_is_inspected_counts():
+    inspected = RANDOM.random(DISTANCES.shape) < 0.7
+    inspected[:2] = True
+    inspected[:, 0, 0] = False  # nowhere inspected
+    mean, deviation = layer_statistics(DISTANCES, 0.3, inspected)
+    there = inspected.any(axis=0)
+    kept = np.ma.array(DISTANCES.astype(np.float64), mask=~inspected)
+    own_mean, own_variance = kept.mean(axis=0), kept.var(axis=0, ddof=1)
+    layer_mean, layer_variance = own_mean.mean(), own_variance.mean() + own_mean.var()
+    np.testing.assert_allclose(mean[there], (0.7 * own_mean + 0.3 * layer_mean)[there])
+    np.testing.assert_allclose(deviation[there] ** 2, (0.7 * own_variance + 0.3 * layer_variance)[there])
+    np.testing.assert_allclose(mean[0, 0], DISTANCES[:, 0, 0].mean())  # so that nothing stands out there
+
+
+def test_what_is_not_inspected_does_not_choose_the_shrinkage():
+    """Half of the positions never change, which no shrinking suits; the others are alike everywhere."""
+    images = RANDOM.gamma(2.0, size=(40, 8, 8))
+    images[:, :, 4:] = 7.0
+    inspected = np.zeros(images.shape, bool)
+    inspected[:, :, :4] = True
+    assert choose_shrinkage(images) == 0
+    assert choose_shrinkage(images, inspected=inspected) == choose_shrinkage(images[:, :, :4]) >= 0.9

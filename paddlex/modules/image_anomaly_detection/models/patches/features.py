@@ -12,6 +12,7 @@ import numpy as np
 
 from paddlex.errors import ModelError
 from paddlex.inference.backends import Backend, open_backend
+from paddlex.inference.view import inspected_positions, resized_region
 from paddlex.modules.image_anomaly_detection.export.exporter import export_layer
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.patches.copies import Copy
@@ -41,8 +42,8 @@ def collect_features(
 ) -> dict[str, PatchFeatures]:
     """The features of some images by ``backbone.names``.
 
-    Every image gives equally many patches to the pool, and every copy as many. Whole feature maps are kept of as many images as
-    fit the memory, drawn at random.
+    Every image gives equally many patches to the pool, from where it is inspected, and every copy as many. Whole feature maps
+    are kept of as many images as fit the memory, drawn at random.
 
     Args:
         backbone: in evaluation mode.
@@ -74,7 +75,8 @@ def collect_features(
                     for features, number in zip(output.transpose(0, 2, 3, 1), numbers, strict=True):
                         if not version and is_kept[number]:
                             of_name.kept.append(features.astype(np.float16))
-                        of_name.draw(features, counts[number * versions + version], folds[number], rng)
+                        patches = _seen(features, images.inspected(number), copies[version - 1] if version else None)
+                        of_name.draw(patches, counts[number * versions + version], folds[number], rng)
             bar.update(len(numbers))
     if not is_kept.all():
         said = "The thresholds rest on %d of %d images, drawn at random: so many fit Train.memory_gb."
@@ -90,9 +92,8 @@ class _Collected:
     pool: list[np.ndarray] = field(default_factory=list)
     pool_folds: list[np.ndarray] = field(default_factory=list)
 
-    def draw(self, features: np.ndarray, count: int, fold: int, rng: np.random.Generator) -> None:
-        """Take so many patches of a feature map [h, w, C], or all of them, into the pool."""
-        patches = features.reshape(-1, features.shape[-1])
+    def draw(self, patches: np.ndarray, count: int, fold: int, rng: np.random.Generator) -> None:
+        """Take so many of some patches [m, C], or all of them, into the pool."""
         some = patches[rng.permutation(len(patches))[:count]]
         self.pool.append(some)
         self.pool_folds.append(np.full(len(some), fold))
@@ -104,10 +105,34 @@ class _Collected:
         return PatchFeatures(np.stack(self.kept), folds[numbers], numbers, pool, pool_folds)
 
 
-def pool_sizes(card: ModelCard, names: Sequence[str], pictures: int, sampled_patches: int) -> dict[str, int]:
-    """How many patches ``collect_features`` will draw of so many images and copies together, for each name."""
-    each = shares(pictures, sampled_patches)
-    return {name: int(np.minimum(each, np.prod(map_size_of(card, name))).sum()) for name in names}
+def pool_sizes(
+    card: ModelCard, names: Sequence[str], images: ImageBatches, versions: int, sampled_patches: int
+) -> dict[str, int]:
+    """How many patches ``collect_features`` will draw of some images in so many versions together, for each name."""
+    each = shares(len(images) * versions, sampled_patches)
+    return {name: int(np.minimum(each, _there_are(map_size_of(card, name), images, versions)).sum()) for name in names}
+
+
+def _there_are(size: tuple[int, int], images: ImageBatches, versions: int) -> np.ndarray:
+    """How many positions of a map of a size (h, w) are inspected in each version of each image: int [images * versions]."""
+    inspected = (inspected_positions(images.inspected(number), size) for number in range(len(images)))
+    return np.repeat([size[0] * size[1] if one is None else np.count_nonzero(one) for one in inspected], versions)
+
+
+def _seen(features: np.ndarray, inspected: np.ndarray | None, copy: Copy | None) -> np.ndarray:
+    """The patches [m, C] of a feature map [h, w, C] at the positions that are inspected.
+
+    Args:
+        features: of an image, or of a copy of it.
+        inspected: bool [H, W] of the image itself; None for everywhere.
+        copy: None for the image itself.
+    """
+    height, width, channels = features.shape
+    if inspected is None:
+        return features.reshape(-1, channels)
+    size = (width, height) if copy is not None and copy.turns % 2 else (height, width)
+    positions = resized_region(inspected, *size)
+    return features[positions if copy is None else copy(positions[None, None])[0, 0]]
 
 
 def shares(pictures: int, total: int) -> np.ndarray:

@@ -64,7 +64,7 @@ def fit_patches(
     photos = photo_numbers(good.fit.samples)
     turned = _fitting_copies(copies, good.card.size)
     try:
-        counts = pool_sizes(good.card, names, len(photos) * (1 + len(turned)), options.sampled_patches)
+        counts = pool_sizes(good.card, names, good.fit, 1 + len(turned), options.sampled_patches)
     except ValueError as error:
         raise ConfigError(str(error), remedy=WHAT_TO_CHANGE) from error
     card = replace(good.card, architecture=architecture(options, counts))

@@ -54,10 +54,17 @@ def collected(monkeypatch):
         def __len__(self) -> int:
             return len(photos)
 
+        def inspected(self, number):
+            return where
+
         def __call__(self, batches):
             return (photos[numbers] for numbers in batches)
 
-    def run(words, sampled: int):
+    where = None
+
+    def run(words, sampled: int, inspected: np.ndarray | None = None):
+        nonlocal where
+        where = inspected
         copies = copies_of(words)
         found = collect_features(
             SimpleNamespace(names=("layer2",)), None, Images(), Device("cpu"), photos=np.arange(6),
@@ -66,6 +73,18 @@ def collected(monkeypatch):
         return found["layer2"], [look(version) for version in (photos, *(copy(photos) for copy in copies))]
 
     return run
+
+
+def test_the_pool_has_only_what_is_inspected_of_a_photo_and_of_its_copies(collected):
+    """Their upper rows, which are the left columns of what is turned."""
+    upper = np.zeros((8, 8), bool)
+    upper[:4] = True
+    found, (photos, turned, *_) = collected(["quarter_turn"], sampled=6 * 4 * 16, inspected=upper)
+    assert len(found.pool) == 6 * 4 * 8
+    seen = {tuple(patch) for patch in found.pool.tolist()}
+    assert {tuple(patch) for patch in photos[:, :, :2].transpose(0, 2, 3, 1).reshape(-1, 2).tolist()} <= seen
+    assert {tuple(patch) for patch in turned[:, :, :, :2].transpose(0, 2, 3, 1).reshape(-1, 2).tolist()} <= seen
+    assert not {tuple(patch) for patch in photos[:, :, 2:].transpose(0, 2, 3, 1).reshape(-1, 2).tolist()} & seen
 
 
 def test_the_pool_has_what_the_backbone_sees_of_the_copies_in_their_photos_fold(collected):
