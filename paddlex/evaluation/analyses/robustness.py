@@ -22,7 +22,7 @@ from paddlex.utils.progress import progress
 MOST_PHOTOS, DRAWN_PHOTOS = 24, 4
 
 _FEWEST_PHOTOS = 4
-_MOST_BYTES = 400_000_000  # of photos in memory
+_MOST_BYTES = 200_000_000  # of all photos together: what is large takes long
 
 #: How often a strength between the last that stands and the first that does not is tried.
 _HALVINGS = 2
@@ -83,13 +83,32 @@ class Robustness:
 
 
 def analyse(subject: Subject) -> Robustness:
-    """Disturb good parts, see ``measure_robustness``."""
-    samples = subject.spread_by_score(MOST_PHOTOS, fewest=_FEWEST_PHOTOS)
-    first = samples[0].read()
-    most = max(_FEWEST_PHOTOS, _MOST_BYTES // first.nbytes)
-    photos = [sample.read() for sample in subject.spread_by_score(min(MOST_PHOTOS, most))]
+    """Disturb good parts, see ``measure_robustness``; of photos that are scanned in tiles one tile each."""
+    notes = [] if subject.note is None else [subject.note]
+    first = subject.spread_by_score(MOST_PHOTOS, fewest=_FEWEST_PHOTOS)[0].read()
+    most = MOST_PHOTOS
+    is_tiled = subject.predictor.tiling is not None and not subject.predictor.preparation.steps
+    if is_tiled:
+        notes.append("Of each photo the tile that looks least usual was disturbed; shifts are per cent of a tile.")
+    else:
+        most = min(MOST_PHOTOS, max(_FEWEST_PHOTOS, _MOST_BYTES // first.nbytes))
+    photos = [sample.read() for sample in subject.spread_by_score(most)]
+    if is_tiled:
+        photos = [least_usual_tile(subject.predictor, photo) for photo in photos]
     found = measure_robustness(subject.predictor, photos, seed=subject.seed)
-    return found if subject.note is None else replace(found, notes=[*found.notes, subject.note])
+    return replace(found, notes=[*found.notes, *notes])
+
+
+def least_usual_tile(predictor: AnomalyPredictor, photo: np.ndarray) -> np.ndarray:
+    """The tile about the highest place of a photo's map, uint8 [tile_size, tile_size, 3], or as far as the photo reaches."""
+    assert predictor.tiling is not None
+    (anomaly_map,) = predictor.photo_maps([photo])
+    place = np.unravel_index(int(anomaly_map.argmax()), anomaly_map.shape)
+    side = predictor.tiling.tile_size
+    top, left = (
+        max(0, min(int(at) - side // 2, length - side)) for at, length in zip(place, anomaly_map.shape, strict=True)
+    )
+    return photo[top : top + side, left : left + side].copy()
 
 
 def measure_robustness(

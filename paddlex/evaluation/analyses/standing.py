@@ -112,7 +112,8 @@ class Withstood:
 
     def amount(self, strength: float) -> str:
         """A strength with its unit: ``12 %``, ``2 px``, ``2 % (10 px)``."""
-        text = f"{strength:.3g}\N{NO-BREAK SPACE}{self.disturbance.unit}"
+        unit = self.disturbance.unit if strength != 1 else self.disturbance.unit.removesuffix("s")
+        text = f"{strength:.3g}\N{NO-BREAK SPACE}{unit}"
         return text if self.side is None else f"{text} ({round(strength / 100 * self.side)}\N{NO-BREAK SPACE}px)"
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,11 +13,13 @@ import pytest
 
 from paddlex.data.dataset import VAL_LIST, Sample, read_samples
 from paddlex.errors import ModelError
+from paddlex.evaluation.analyses import robustness
 from paddlex.evaluation.analyses.disturbances import DISTURBANCES, Disturbance
-from paddlex.evaluation.analyses.robustness import Robustness, analyse, measure_robustness
-from paddlex.evaluation.analyses.standing import Standing
+from paddlex.evaluation.analyses.robustness import Robustness, analyse, least_usual_tile, measure_robustness
+from paddlex.evaluation.analyses.standing import Standing, Withstood
 from paddlex.evaluation.analyses.subject import Subject
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.tiling import Tiling
 
 THRESHOLD = 64.0
 
@@ -157,6 +159,14 @@ def test_changes_of_colour_are_left_out_where_photos_have_none() -> None:
     assert "bluer" in standings(measure_robustness(predictor, coloured, disturbances=of("colour", "blur")))
 
 
+def test_a_strength_has_its_unit_and_a_shift_its_pixels() -> None:
+    noise, sideways = of("noise")[0], of("shift sideways")[0]
+    assert [Withstood(noise, []).amount(strength) for strength in (1.0, 2.5)] == [
+        "1\N{NO-BREAK SPACE}grey value", "2.5\N{NO-BREAK SPACE}grey values",
+    ]  # fmt: skip
+    assert Withstood(sideways, [], side=900).amount(2) == "2\N{NO-BREAK SPACE}% (18\N{NO-BREAK SPACE}px)"
+
+
 def photos_of(*counts: int, total: int = 20) -> dict[float, np.ndarray]:
     """At strengths 0, 1, 2 …: so many of the photos are called defective."""
     return {float(strength): np.arange(total) < count for strength, count in enumerate(counts)}
@@ -174,6 +184,49 @@ def test_the_interval_is_open_above_where_other_photos_might_stand_all_that_was_
 def test_the_interval_reaches_down_to_where_other_photos_might_fail() -> None:
     """2 of 20 are more than 2 with a probability of 0.32, and 1 of 20 with one of 0.075, none of 20 never."""
     assert Standing(DISTURBANCES[0].directions[0], photos_of(0, 1, 2, 20), 0.1).interval() == (0, 2)
+
+
+class Brightest:
+    """Scans photos in tiles of 20; its map is how bright a pixel is."""
+
+    tiling = Tiling(20, 0.0)
+
+    def photo_maps(self, images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        return (image.mean(axis=2) for image in images)
+
+
+@pytest.mark.parametrize(
+    ("place", "corner"), [((25, 33), (15, 23)), ((0, 0), (0, 0)), ((39, 59), (20, 40)), ((5, 59), (0, 40))]
+)
+def test_of_a_photo_that_is_scanned_in_tiles_the_tile_about_its_highest_place_is_taken(
+    place: tuple[int, int], corner: tuple[int, int]
+) -> None:
+    photo = np.random.default_rng(0).integers(0, 100, (40, 60, 3), dtype=np.uint8)
+    photo[place] = 255
+    expected = photo[corner[0] : corner[0] + 20, corner[1] : corner[1] + 20]
+    np.testing.assert_array_equal(least_usual_tile(Brightest(), photo), expected)
+
+
+def test_a_photo_that_is_smaller_than_a_tile_is_taken_as_it_is() -> None:
+    photo = np.zeros((12, 30, 3), np.uint8)
+    assert least_usual_tile(Brightest(), photo).shape == (12, 20, 3)
+
+
+def test_large_photos_are_fewer_and_those_in_tiles_are_not(demo_dataset: Path, monkeypatch) -> None:
+    """7 good parts of 100 megapixels are 2.1 GB, so the least that there may be are taken: 4."""
+    seen = []
+    monkeypatch.setattr(robustness, "measure_robustness", lambda _, photos, **__: seen.append(len(photos)) or FOUND)
+    monkeypatch.setattr(Sample, "read", lambda _: np.broadcast_to(np.uint8(0), (10_000, 10_000, 3)))
+    predictor = SimpleNamespace(tiling=None, preparation=SimpleNamespace(steps=[]))
+    samples = [Sample(demo_dataset, f"{number}.png", None, VAL_LIST, number) for number in range(7)]
+    analyse(Subject(predictor, samples))
+    predictor.tiling = Brightest.tiling
+    monkeypatch.setattr(robustness, "least_usual_tile", lambda _, photo: photo[:20, :20])
+    assert "per cent of a tile" in analyse(Subject(predictor, samples)).notes[-1]
+    assert seen == [4, 7]
+
+
+FOUND = Robustness(4, 0, 0.05, 0.1, (0, 0), [])
 
 
 def trained_predictor(folder: Path) -> AnomalyPredictor:
