@@ -12,6 +12,7 @@ from paddlex.inference.checked import Checked, Invalid, list_of, mapping, named,
 from paddlex.inference.preparation import Preparation
 from paddlex.inference.reading import bit_depth
 from paddlex.inference.self_check import SelfCheck
+from paddlex.inference.signature import Signature
 from paddlex.inference.tiling import Tiling
 from paddlex.inference.transforms import LARGEST_SIDE
 
@@ -49,6 +50,10 @@ def _preparation(value: Any) -> Preparation:
     return value if isinstance(value, Preparation) else Preparation.parse(value)
 
 
+def _signature(value: Any) -> Signature:
+    return value if isinstance(value, Signature) else Signature.parse(value)
+
+
 def _self_check(value: Any) -> SelfCheck:
     return value if isinstance(value, SelfCheck) else SelfCheck.parse(value)
 
@@ -65,6 +70,7 @@ class ModelFacts(Checked):
         calibration: its thresholds; None where it was never calibrated.
         bit_depth: of the pictures that it was trained on, see ``Reading``; None where nothing was noted.
         preparation: what is done to a photo before the network sees it; None for nothing.
+        signature: what the product looks like, to tell it from others; None where nothing was noted.
 
     Raises:
         Invalid: a value that cannot be.
@@ -79,6 +85,7 @@ class ModelFacts(Checked):
     calibration: Annotated[Calibration | None, optional(_calibration)] = None
     bit_depth: Annotated[int | None, optional(bit_depth)] = None
     preparation: Annotated[Preparation | None, optional(_preparation)] = None
+    signature: Annotated[Signature | None, optional(_signature)] = None
 
 
 @dataclass(frozen=True)

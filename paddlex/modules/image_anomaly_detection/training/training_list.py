@@ -11,6 +11,7 @@ from paddlex.data.dataset import TRAIN_LIST, Sample, read_samples
 from paddlex.inference.light import Light
 from paddlex.inference.preparation import NOTHING, Preparation
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.training.product_signature import product_signature
 from paddlex.modules.image_anomaly_detection.training.regions import inspection_of
 from paddlex.utils.logging import logger
 
@@ -54,8 +55,14 @@ def preparation_of(config: Config, samples: Sequence[Sample]) -> Preparation:
 
 
 def card_of(config: Config, samples: Sequence[Sample]) -> ModelCard:
-    """The card of the model that is to be: the architecture that the config describes, and what its photos are like."""
+    """The card of the model that is to be: the architecture that the config describes, and what its photos are like.
+
+    Raises:
+        ImageReadError: a photo cannot be read.
+    """
     first = samples[0]
     preparation = None if first.preparation == NOTHING else first.preparation
     card = ModelCard.from_config(config.Global.model, config.Train)
-    return replace(card, bit_depth=first.reading.bit_depth, preparation=preparation)
+    return replace(
+        card, bit_depth=first.reading.bit_depth, preparation=preparation, signature=product_signature(samples)
+    )
