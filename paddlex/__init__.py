@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "create_model", "create_pipeline"]
 
 if TYPE_CHECKING:
+    from paddlex.inference.bank_predictor import BankPredictor
     from paddlex.inference.pipelines import create_pipeline
     from paddlex.inference.predictor import AnomalyPredictor
     from paddlex.inference.tiling import Tiling
@@ -33,6 +34,7 @@ def create_model(
     model_dir: str | os.PathLike[str] | None = None,
     device: str | None = None,
     *,
+    product: str | None = None,
     batch_size: int = 1,
     use_hpip: bool | None = None,
     hpi_config: Mapping[str, Any] | None = None,
@@ -48,7 +50,7 @@ def create_model(
     bit_depth: int | None = None,
     max_megapixels: float | None = None,
     **others: Any,
-) -> AnomalyPredictor:
+) -> AnomalyPredictor | BankPredictor:
     """Load a model that is ready to judge images.
 
     Args:
@@ -56,6 +58,8 @@ def create_model(
         model_dir: an inference folder, an exported .tar, or the output folder of a training run; None fetches PaddleX's
             official model of that name (STFPM, where none is given) once and keeps it in the cache.
         device: ``auto`` (None), ``cpu``, ``gpu`` or ``gpu:0``.
+        product: where ``model_dir`` holds the models of several products, a folder each: the name of one, or ``auto`` for that
+            of whichever a photo shows, see docs/pipeline.md.
         batch_size: images that the network takes at once, where ``predict`` is not told.
         use_hpip: PaddleX's switch for the fastest backend, or the one that ``hpi_config`` names.
         hpi_config: PaddleX's settings for that, such as ``{"backend": "openvino"}``, see ``engine_options.choose_run``.
@@ -84,16 +88,17 @@ def create_model(
         DownloadError: the official model cannot be fetched.
         DeviceError: the device is not there.
     """
+    from paddlex.inference.bank_predictor import open_predictor
     from paddlex.inference.engine_options import RunChoice, choose_run, refuse_arguments
-    from paddlex.inference.predictor import AnomalyPredictor
 
     refuse_arguments("create_model", others, inspect.signature(create_model).parameters)
     choice = choose_run(
         RunChoice(backend, threads),
         use_hpip=use_hpip, hpi_config=hpi_config, engine=engine, engine_config=engine_config,
     )  # fmt: skip
-    return AnomalyPredictor(
+    return open_predictor(
         model_dir,
+        product=product,
         model_name=model_name,
         device=device,
         batch_size=batch_size,

@@ -113,8 +113,9 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         "--model_dir",
         type=os.path.expanduser,
         metavar="FOLDER",
-        help="the model: an inference folder or a training's output folder",
+        help="the model: an inference folder or a training's output folder; or a folder of such, one a product",
     )
+    add("--product", metavar="NAME|auto", help="of a folder of models: whose is meant; auto: whichever a photo shows")
     add("--device", help="auto (default), cpu, gpu or gpu:0")
     add("--batch_size", type=int, metavar="N", help="images that the network takes at once")
     limit = group.add_mutually_exclusive_group()

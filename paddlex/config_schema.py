@@ -340,6 +340,7 @@ class PredictSection(Section):
 
     batch_size: PositiveInt = 1
     model_dir: UserPath | None = None
+    product: str | None = None
     input: UserPath | list[UserPath] | None = None
     threshold: float | None = None
     score_threshold: Rate | None = None

@@ -96,6 +96,10 @@ class NotFiniteError(ModelError):
     """The network's answer to an image has a value that is not finite: the image is not judged, and counts as not good."""
 
 
+class UnknownProductError(PhotoError):
+    """A photo shows no product that there is a model of, or may show two: it is not judged, and counts as not good."""
+
+
 class DeviceError(PaddleXError):
     """The requested device does not exist or cannot be used."""
 

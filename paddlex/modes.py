@@ -172,9 +172,9 @@ def export(config: Config) -> Result:
 
 def predict(config: Config) -> Result:
     """Judge images: the files that are asked for of each, and a summary."""
+    from paddlex.inference.bank_predictor import open_predictor
     from paddlex.inference.batch_job import predict_to_folder
     from paddlex.inference.engine_options import RunChoice, choose_run
-    from paddlex.inference.predictor import AnomalyPredictor
     from paddlex.inference.video import VideoOptions
 
     options = config.Predict
@@ -185,8 +185,9 @@ def predict(config: Config) -> Result:
     choice = choose_run(
         RunChoice(kernel.run_mode, kernel.cpu_threads), use_hpip=options.use_hpip, hpi_config=options.hpi_config
     )
-    predictor = AnomalyPredictor(
+    predictor = open_predictor(
         model_dir,
+        product=options.product,
         device=_device(config),
         run_mode=choice.run_mode,
         threads=choice.threads,
@@ -261,9 +262,9 @@ def _weight_path(config: Config, given: str | None, key: str) -> str:
 
 def _trained_model(config: Config) -> Path:
     """``Global.output``, if a training or an export has left a model there."""
-    from paddlex.inference.model_folder import CONFIG_NAME, NESTED_FOLDERS
+    from paddlex.inference.model_folder import holds_model
 
-    if not any((config.output / folder / CONFIG_NAME).is_file() for folder in ("", *NESTED_FOLDERS)):
+    if not holds_model(config.output):
         remedy = "Train first, or set Predict.model_dir"
         raise ConfigError("there is no trained model in Global.output", where=config.output, remedy=remedy)
     return config.output

@@ -10,11 +10,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from paddlex.errors import ConfigError, ImageReadError, Interrupted, PaddleXError, ResultFileError, in_one_line
+from paddlex.errors import (
+    ConfigError,
+    ImageReadError,
+    Interrupted,
+    PaddleXError,
+    ResultFileError,
+    UnknownProductError,
+    in_one_line,
+)
+from paddlex.inference.bank_predictor import BankPredictor
 from paddlex.inference.batch_job import predict_to_folder
 from paddlex.inference.inputs import Source, describe, expand, is_camera
 from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
 from paddlex.inference.pipelines.pipeline_config import load_pipeline_config, shipped_file
+from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.scale_out.rows import error_row, result_row
 from paddlex.inference.walk import PassedOver
@@ -28,7 +38,7 @@ DONE, FAILED, ANOMALY_FOUND, INTERRUPTED = 0, 1, 3, 130
 
 #: Settings of the command that outrank the pipeline's file.
 _SETTINGS = (
-    "use_hpip", "hpi_config", "model_dir", "batch_size", "run_mode", "threshold", "score_threshold",
+    "use_hpip", "hpi_config", "model_dir", "product", "batch_size", "run_mode", "threshold", "score_threshold",
     "target_fpr", "min_area", "tile_size",
     "bit_depth", "max_megapixels", "save", "save_anomalous_only",
 )  # fmt: skip
@@ -96,21 +106,31 @@ def _run_here(arguments: argparse.Namespace) -> int:
         )
     else:
         _only_tell(pipeline, source, told, passed)
-    limits = pipeline.predictor.limits
     _sum_up(
         {
             "images": told.images,
             "anomalous": told.anomalous,
             "could not be judged": told.failed,
             **({"passed over": str(passed)} if passed else {}),
-            "threshold": f"{limits.image.threshold:.6g} as a raw score ({limits.source})",
-            "run mode": f"{pipeline.predictor.backend.run_mode} on {pipeline.predictor.device}",
+            **_judged_by(pipeline.predictor),
             "images a second": f"{(told.images + told.failed) / max(time.monotonic() - start, 1e-9):.1f}",
             **({"saved to": arguments.save_path} if arguments.save_path else {}),
         },
         to_stderr=arguments.json,
     )
     return _status(arguments, told.anomalous, told.failed)
+
+
+def _judged_by(predictor: AnomalyPredictor | BankPredictor) -> dict[str, str]:
+    """The threshold and the run mode; of a bank those of each product that was seen."""
+    if isinstance(predictor, BankPredictor):
+        each = {product: "; ".join(_judged_by(one).values()) for product, one in sorted(predictor.loaded.items())}
+        return {f"product {product}": text for product, text in each.items()}
+    limits = predictor.limits
+    return {
+        "threshold": f"{limits.image.threshold:.6g} as a raw score ({limits.source})",
+        "run mode": f"{predictor.backend.run_mode} on {predictor.device}",
+    }
 
 
 def _only_tell(pipeline: AnomalyDetectionPipeline, source: str | list[str], told: _Teller, passed: PassedOver) -> None:
@@ -172,20 +192,22 @@ class _Teller:
         self.images += 1
         self.anomalous += result["is_anomalous"]
         if self._as_json:
-            place = {key: result[key] for key in ("frame", "time") if key in result}
+            place = {key: result[key] for key in ("product", "product_distance", "frame", "time") if key in result}
             paths = {name: str(path) for name, path in files.items()}
             self._write_json({**result_row(result), **place, **paths})
         else:
             frame = f"  frame {result['frame']}" if "frame" in result else ""
             verdict = "ANOMALOUS" if result["is_anomalous"] else "normal"
-            self._write(f"{verdict:9}  {result['score']:.3f}  {visible(result['input_path'])}{frame}")
+            product = f"  {visible(result['product'])}" if "product" in result else ""
+            self._write(f"{verdict:9}  {result['score']:.3f}  {visible(result['input_path'])}{frame}{product}")
 
     def error(self, source: Source, error: PaddleXError) -> None:
         self.failed += 1
         if self._as_json:
             self._write_json(error_row(source, error))
         else:
-            word = "UNSAVED" if isinstance(error, ResultFileError) else "UNREAD"
+            words = {ResultFileError: "UNSAVED", UnknownProductError: "UNKNOWN"}
+            word = words.get(type(error), "UNREAD")
             self._write(f"{word:9}  -----  {visible(describe(source))}")
 
     def _write_json(self, row: dict[str, Any]) -> None:

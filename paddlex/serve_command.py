@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddlex.errors import ConfigError, PaddleXError, in_one_line
+from paddlex.errors import ConfigError, ModelError, PaddleXError, in_one_line
 from paddlex.utils.files import read_regular_file
 from paddlex.utils.logging import log_to_console, logger
 
 if TYPE_CHECKING:
+    from paddlex.inference.model_bank import ModelBank
+    from paddlex.inference.pipelines.anomaly_detection import AnomalyDetectionPipeline
     from paddlex.inference.serving.registry import Loaded
     from paddlex.inference.serving.settings import ServerSettings
 
@@ -23,6 +25,7 @@ _SETTINGS = (
     "use_hpip",
     "hpi_config",
     "model_dir",
+    "product",
     "run_mode",
     "threshold",
     "score_threshold",
@@ -33,7 +36,7 @@ _SETTINGS = (
 )
 
 #: Those that can only be meant for one model.
-_OF_ONE_MODEL = ("model_dir", "threshold", "score_threshold", "target_fpr")
+_OF_ONE_MODEL = ("model_dir", "product", "threshold", "score_threshold", "target_fpr")
 
 #: The least and the most that numbers may be.
 _RANGES = {
@@ -57,7 +60,7 @@ def add_serving_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--serve",
         action="store_true",
-        help="serve --pipeline, which may be repeated: NAME, FILE.yaml, FOLDER or NAME=PATH",
+        help="serve --pipeline, which may be repeated: NAME, FILE.yaml, FOLDER (of a model, or of one a product) or NAME=PATH",
     )
     add("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1, this machine only)")
     add("--port", type=int, default=8080, metavar="N", help="the port (default: 8080; 0 takes a free one)")
@@ -103,6 +106,8 @@ def run_service(arguments: argparse.Namespace) -> int:
 
         pipelines = parse_pipelines(arguments.pipeline)
         overrides = {name: getattr(arguments, name) for name in _SETTINGS if getattr(arguments, name) is not None}
+        if (bank := _served_bank(pipelines, overrides)) is not None:
+            return _serve_bank(bank, pipelines, overrides, settings, arguments.device)
         if len(pipelines) > 1 and (given := [name for name in _OF_ONE_MODEL if name in overrides]):
             raise ConfigError(
                 f"--{given[0]} with several pipelines", remedy="Write it into the file of the one it is for"
@@ -117,6 +122,62 @@ def run_service(arguments: argparse.Namespace) -> int:
     except (PaddleXError, OSError, MemoryError) as error:
         logger.error("%s", in_one_line(error))
     return 1
+
+
+def _served_bank(pipelines: Mapping[str, str], overrides: Mapping[str, Any]) -> ModelBank | None:
+    """The bank whose products are all to be served: the only pipeline, or the ``model_dir`` of the only one."""
+    from paddlex.inference.model_bank import AUTO, find_bank
+    from paddlex.inference.pipelines.pipeline_config import load_pipeline_config
+
+    banks = {name: find_bank(pipeline) for name, pipeline in pipelines.items()}
+    if len(pipelines) > 1:
+        if found := [name for name, bank in banks.items() if bank is not None]:
+            what = f"{found[0]} is a folder of several models, and there are other pipelines"
+            raise ConfigError(what, remedy="Serve it alone, or give each model as NAME=PATH")
+        return None
+    [(pipeline, bank)] = [(pipelines[name], banks[name]) for name in pipelines]
+    if Path(pipeline).is_dir() and bank is None:
+        return None
+    config = load_pipeline_config({} if bank else pipeline, {**overrides, **({"model_dir": pipeline} if bank else {})})
+    if config.model_dir is None or config.product not in (None, AUTO):
+        return None
+    bank = find_bank(config.model_dir)
+    if bank is not None and config.threshold is not None:
+        what = "threshold is a raw score, and each model of the folder has a scale of its own"
+        raise ConfigError(what, where=bank.path, remedy="Give score_threshold or target_fpr")
+    return bank
+
+
+def _serve_bank(
+    bank: ModelBank,
+    pipelines: Mapping[str, str],
+    overrides: Mapping[str, Any],
+    settings: ServerSettings,
+    device: str | None,
+) -> int:
+    """Serve each product by its name, and as ``auto`` whichever an image shows, if each model says how its product looks."""
+    from paddlex.inference.bank_predictor import common_depth
+    from paddlex.inference.pipelines import create_pipeline
+    from paddlex.inference.serving.server import run_server
+
+    [pipeline] = pipelines.values()
+    products = list(bank.products)
+    try:
+        folders = bank.open_all()
+        if "bit_depth" not in overrides:
+            common_depth(folders)
+    except ModelError as error:
+        logger.warning("auto is not served: %s", error)
+        products = []
+    base = "anomaly_detection" if Path(pipeline).is_dir() else pipeline
+
+    names = {str(path): product for product, path in bank.products.items()}
+
+    def load(path: str) -> Loaded:
+        chosen = {"model_dir": bank.path, "product": names[path]}
+        return _loaded(create_pipeline(base, device=device, **{**overrides, **chosen}))
+
+    return run_server({name: path for path, name in names.items()}, load, settings, products)
 
 
 def read_settings(arguments: argparse.Namespace) -> ServerSettings:
@@ -182,10 +243,18 @@ def _read_api_key(path: str | None) -> str | None:
 def _load(pipeline: str, device: str | None, overrides: Mapping[str, Any]) -> Loaded:
     """The model of a pipeline, given by name, as a YAML file, or simply as the model's folder."""
     from paddlex.inference.pipelines import create_pipeline
-    from paddlex.inference.serving.registry import Loaded
 
     if Path(pipeline).is_dir():
-        made = create_pipeline(device=device, **{**overrides, "model_dir": pipeline})
-    else:
-        made = create_pipeline(pipeline, device=device, **overrides)
-    return Loaded(made.predictor, made.config.visualize)
+        return _loaded(create_pipeline(device=device, **{**overrides, "model_dir": pipeline}))
+    return _loaded(create_pipeline(pipeline, device=device, **overrides))
+
+
+def _loaded(pipeline: AnomalyDetectionPipeline) -> Loaded:
+    """A pipeline as the service takes it."""
+    from paddlex.inference.bank_predictor import BankPredictor
+    from paddlex.inference.serving.registry import Loaded
+
+    if isinstance(pipeline.predictor, BankPredictor):
+        what = "one of several pipelines has product auto, which is served alone"
+        raise ConfigError(what, where=pipeline.predictor.path, remedy="Serve it alone, or set its product to a name")
+    return Loaded(pipeline.predictor, pipeline.config.visualize)

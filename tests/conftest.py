@@ -8,10 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from paddlex.inference.model_folder import CONFIG_NAME, open_model_folder
 from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.utils.locks import exclusive
 from paddlex.utils.paddle_environment import import_paddle
@@ -147,6 +151,55 @@ def trained_copy(trained: Path, tmp_path: Path) -> Path:
 def patchcore(trained_models: Callable[[str], Path]) -> Path:
     """The output folder of a short training of another model than STFPM. Do not change it."""
     return trained_models("PatchCore")
+
+
+@pytest.fixture(scope="session")
+def disc_dataset(once: Callable[..., Path]) -> Path:
+    """Another product than the demonstration's: 16 photos of a disc to train on, and of 3 to validate one scratched."""
+
+    def draw(folder: Path) -> None:
+        for name, seeds in (("train", range(16)), ("val", range(100, 103))):
+            (folder / name).mkdir(parents=True)
+            for seed in seeds:
+                rng = np.random.default_rng(seed)
+                photo = np.full((128, 128, 3), (70, 80, 90), np.uint8)
+                x, y = (int(value) for value in rng.integers(62, 67, 2))
+                cv2.circle(photo, (x, y), 40, (160, 190, 200), -1)
+                cv2.circle(photo, (x, y), 12, (60, 60, 70), -1)
+                if seed == 102:
+                    cv2.line(photo, (80, 40), (95, 70), (30, 30, 30), 4)
+                noisy = np.clip(photo + rng.normal(0, 5, photo.shape), 0, 255).astype(np.uint8)
+                cv2.imwrite(str(folder / name / f"{seed:03}.png"), noisy)
+        (folder / "train.txt").write_text("".join(f"train/{seed:03}.png\n" for seed in range(16)), encoding="utf-8")
+        (folder / "val.txt").write_text("val/100.png\nval/101.png\n", encoding="utf-8")
+
+    return once("discs", draw)
+
+
+@pytest.fixture(scope="session")
+def bank(patchcore: Path, disc_dataset: Path, once: Callable[..., Path]) -> Path:
+    """A folder with the models of two products, ``grid`` (the demonstration's) and ``disc``. Do not change it."""
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(patchcore / "best_model" / "inference", folder / "grid")
+        done = run_main(
+            "Global.mode=train", f"Global.dataset_dir={disc_dataset}", f"Global.output={folder / 'disc'}",
+            "Global.device=cpu", "Train.image_size=128", config=CONFIG.with_name("PatchCore.yaml"),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    return once("bank", fill)
+
+
+@pytest.fixture(scope="session")
+def forget_signature() -> Callable[[Path], None]:
+    """Makes a model folder one that was trained before signatures were noted."""
+
+    def forget(model: Path) -> None:
+        folder = open_model_folder(model)
+        replace(folder, own=replace(folder.own, signature=None)).write_config(folder.path / CONFIG_NAME)
+
+    return forget
 
 
 @pytest.fixture(scope="session")

@@ -23,11 +23,11 @@ from paddlex.errors import (
     ResultFileError,
     in_one_line,
 )
+from paddlex.inference.bank_predictor import BankPredictor
 from paddlex.inference.coco import CocoCollector
 from paddlex.inference.inputs import Source, describe, expand, is_camera, origin
 from paddlex.inference.parallel import in_order
 from paddlex.inference.pictures import draw_result
-from paddlex.inference.postprocess import Limit
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.result_names import Names, stem_for
 from paddlex.inference.results import DEFAULT_FILES, FILES, AnomalyResult
@@ -45,14 +45,15 @@ from paddlex.utils.progress import progress
 from paddlex.utils.signals import StopRequest
 
 _VALUES = ("input_path", "is_anomalous", "score", "raw_score", "anomalous_area")
-_COLUMNS = (*_VALUES, "image", "json", "frame", "time", "mask", "heatmap", "map", "error")
+_PRODUCT = ("product", "product_distance")
+_COLUMNS = (*_VALUES, "image", "json", "frame", "time", "mask", "heatmap", "map", "error", *_PRODUCT)
 
 #: What a file is called in the summary.
 _NAMES = {what: "image" if what == "picture" else what for what in FILES}
 
 
 def predict_to_folder(
-    predictor: AnomalyPredictor,
+    predictor: AnomalyPredictor | BankPredictor,
     source: str | Sequence[str],
     folder: Path,
     batch_size: int,
@@ -92,8 +93,9 @@ def predict_to_folder(
 
     Returns:
         images, anomalous, failed (what could not be read or saved, the first hundred), passed_over (counts of what was no
-        image), threshold, and where things are. If an image was read but could not be judged or saved, also ``done_flag``
-        False, ``err_type`` and ``err_msg``: that is no fault of the image.
+        image), threshold (with a bank those of each product that was seen, in products), and where things are. If an image was
+        read but could not be judged or saved, also ``done_flag`` False, ``err_type`` and ``err_msg``: that is no fault of the
+        image.
 
     Raises:
         ConfigError: an input lies in ``folder``, or another run is writing there.
@@ -118,7 +120,7 @@ def predict_to_folder(
         stop = opened.enter_context(StopRequest())
         sources = takewhile(lambda _: stop.signal_number is None, _outside(expand(source, video, passed), folder))
         results = predictor.predict(sources, batch_size, on_error=failures.note, read_ahead=not is_camera(source))
-        save = partial(_save, files=files, anomalous_only=anomalous_only, pixel_limit=predictor.limits.pixel)
+        save = partial(_save, files=files, anomalous_only=anomalous_only)
         for saved in progress(in_order(save, _named(results, source, folder), default_threads()), "Predict"):
             result = saved.result
             try:
@@ -158,14 +160,24 @@ def predict_to_folder(
         "failed_images": failures.count,
         "failed": failures.first,
         "passed_over": passed.to_dict(),
+        **_model_of(predictor),
+        "output": folder.name,
+        "summary": f"{folder.name}/summary.csv",
+        "images_per_second": round((count + failures.count) / max(time.monotonic() - start, 1e-9), 2),
+    }
+
+
+def _model_of(predictor: AnomalyPredictor | BankPredictor) -> dict[str, Any]:
+    """What has judged; of a bank, each product's model that was needed."""
+    if isinstance(predictor, BankPredictor):
+        products = {product: _model_of(one) for product, one in predictor.loaded.items()}
+        return {"model_dir": str(predictor.path), "products": products}
+    return {
         "image_threshold": predictor.limits.image.threshold,
         "pixel_threshold": predictor.limits.pixel.threshold,
         "threshold_source": predictor.limits.source,
         "model_dir": str(predictor.folder.path),
         "teacher_weights": dict(predictor.folder.own.teacher_weights) or None,
-        "output": folder.name,
-        "summary": f"{folder.name}/summary.csv",
-        "images_per_second": round((count + failures.count) / max(time.monotonic() - start, 1e-9), 2),
     }
 
 
@@ -246,16 +258,14 @@ def _named(
         yield result, stem
 
 
-def _save(
-    named: tuple[AnomalyResult, Path], files: Collection[str], anomalous_only: bool, pixel_limit: Limit
-) -> _Saved:
+def _save(named: tuple[AnomalyResult, Path], files: Collection[str], anomalous_only: bool) -> _Saved:
     """Write the files of an image; of a frame, whose turn in the video must be waited for, draw the picture alone."""
     result, stem = named
     saved = _Saved(result, stem)
     is_frame = "frame" in result
     try:
         if is_frame and "picture" in files:
-            saved.picture = draw_result(result, pixel_limit)
+            saved.picture = draw_result(result, result.pixel_limit)
         if anomalous_only and not result["is_anomalous"]:
             return saved
         name = f"{stem.name}_{result['frame']:06d}" if is_frame else stem.name

@@ -235,10 +235,20 @@ def open_model_folder(path: str | os.PathLike[str]) -> ModelFolder:
         raise ModelError("a model is a folder, and this is one of its files", where=folder, remedy=remedy)
     if folder.is_file():
         folder = unpack(folder)
-    for candidate in (folder, *(folder / nested for nested in NESTED_FOLDERS)):
+    for candidate in _candidates(folder):
         if (candidate / CONFIG_NAME).is_file():
             return _read(candidate)
     raise ModelError(f"the folder holds no {CONFIG_NAME}", where=folder, remedy="Give the folder that export wrote")
+
+
+def holds_model(folder: Path) -> bool:
+    """Whether a folder is what ``open_model_folder`` takes, whole or damaged."""
+    return any((candidate / CONFIG_NAME).is_file() for candidate in _candidates(folder))
+
+
+def _candidates(folder: Path) -> list[Path]:
+    """Where the inference.yml of a folder may be."""
+    return [folder, *(folder / nested for nested in NESTED_FOLDERS)]
 
 
 def _read(folder: Path) -> ModelFolder:

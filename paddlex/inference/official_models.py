@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from paddlex.errors import DownloadError, ModelError
+from paddlex.inference.model_bank import chosen
 from paddlex.inference.model_folder import CONFIG_NAME, ModelFolder, open_model_folder
 from paddlex.utils.caches import cache_path
 from paddlex.utils.downloads import download
@@ -28,19 +29,24 @@ OFFICIAL_MODELS = {
 _DEFAULT = "STFPM"
 
 
-def open_model(model_name: str | None, model_dir: str | os.PathLike[str] | None) -> ModelFolder:
+def open_model(
+    model_name: str | None, model_dir: str | os.PathLike[str] | None, product: str | None = None
+) -> ModelFolder:
     """The model that a user asks for, by its name, its folder or both.
 
     Args:
         model_name: what the model must be; None for whatever the folder holds.
         model_dir: an inference folder, an exported .tar, or the output folder of a training run; None for PaddleX's official
             model of that name (of its pipeline, where none is given).
+        product: which model of a bank, where ``model_dir`` is one.
 
     Raises:
-        ModelError: the folder cannot be used or holds another model, or there is no official model of that name.
+        ModelError: the folder cannot be used or holds another model, or there is no official model of that name, or no product.
         DownloadError: the official model cannot be fetched.
     """
-    folder = open_model_folder(official_model_folder(model_name or _DEFAULT) if model_dir is None else model_dir)
+    if model_dir is None and product is None:
+        model_dir = official_model_folder(model_name or _DEFAULT)
+    folder = open_model_folder(chosen(model_dir, product))
     if model_name not in (None, folder.model_name):
         raise ModelError(
             f"the folder holds the model {folder.model_name}, not {model_name}",

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from itertools import chain, islice
-from typing import Any, Union
+from itertools import islice
+from typing import Any
 
-import cv2
 import numpy as np
 
-from paddlex.errors import ModelError, PaddleXError
+from paddlex.errors import ModelError
 from paddlex.inference import reading
 from paddlex.inference.backends import Backend, open_backend
+from paddlex.inference.batch_predictor import FAILURES, BatchPredictor, Outcome, as_outcome
 from paddlex.inference.checked import named, optional, whole
-from paddlex.inference.inputs import Source, describe, expand, is_camera, origin, read_image
+from paddlex.inference.inputs import Source, origin
 from paddlex.inference.model_folder import checked_argument
 from paddlex.inference.official_models import open_model
 from paddlex.inference.parallel import in_order
@@ -31,21 +31,12 @@ from paddlex.utils.devices import resolve_device
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import default_threads
 
-#: What becomes of one image.
-Outcome = Union[AnomalyResult, PaddleXError]
 
-#: From how many batches a thread on it pays to open the network a second time, for many at once.
-_MANY = 4
-
-#: What one image can do to its own judging; anything else is an error in the program.
-_FAILURES = (PaddleXError, cv2.error, MemoryError)
-
-
-class AnomalyPredictor:
+class AnomalyPredictor(BatchPredictor):
     """A trained model, ready to judge images.
 
     Args:
-        model_dir, model_name: which model, see ``open_model``.
+        model_dir, model_name, product: which model, see ``open_model``.
         device: ``auto``, ``cpu``, ``gpu`` or ``gpu:0``.
         batch_size: images that the network takes at once, where ``predict`` is not told.
         run_mode: how the network is run: ``auto`` or one of ``backends.RUN_MODES``.
@@ -67,6 +58,7 @@ class AnomalyPredictor:
         model_dir: str | os.PathLike[str] | None,
         *,
         model_name: str | None = None,
+        product: str | None = None,
         device: str | None = None,
         batch_size: int = 1,
         run_mode: str = "auto",
@@ -81,7 +73,8 @@ class AnomalyPredictor:
         quiet: bool = False,
     ) -> None:
         threads = named("threads", optional(whole(1)), threads)
-        self.folder = open_model(model_name, model_dir)
+        self.product = product
+        self.folder = open_model(model_name, model_dir, product)
         self.limits = self.folder.limits_at(
             threshold=threshold, score_threshold=score_threshold, target_fpr=target_fpr, min_area=min_area
         )
@@ -89,7 +82,7 @@ class AnomalyPredictor:
         self.device = resolve_device(device)
         self.backend = open_backend(self.folder, run_mode, self.device, threads, quiet=quiet)
         self.batch_size = named("batch_size", whole(1), batch_size)
-        self._threads = threads or default_threads()
+        self.threads = threads or default_threads()
         self._concurrent: Backend | None = None
         self.tiling = self.folder.own.tiling if tiling is None else Tiling.of(tiling)
         self.reading = Reading(
@@ -112,103 +105,22 @@ class AnomalyPredictor:
             logger.warning("In %s %s.", self.folder.path, doubt)
         self._log_tiling()
 
-    def predict(
-        self,
-        input: Source | Iterable[Source],
-        batch_size: int | None = None,
-        on_error: Callable[[Source, PaddleXError], None] | None = None,
-        read_ahead: bool | None = None,
-    ) -> Iterator[AnomalyResult]:
-        """Yield one result an image, in order, at the image's own size; only a few batches are in memory at a time.
+    @property
+    def takes_one(self) -> bool:
+        """With tiling: an image's tiles are batch enough, and several large images at once would be too large."""
+        return self.tiling is not None
 
-        Args:
-            input: a file, folder, glob, URL, video, camera (0 or ``camera:0``), encoded bytes, array (uint8 [H, W, 3], BGR) or
-                an iterable of these. Of a video or camera every frame has a result.
-            batch_size: images that the network takes at once, None for the model's; the results do not depend on it.
-            on_error: called with the source and the error for an image that cannot be read or judged, which is then left
-                out; without it the error is raised.
-            read_ahead: whether later images may be read, and worked on by other threads, before the results of earlier ones
-                are taken. None: for a folder, glob, list or tuple yes; for a camera or a generator no, since it
-                may stand for a line that waits for its results.
-
-        Raises:
-            ImageReadError: an image that cannot be read.
-            NotFiniteError: the network's answer to an image has a value that is not finite.
-            ModelError: an image cannot be judged for another reason.
-        """
-        batch_size = self.batch_size if batch_size is None else batch_size
-        batch_size = named("batch_size", whole(1), batch_size)
-        if self.tiling is not None:  # its tiles are batch enough, and several large images at once would be too large
-            batch_size, read_ahead = 1, False
-        root = os.fspath(input) if isinstance(input, (str, os.PathLike)) and os.path.isdir(input) else None
-        sources = expand(input)
-        batches = iter(lambda: list(islice(sources, batch_size)), [])
-        if read_ahead is None:
-            read_ahead = isinstance(input, (str, os.PathLike, list, tuple)) and not is_camera(input)
-        for batch in self._side_by_side(batches) if read_ahead else map(self._work, batches):
-            for source, outcome in batch:
-                if isinstance(outcome, AnomalyResult):
-                    outcome.root = root
-                    yield outcome
-                elif on_error is None:
-                    raise outcome
-                else:
-                    on_error(source, outcome)
-
-    def _side_by_side(self, batches: Iterator[list[Source]]) -> Iterator[list[tuple[Source, Outcome]]]:
-        """``_work`` for each batch, in order, on several threads: while one decodes, another runs the network."""
-        workers = max(2, self._threads)
-        first = list(islice(batches, _MANY * workers))
-        if len(first) <= 1:
-            return map(self._work, first)
-        worker = self if len(first) < _MANY * workers else self._opened_for_many()
-        return in_order(worker._work, chain(first, batches), workers)
-
-    def _opened_for_many(self) -> AnomalyPredictor:
+    def opened_for_many(self) -> AnomalyPredictor:
         """The same model with one network run on each core at once, where the backend can.
 
         That judges more images a second than all cores on one image after the other, which answers a single image sooner.
         """
-        is_worth_it = self.backend.is_concurrent and self._threads > 1 and not self.device.is_gpu
+        is_worth_it = self.backend.is_concurrent and self.threads > 1 and not self.device.is_gpu
         if self._concurrent is None and is_worth_it:
-            self._concurrent = open_backend(self.folder, self.backend.run_mode, self.device, 1, self._threads)
+            self._concurrent = open_backend(self.folder, self.backend.run_mode, self.device, 1, self.threads)
         other = copy(self)
         other.backend = self._concurrent or self.backend
         return other
-
-    def _work(self, sources: list[Source]) -> list[tuple[Source, Outcome]]:
-        """Read and judge one batch; an image that cannot be read or judged has its error for an outcome."""
-        images: list[np.ndarray] = []
-        errors: list[PaddleXError | None] = []
-        for source in sources:
-            try:
-                images.append(read_image(source, self.reading))
-                errors.append(None)
-            except PaddleXError as error:
-                errors.append(error)
-        read = [source for source, error in zip(sources, errors, strict=True) if error is None]
-        outcomes = iter(self.outcomes(images, read))
-        return [(source, error or next(outcomes)) for source, error in zip(sources, errors, strict=True)]
-
-    def judge(
-        self, images: Sequence[np.ndarray], sources: Sequence[Source | None] | None = None
-    ) -> list[AnomalyResult]:
-        """Judge images that are read already, all at once.
-
-        Args:
-            images: uint8 [H, W, 3] BGR, of any sizes.
-            sources: where each comes from, for ``input_path``; None where that has no name.
-
-        Raises:
-            NotFiniteError: the network's answer to an image has a value that is not finite.
-            ModelError: an image cannot be judged for another reason.
-        """
-        results = []
-        for outcome in self.outcomes(images, sources):
-            if isinstance(outcome, PaddleXError):
-                raise outcome
-            results.append(outcome)
-        return results
 
     def outcomes(self, images: Sequence[np.ndarray], sources: Sequence[Source | None] | None = None) -> list[Outcome]:
         """What ``judge`` does, but an image that cannot be judged has its error for an outcome, and the others are judged."""
@@ -219,9 +131,9 @@ class AnomalyPredictor:
             views = [self.preparation(image) for image in images]
             maps = self._maps(views)
             return [self._outcome(*item) for item in zip(sources, images, views, maps, strict=True)]
-        except _FAILURES as error:
+        except FAILURES as error:
             if len(images) == 1:
-                return [_as_outcome(error, sources[0])]
+                return [as_outcome(error, sources[0])]
         return [self.outcomes([image], [source])[0] for image, source in zip(images, sources, strict=True)]
 
     def photo_maps(self, images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
@@ -249,8 +161,8 @@ class AnomalyPredictor:
         """
         source = iter(images)
         batches = iter(lambda: list(islice(source, batch_size)), [])
-        worker = self._opened_for_many()
-        for maps in in_order(lambda batch: list(worker.photo_maps(batch)), batches, max(2, self._threads)):
+        worker = self.opened_for_many()
+        for maps in in_order(lambda batch: list(worker.photo_maps(batch)), batches, max(2, self.threads)):
             yield from maps
 
     def anomaly_maps(self, images: Sequence[np.ndarray]) -> np.ndarray:
@@ -302,8 +214,8 @@ class AnomalyPredictor:
     def _outcome(self, source: Source | None, image: np.ndarray, view: View, anomaly_map: np.ndarray) -> Outcome:
         try:
             return self._result(source, image, view, anomaly_map)
-        except _FAILURES as error:
-            return _as_outcome(error, source)
+        except FAILURES as error:
+            return as_outcome(error, source)
 
     def _result(self, source: Source | None, image: np.ndarray, view: View, anomaly_map: np.ndarray) -> AnomalyResult:
         height, width = image.shape[:2]
@@ -314,6 +226,7 @@ class AnomalyPredictor:
         mask = anomaly_mask(full_map, self._limits_for(height, width), view.inspected_in_photo(height, width))
         values: dict[str, Any] = {
             **origin(source),
+            **({} if self.product is None else {"product": self.product}),
             "is_anomalous": raw_score > self.limits.image.threshold,
             "score": float(self.limits.image.normalise(raw_score)),
             "raw_score": raw_score,
@@ -326,12 +239,3 @@ class AnomalyPredictor:
             "input_img": image,
         }
         return AnomalyResult(values, self.limits.pixel)
-
-
-def _as_outcome(error: Exception, source: Source | None) -> PaddleXError:
-    """The error of one image, with the image's name where it has none."""
-    where = None if source is None else describe(source)
-    if isinstance(error, PaddleXError):
-        return type(error)(error.what, where=where, remedy=error.remedy) if error.where is None else error
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return ModelError(f"the image cannot be judged: {reason}", where=where, remedy="Try it alone, or a smaller one")

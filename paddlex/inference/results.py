@@ -40,6 +40,8 @@ class AnomalyResult(dict):
 
     Keys:
         input_path (str | None): the file or URL, or ``camera:0``; None for an array or bytes.
+        product (str), product_distance (float): only of a bank of models: whose model has judged; with ``auto``, how far
+            the photo is from that product's, 0 to 1.
         frame, time (int, float): only of a video or camera: the frame's number, from 0, and its time in seconds.
         is_anomalous (bool): the decision, ``raw_score > threshold``.
         score (float): 0 to 1, 0.5 at the threshold.
@@ -57,12 +59,13 @@ class AnomalyResult(dict):
     its name, and so does a run that is repeated.
 
     Attributes:
+        pixel_limit: of the model, for pictures.
         root: the folder that was given as the input, if one was.
     """
 
     def __init__(self, values: Mapping[str, Any], pixel_limit: Limit, root: str | None = None) -> None:
         super().__init__(values)
-        self._pixel_limit = pixel_limit
+        self.pixel_limit = pixel_limit
         self.root = root
         self._names: dict[str, Path] = {}
 
@@ -94,13 +97,13 @@ class AnomalyResult(dict):
 
         from paddlex.inference.pictures import draw_result
 
-        return {"res": Image.fromarray(draw_result(self, self._pixel_limit)[:, :, ::-1])}
+        return {"res": Image.fromarray(draw_result(self, self.pixel_limit)[:, :, ::-1])}
 
     def _repr_png_(self) -> bytes:
         """The same picture as a PNG file's bytes: Jupyter shows a result so."""
         from paddlex.inference.pictures import draw_result, encode_image
 
-        return encode_image(".png", draw_result(self, self._pixel_limit))
+        return encode_image(".png", draw_result(self, self.pixel_limit))
 
     def print(
         self,
@@ -153,11 +156,11 @@ class AnomalyResult(dict):
         from paddlex.inference.pictures import draw_result, heat_map, write_image
 
         if what == "picture":
-            write_image(path, draw_result(self, self._pixel_limit))
+            write_image(path, draw_result(self, self.pixel_limit))
         elif what == "mask":
             write_image(path, self["pred"][0])
         elif what == "heatmap":
-            write_image(path, heat_map(self["anomaly_map"], self._pixel_limit))
+            write_image(path, heat_map(self["anomaly_map"], self.pixel_limit))
         elif what == "map" and path.suffix.lower() != ".npy":
             write_image(path, self["anomaly_map"])
         elif what == "map":

@@ -21,6 +21,7 @@ def create_pipeline(
     engine: str | None = None,
     engine_config: Mapping[str, Any] | None = None,
     model_dir: str | os.PathLike[str] | None = None,
+    product: str | None = None,
     batch_size: int | None = None,
     run_mode: str | None = None,
     threshold: float | None = None,
@@ -43,6 +44,7 @@ def create_pipeline(
         engine: PaddleX's name of a run mode: ``paddle``, ``onnxruntime`` or ``hpi``.
         engine_config: its options.
         model_dir: with all that follow: in the place of what the file says, if given.
+        product: of a bank of models, the name of one, or ``auto``.
         batch_size: images that the network takes at once.
         run_mode: how the network is run.
         threshold: a raw image score.
@@ -73,7 +75,7 @@ def create_pipeline(
     refuse_arguments("create_pipeline", others, inspect.signature(create_pipeline).parameters)
     overrides = {
         "use_hpip": use_hpip, "hpi_config": hpi_config, "engine": engine, "engine_config": engine_config,
-        "model_dir": model_dir, "batch_size": batch_size, "run_mode": run_mode,
+        "model_dir": model_dir, "product": product, "batch_size": batch_size, "run_mode": run_mode,
         "threshold": threshold, "score_threshold": score_threshold, "target_fpr": target_fpr,
         "min_area": min_area, "tile_size": tile_size,
         "bit_depth": bit_depth, "max_megapixels": max_megapixels,

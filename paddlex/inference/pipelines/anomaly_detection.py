@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from paddlex.errors import PaddleXError
+from paddlex.inference.bank_predictor import open_predictor
 from paddlex.inference.inputs import Source
 from paddlex.inference.pipelines.pipeline_config import PipelineConfig
-from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
 
 
@@ -22,7 +22,7 @@ class AnomalyDetectionPipeline:
 
     Attributes:
         config: the settings.
-        predictor: the loaded model.
+        predictor: the loaded model, or the bank of them.
 
     Raises:
         ModelError: the folder cannot be used, or holds another model.
@@ -34,8 +34,9 @@ class AnomalyDetectionPipeline:
         self, config: PipelineConfig, device: str | None = None, *, threads: int | None = None, quiet: bool = False
     ) -> None:
         self.config = config
-        self.predictor = AnomalyPredictor(
+        self.predictor = open_predictor(
             config.model_dir,
+            product=config.product,
             model_name=config.model_name,
             device=device,
             run_mode=config.run_mode,
@@ -56,7 +57,7 @@ class AnomalyDetectionPipeline:
         batch_size: int | None = None,
         on_error: Callable[[Source, PaddleXError], None] | None = None,
     ) -> Iterator[AnomalyResult]:
-        """Yield one result an image, in order; see ``AnomalyPredictor.predict``.
+        """Yield one result an image, in order; see ``BatchPredictor.predict``.
 
         Args:
             input: a file, folder, glob, URL, video, camera (0 or ``camera:0``), encoded bytes, array (uint8 [H, W, 3], BGR) or

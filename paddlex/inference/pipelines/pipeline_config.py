@@ -56,6 +56,7 @@ class PipelineConfig:
     module_name: str = "anomaly_detection"
     model_name: str | None = None
     model_dir: str | None = None
+    product: str | None = None
     batch_size: int = 1
     threshold: float | None = None
     score_threshold: float | None = None
@@ -195,6 +196,7 @@ _CHECKS: dict[str, Check] = {
     "module_name": word("anomaly_detection"),
     "model_name": optional(text),
     "model_dir": optional(_path),
+    "product": optional(text),
     "batch_size": whole(1),
     "threshold": optional(number),
     "score_threshold": optional(rate),

@@ -107,7 +107,7 @@ def judge_on_ray(job: ScaleOut, inputs: Sequence[str], save_path: str) -> Outcom
 
     start = time.monotonic()
     config = job.config
-    folder = open_model(config.model_name, config.model_dir)
+    folder = open_model(config.model_name, config.model_dir, config.product)
     files = _files_of(folder)
     made_by = _made_by(config, folder, files)
     if doubt := folder.doubt(_limits_of(config, folder), config.target_fpr):

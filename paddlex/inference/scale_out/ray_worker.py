@@ -73,7 +73,7 @@ class Judge:
         self._folder = tempfile.TemporaryDirectory(prefix="paddlex-model-")
         for name, content in ray.get(self._files).items():
             (Path(self._folder.name) / name).write_bytes(content)
-        config = replace(self._config, model_dir=self._folder.name)
+        config = replace(self._config, model_dir=self._folder.name, product=None)
         return AnomalyDetectionPipeline(config, self._device, threads=1, quiet=True)
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:

@@ -25,6 +25,9 @@ _JPEG_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 90]
 #: For each byte of eight mask pixels the text of their numbers.
 _EIGHT = [b"".join(b"255," if byte & (128 >> bit) else b"0," for bit in range(8)) for byte in range(256)]
 
+#: What is told of the product, where one of several was judged: key of a result -> key of an answer.
+_PRODUCT = {"product": "product", "product_distance": "productDistance"}
+
 #: Bytes of a packed mask at a time: in between, other threads get their turn, the event loop's above all.
 _PIECE = 2**13
 
@@ -86,6 +89,7 @@ def decision(judgement: Judgement, threshold: float | None = None) -> dict[str, 
         "anomalousArea": result["anomalous_area"],
         "size": list(result["pred"].shape[1:]),
         "regions": result["regions"],
+        **{_PRODUCT[key]: result[key] for key in _PRODUCT if key in result},
     }
 
 

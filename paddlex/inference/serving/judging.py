@@ -22,7 +22,7 @@ from paddlex.inference.serving.errors import Busy, QueueFull, RequestError, as_r
 from paddlex.inference.serving.fetching import ImageFetcher, is_url
 from paddlex.inference.serving.image_guard import ImageSize, decode, decode_base64, read_size
 from paddlex.inference.serving.metrics import Metrics
-from paddlex.inference.serving.registry import ModelRegistry, ServedModel
+from paddlex.inference.serving.registry import ModelRegistry, ServedBank, ServedModel
 from paddlex.inference.serving.settings import ServerSettings
 from paddlex.utils.logging import logger
 
@@ -94,7 +94,7 @@ class Service:
     async def answered(
         self,
         source: bytes | str,
-        model: ServedModel,
+        model: ServedModel | ServedBank,
         build: Callable[[Judgement], Parts],
         hold: Hold,
         *,
@@ -105,7 +105,7 @@ class Service:
 
         Args:
             source: the image; its bytes are given back to ``hold``.
-            model: judges it.
+            model: judges it, or knows who does.
             build: makes the answer.
             hold: of the request.
             turn: of an image among several of a request.
@@ -137,7 +137,7 @@ class Service:
     async def _judged(
         self,
         source: bytes | str,
-        model: ServedModel,
+        model: ServedModel | ServedBank,
         build: Callable[[Judgement], Parts],
         hold: Hold,
         turn: Turn | None,
@@ -154,10 +154,13 @@ class Service:
         image = await self.in_thread(partial(decode, data, size, reading))
         del data, source
         hold.give_back(self.budgets.bodies)
-        judgement = await self._within(deadline, self._queued(image, model, is_patient))
+        chosen, recognised = await self.in_thread(partial(model.chosen, image))
+        judgement = await self._within(deadline, self._queued(image, chosen, is_patient))
         if judgement.predictor.reading != reading:  # its values may mean something else to the model that judged it
             raise Busy("the model was replaced by one for other pictures in the meantime")
-        self.metrics.judged(model.name, judgement.result["score"], judgement.result["is_anomalous"])
+        if recognised is not None:
+            judgement.result.update(recognised.to_dict())
+        self.metrics.judged(chosen.name, judgement.result["score"], judgement.result["is_anomalous"])
         return await self.in_thread(partial(build, judgement))
 
     async def _read(self, source: bytes | str, hold: Hold) -> tuple[bytes, ImageSize]:

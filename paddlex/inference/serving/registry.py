@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from paddlex.errors import ConfigError
 from paddlex.inference.backends import Backend
+from paddlex.inference.model_bank import AUTO
 from paddlex.inference.preparation import Preparation
 from paddlex.inference.reading import Reading
+from paddlex.inference.recognition import Recognised, recognise
 from paddlex.inference.serving.batching import Batcher, Judge, check_finite
 from paddlex.inference.serving.errors import Busy, RequestError
 from paddlex.inference.serving.metrics import Metrics
 from paddlex.inference.serving.settings import ServerSettings
+from paddlex.inference.signature import Signature
 from paddlex.inference.tiling import Tiling
 from paddlex.utils.devices import Device
 from paddlex.utils.logging import logger
@@ -91,9 +96,18 @@ class ServedModel:
         )
         self._loaded = loaded
 
+    def chosen(self, image: np.ndarray) -> tuple[ServedModel, Recognised | None]:
+        """Who judges an image, and what it was recognised by: this model, whatever it shows."""
+        return self, None
+
     @property
     def visualize(self) -> bool:
         return self._loaded.visualize
+
+    @property
+    def signature(self) -> Signature | None:
+        """What its product looks like, where that is known."""
+        return self._loaded.predictor.folder.own.signature
 
     @property
     def reading(self) -> Reading:
@@ -127,15 +141,70 @@ class ServedModel:
         }
 
 
+class ServedBank:
+    """The name ``auto``: each image is judged by the model of the product that it shows.
+
+    Args:
+        models: product -> model; each has a signature.
+    """
+
+    name = AUTO
+
+    def __init__(self, models: Mapping[str, ServedModel]) -> None:
+        self._models = models
+
+    def chosen(self, image: np.ndarray) -> tuple[ServedModel, Recognised | None]:
+        """Who judges an image, uint8 [H, W, 3] BGR, and what it was recognised by.
+
+        Raises:
+            UnknownProductError: it shows none of the products, or may show two.
+        """
+        signatures = {product: model.signature for product, model in self._models.items()}
+        known = {product: signature for product, signature in signatures.items() if signature is not None}
+        if len(known) < len(signatures):  # a model that was loaded anew has none
+            lacking = ", ".join(signatures.keys() - known.keys())
+            raise RequestError(409, f"{AUTO} cannot recognise {lacking} any more", remedy="Name the model")
+        recognised = recognise(image, known)
+        return self._models[recognised.product], recognised
+
+    @property
+    def visualize(self) -> bool:
+        return all(model.visualize for model in self._models.values())
+
+    @property
+    def reading(self) -> Reading:
+        """How its pictures are read: all models read them alike."""
+        return next(iter(self._models.values())).reading
+
+    def describe(self, is_default: bool) -> dict[str, Any]:
+        """What ``GET /models`` tells."""
+        return {"name": self.name, "modelName": AUTO, "isDefault": is_default, "products": list(self._models)}
+
+
 class ModelRegistry:
-    """All models of a server. Loading blocks, so it belongs on a thread; the rest does not."""
+    """All models of a server. Loading blocks, so it belongs on a thread; the rest does not.
+
+    Args:
+        pipelines: name -> pipeline.
+        load: loads one.
+        settings: of the server.
+        metrics: are told of each model.
+        products: the names among which ``auto``, which is then the default, recognises; none for no such name.
+    """
 
     def __init__(
-        self, pipelines: Mapping[str, str], load: PipelineLoader, settings: ServerSettings, metrics: Metrics
+        self,
+        pipelines: Mapping[str, str],
+        load: PipelineLoader,
+        settings: ServerSettings,
+        metrics: Metrics,
+        products: Sequence[str] = (),
     ) -> None:
         if not pipelines:
             raise ConfigError("no model to serve", remedy="Give --pipeline")
-        self.default = next(iter(pipelines))
+        self.default = AUTO if products else next(iter(pipelines))
+        self._products = list(products)
+        self._bank: ServedBank | None = None
         self._pipelines = dict(pipelines)
         self._load = load
         self._settings = settings
@@ -152,9 +221,11 @@ class ModelRegistry:
         """
         for name, pipeline in self._pipelines.items():
             self._models[name] = ServedModel(name, pipeline, self._open(pipeline), self._settings, self._metrics)
+        if self._products:
+            self._bank = ServedBank({name: self._models[name] for name in self._products})
         self.is_ready = True
 
-    def get(self, name: str | None) -> ServedModel:
+    def get(self, name: str | None) -> ServedModel | ServedBank:
         """A model by its name, or the default one.
 
         Raises:
@@ -162,11 +233,11 @@ class ModelRegistry:
             Busy: they are not loaded yet.
         """
         name = self.default if name is None else name
-        if name not in self._pipelines:
+        if name not in self._pipelines and not (name == AUTO and self._products):
             raise RequestError(404, f"there is no model {name[:80]!r}", remedy="GET /models lists them")
         if not self.is_ready:
             raise Busy("the models are being loaded", retry_after=5)
-        return self._models[name]
+        return self._bank if name == AUTO and self._bank is not None else self._models[name]
 
     def reload(self, name: str) -> ServedModel:
         """Load a model anew from its path, try it, and put it in the old one's place between two batches.
@@ -176,6 +247,8 @@ class ModelRegistry:
             PaddleXError: the new one cannot be loaded, and the old one stays.
         """
         model = self.get(name)
+        if isinstance(model, ServedBank):
+            raise RequestError(409, f"{AUTO} is no model of its own", remedy="Load those of its products anew")
         with self._reload_lock:  # two copies in memory are enough
             model.replace(self._open(model.pipeline))
         self._metrics.reloads.labels(name).inc()
@@ -186,7 +259,10 @@ class ModelRegistry:
         """What ``GET /models`` tells of each."""
         if not self.is_ready:
             raise Busy("the models are being loaded", retry_after=5)
-        return [model.describe(name == self.default) for name, model in self._models.items()]
+        served: list[ServedBank | ServedModel] = [*self._models.values()]
+        if self._bank is not None:
+            served.insert(0, self._bank)
+        return [model.describe(model.name == self.default) for model in served]
 
     def close(self) -> None:
         """Finish what is queued and stop."""

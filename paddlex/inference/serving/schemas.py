@@ -91,6 +91,12 @@ class Decision(BaseModel):
     anomalousArea: float = Field(ge=0, le=1, description="Share of the pixels that are in the mask.")  # noqa: N815
     size: list[int] = Field(min_length=2, max_length=2, description="height, width")
     regions: list[Region] = Field(description="The strongest first.")
+    product: str | None = Field(
+        None, description="Whose model has judged, where the server has those of several products."
+    )
+    productDistance: float | None = Field(  # noqa: N815
+        None, description="How far the image is from that product's, 0 to 1, where the model asked for is auto."
+    )
 
 
 class DetectionResult(Decision):
@@ -144,6 +150,8 @@ class JudgedFile(_Item):
     anomalousArea: float | None = None  # noqa: N815
     size: list[int] | None = None
     regions: list[Region] | None = None
+    product: str | None = None
+    productDistance: float | None = None  # noqa: N815
     heatMap: str | None = Field(  # noqa: N815
         None, description="Base64 of an 8-bit grey PNG, 512 pixels at most: 128 is the pixel threshold."
     )
@@ -153,6 +161,15 @@ class Judged(_Success):
     """The answers to uploaded files, in their order."""
 
     results: list[JudgedFile]
+
+
+class ServedBankInfo(BaseModel):
+    """The name ``auto``: each image is judged by the model of the product that it shows."""
+
+    name: Literal["auto"]
+    modelName: Literal["auto"]  # noqa: N815
+    isDefault: bool  # noqa: N815
+    products: list[str] = Field(description="The models that it chooses from.")
 
 
 class ServedModelInfo(BaseModel):
@@ -176,7 +193,7 @@ class ServedModelInfo(BaseModel):
 class Models(BaseModel):
     """All of them."""
 
-    models: list[ServedModelInfo]
+    models: list[ServedModelInfo | ServedBankInfo]
 
 
 class Reloaded(_Success):

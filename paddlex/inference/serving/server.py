@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -24,7 +24,9 @@ from paddlex.inference.serving.web_pages import PAGE
 from paddlex.utils.logging import logger
 
 
-def run_server(pipelines: Mapping[str, str], load: PipelineLoader, settings: ServerSettings) -> int:
+def run_server(
+    pipelines: Mapping[str, str], load: PipelineLoader, settings: ServerSettings, products: Sequence[str] = ()
+) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop, 1 if the models cannot be loaded.
 
     Raises:
@@ -32,7 +34,7 @@ def run_server(pipelines: Mapping[str, str], load: PipelineLoader, settings: Ser
     """
     listener = listen(settings.host, settings.port)
     announce(settings, listener)
-    server = Server(pipelines, load, settings)
+    server = Server(pipelines, load, settings, products=products)
     server.run(sockets=[listener])
     logger.info("Stopped.")
     return 0 if server.failure is None else 1
@@ -46,6 +48,7 @@ class Server(uvicorn.Server):
         load: loads one.
         settings: of the server.
         page: the folder of the page.
+        products: see ``ModelRegistry``.
 
     Attributes:
         service: what the routes work with.
@@ -58,9 +61,10 @@ class Server(uvicorn.Server):
         load: PipelineLoader,
         settings: ServerSettings,
         page: Path = PAGE,
+        products: Sequence[str] = (),
     ) -> None:
         metrics = Metrics()
-        self.service = Service(settings, ModelRegistry(pipelines, load, settings, metrics), metrics)
+        self.service = Service(settings, ModelRegistry(pipelines, load, settings, metrics, products), metrics)
         self.failure: BaseException | None = None
         self._stop_at: float | None = None
         config = uvicorn.Config(

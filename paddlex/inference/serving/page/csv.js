@@ -6,7 +6,7 @@ import { reasonOf } from "./i18n.js";
 export function toCsv(items, state) {
   const header = [
     "name", "verdict", "score", "raw_score", "threshold", "model_threshold", "anomalous_area", "regions",
-    "width", "height", "model", "judged_at", "error",
+    "width", "height", "model", "judged_at", "error", "product",
   ];
   const rows = items.map((item) => {
     const isDone = item.status === "done";
@@ -15,8 +15,8 @@ export function toCsv(items, state) {
       { ok: "OK", ng: "NG" }[state.verdict(item)] ?? state.verdict(item),
       isDone ? state.score(item) : "",
       isDone ? item.raw : "",
-      isDone ? state.limit.threshold : "",
-      isDone ? state.ownLimit.threshold : "",
+      isDone ? state.limitOf(state.modelOf(item))?.threshold : "",
+      isDone ? state.modelOf(item)?.threshold : "",
       isDone ? item.area : "",
       isDone ? item.regionCount : "",
       isDone ? item.size[1] : "",
@@ -24,6 +24,7 @@ export function toCsv(items, state) {
       asText(item.model ?? ""),
       item.judgedAt?.toISOString() ?? "",
       item.error ? asText(reasonOf(item)) : "",
+      asText(item.product ?? ""),
     ];
   });
   return "\ufeff" + [header, ...rows].map((row) => row.map(quote).join(",") + "\r\n").join("");

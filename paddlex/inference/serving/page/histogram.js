@@ -29,6 +29,12 @@ export class Histogram {
     }).observe(this.#svg);
   }
 
+  /** Draw nothing. */
+  clear() {
+    this.#title.textContent = "";
+    this.#svg.replaceChildren(this.#title);
+  }
+
   /** Draw the scores; the axis reaches from the score `low` to the score `high`, as the slider does. */
   render({ items, model, limit, ownLimit }, { low, high }) {
     if (this.#width === 0) return;

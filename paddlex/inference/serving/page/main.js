@@ -32,6 +32,7 @@ const uploader = new Uploader({
       size: result.size,
       regionCount: result.regions.length,
       model: state.model.name,
+      product: result.product,
       judgedAt: new Date(),
     });
     finish(item);
@@ -40,8 +41,10 @@ const uploader = new Uploader({
     Object.assign(item, { status: "error", error });
     finish(item);
   },
-  isCurrent: ({ rawScore, score, threshold }) =>
-    threshold === state.model.threshold && Math.abs(score - state.ownLimit.normalise(rawScore)) < 1e-9,
+  isCurrent({ rawScore, score, threshold, product }) {
+    const own = state.ownLimitOf(state.modelOf({ product }));
+    return threshold === own?.threshold && Math.abs(score - own.normalise(rawScore)) < 1e-9;
+  },
   onReplaced() {
     showNotice(t("model.replaced"));
     judgeAnew(null);
@@ -73,7 +76,7 @@ function take(items) {
 }
 
 function send(items) {
-  for (const item of items) Object.assign(item, { status: "waiting", error: null });
+  for (const item of items) Object.assign(item, { status: "waiting", error: null, product: undefined });
   if (state.model) uploader.add(items);
   if (state.model) showService("busy", t("service.busy"));
   state.changed();
@@ -140,6 +143,10 @@ function renderModels() {
   });
   $("model").replaceChildren(...options);
   $("model").disabled = state.models.length < 2;
+  if (state.model.products) {
+    $("model-facts").textContent = t("model.products", { products: state.model.products.join(", ") });
+    return;
+  }
   const { modelName: architecture, inputSize: [width, height], device, runMode } = state.model;
   $("model-facts").textContent = t("model.facts", { architecture, width, height, device, runMode });
 }

@@ -10,7 +10,8 @@ const RANK = { ng: 0, ok: 1, waiting: 2, error: 3 };
 
 /**
  * One image on the page. `status` is waiting, done or error; `raw`, `area` (0..1), `size` [height, width] and
- * `regionCount` are there once it is done, `error` {code, message} when it failed.
+ * `regionCount` are there once it is done, and `product` where one of several was recognised; `error` {code, message} when
+ * it failed.
  */
 export class Item {
   static #count = 0;
@@ -55,26 +56,38 @@ export class State {
     else requestAnimationFrame(tell);
   }
 
-  /** The model's own limit: what the service itself decides by. */
-  get ownLimit() {
-    return this.model && new Limit(this.model.threshold, this.model.typical);
+  /** The model that judges an item: the chosen one, or where that is of several products, the one of the item's. */
+  modelOf(item) {
+    if (!this.model?.products) return this.model;
+    return this.models.find(({ name }) => name === item?.product) ?? null;
   }
 
-  /** The limit that this page decides by. */
-  get limit() {
-    const own = this.ownLimit;
-    return own && this.isMoved ? own.movedTo(this.#thresholds.get(this.model)) : own;
+  /** The model whose threshold is shown: the chosen one, or the one that has judged the selected item; null for none. */
+  get shownModel() {
+    return this.modelOf(this.selected);
+  }
+
+  /** A model's own limit: what the service itself decides by. */
+  ownLimitOf(model) {
+    return model && new Limit(model.threshold, model.typical);
+  }
+
+  /** The limit that this page decides by, for a model. */
+  limitOf(model) {
+    const own = this.ownLimitOf(model);
+    return own && this.#thresholds.has(model) ? own.movedTo(this.#thresholds.get(model)) : own;
   }
 
   get isMoved() {
-    return this.model !== null && this.#thresholds.has(this.model);
+    return this.shownModel !== null && this.#thresholds.has(this.shownModel);
   }
 
-  /** Decide by another threshold, a raw score; null for the model's own. */
+  /** Decide by another threshold of the shown model, a raw score; null for the model's own. */
   moveThreshold(threshold) {
-    if (!this.model) return;
-    if (threshold === null || threshold === this.model.threshold) this.#thresholds.delete(this.model);
-    else this.#thresholds.set(this.model, threshold);
+    const model = this.shownModel;
+    if (!model) return;
+    if (threshold === null || threshold === model.threshold) this.#thresholds.delete(model);
+    else this.#thresholds.set(model, threshold);
     this.changed();
   }
 
@@ -100,11 +113,11 @@ export class State {
   /** ok, ng, error or waiting. */
   verdict(item) {
     if (item.status !== "done") return item.status;
-    return item.raw <= this.limit.threshold ? "ok" : "ng"; // what cannot be compared is not OK
+    return item.raw <= this.limitOf(this.modelOf(item))?.threshold ? "ok" : "ng"; // what cannot be compared is not OK
   }
 
   score(item) {
-    return this.limit.normalise(item.raw);
+    return this.limitOf(this.modelOf(item))?.normalise(item.raw) ?? NaN;
   }
 
   /** {all, ng, ok, error, waiting}: how many images of each verdict. */
@@ -133,11 +146,17 @@ export class State {
   #compare(a, b, key, sign) {
     if (key === "verdict") {
       const difference = RANK[this.verdict(a)] - RANK[this.verdict(b)];
-      return sign * (difference || (b.raw ?? 0) - (a.raw ?? 0));
+      return sign * (difference || this.#valueOf(b, "score") - this.#valueOf(a, "score"));
     }
-    const field = key === "area" ? "area" : "raw"; // a score grows with its raw score
     if (a.status !== "done" || b.status !== "done") return (a.status !== "done") - (b.status !== "done");
-    return sign * (a[field] - b[field]);
+    return sign * (this.#valueOf(a, key) - this.#valueOf(b, key));
+  }
+
+  /** A number to sort by; a score grows with its raw score, which has no ties where the scale ends, but for one model alone. */
+  #valueOf(item, key) {
+    if (item.status !== "done") return 0;
+    if (key === "area") return item.area;
+    return key === "score" && this.model?.products ? this.score(item) : item.raw;
   }
 
   /** Select the row `step` rows on from the selected one, at most the last. */

@@ -92,7 +92,7 @@ export class Table {
     const at = item.name.lastIndexOf("/") + 1; // the file's own name first: it is what tells two files of a folder apart
     setText(row.name, item.name.slice(at));
     row.name.title = item.name;
-    setText(row.about, item.error ? reasonOf(item) : item.name.slice(0, at));
+    setText(row.about, item.error ? reasonOf(item) : [item.name.slice(0, at), item.product].filter(Boolean).join(" · "));
     row.about.classList.toggle("reason", item.error != null);
     setText(row.word, t(`word.${verdict}`));
     row.icon.setAttribute("href", `#i-${verdict}`);

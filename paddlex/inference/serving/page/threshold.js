@@ -26,7 +26,11 @@ export class ThresholdPanel {
   }
 
   render() {
-    const { items, limit, ownLimit, isMoved, model } = this.#state;
+    const { isMoved, shownModel: model } = this.#state;
+    for (const id of ["threshold", "threshold-raw"]) $(id).disabled = !model;
+    if (!model) return this.#renderNone();
+    const [limit, ownLimit] = [this.#state.limitOf(model), this.#state.ownLimitOf(model)];
+    const items = this.#state.items.filter((item) => this.#state.modelOf(item) === model);
     const words = raw(limit.threshold);
     if (document.activeElement !== $("threshold-raw") || Number($("threshold-raw").value) !== limit.threshold) {
       $("threshold-raw").value = Number(limit.threshold.toPrecision(6));
@@ -44,14 +48,25 @@ export class ThresholdPanel {
       : t("threshold.own", { source: model.thresholdSource });
     $("key-page").textContent = t("histogram.page", { count: items.filter((item) => item.status === "done").length });
     $("key-normal").textContent = t("histogram.normal", { count: model.calibrationScores.length });
-    this.#histogram.render(this.#state, { low: Number($("threshold").min), high: Number($("threshold").max) });
+    this.#histogram.render({ items, model, limit, ownLimit }, { low: Number($("threshold").min), high: Number($("threshold").max) });
+  }
+
+  /** Several products, and none of them is selected. */
+  #renderNone() {
+    $("threshold-reset").disabled = true;
+    $("threshold-raw").value = "";
+    $("threshold").value = 0.5;
+    for (const id of ["key-page", "key-normal", "false-alarms"]) $(id).textContent = "";
+    $("threshold-note").textContent = t("threshold.none");
+    this.#histogram.clear();
   }
 
   #slide() {
     const place = $("threshold").valueAsNumber;
     // In the middle it is the model's own threshold to the last bit, not what rounding makes of it.
     const isOwn = Math.abs(place - 0.5) < 1e-9;
-    this.#state.moveThreshold(isOwn ? null : this.#state.ownLimit.rawAt(place));
+    const { shownModel } = this.#state;
+    this.#state.moveThreshold(isOwn ? null : this.#state.ownLimitOf(shownModel).rawAt(place));
   }
 
   #renderRate(rate) {

@@ -63,7 +63,7 @@ export class Viewer {
     $("verdict").dataset.verdict = verdict;
     $("verdict-icon").setAttribute("href", `#i-${verdict}`);
     $("verdict-word").textContent = t(`word.${verdict}`);
-    $("verdict-meaning").textContent = t(`meaning.${verdict}`);
+    $("verdict-meaning").textContent = [item?.product, t(`meaning.${verdict}`)].filter(Boolean).join(" · ");
     $("verdict-figures").hidden = !isDone;
     $("picture").alt = item ? this.#alternative(item, verdict) : "";
     if (!isDone) return;
