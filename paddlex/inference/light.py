@@ -77,6 +77,13 @@ class Light(Checked):
             table[255] = 255
         return replace(view, image=cv2.LUT(view.image, table))
 
+    def __str__(self) -> str:
+        """For the log: what tells the light, and what it was."""
+        return (
+            f"{self.percentile:g} % of a photo's inspected pixels are no brighter than {self.darkest:.0f} to "
+            f"{self.brightest:.0f} of 255 grey values; a photo out of this range is brought to it"
+        )
+
     def gain(self, level: float) -> float:
         """By what the values of a photo are multiplied whose level is this."""
         if self.darkest <= level <= self.brightest:

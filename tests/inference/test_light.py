@@ -104,6 +104,13 @@ def test_values_that_cannot_be_are_refused(values: dict[str, float], message: st
         Light.parse(values)
 
 
+def test_it_says_for_the_log_what_it_measured() -> None:
+    assert str(Light(25, 168.6, 194)) == (
+        "25 % of a photo's inspected pixels are no brighter than 169 to 194 of 255 grey values; a photo out of this range is "
+        "brought to it"
+    )
+
+
 def test_it_stands_in_the_preparation_as_plain_values() -> None:
     preparation = Preparation(light=MEDIAN)
     values = preparation.to_dict()

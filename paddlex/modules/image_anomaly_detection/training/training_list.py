@@ -50,7 +50,6 @@ def preparation_of(config: Config, samples: Sequence[Sample]) -> Preparation:
         some = samples[:: -(-len(samples) // _MOST_FOR_LIGHT)]
         before = preparation
         preparation = replace(before, light=Light.of(before(sample.read()) for sample in some))
-        logger.info("Train.light: %s.", preparation.light)
     return preparation
 
 
@@ -62,6 +61,8 @@ def card_of(config: Config, samples: Sequence[Sample]) -> ModelCard:
     """
     first = samples[0]
     preparation = None if first.preparation == NOTHING else first.preparation
+    if first.preparation.light is not None:
+        logger.info("Train.light: %s.", first.preparation.light)
     card = ModelCard.from_config(config.Global.model, config.Train)
     return replace(
         card, bit_depth=first.reading.bit_depth, preparation=preparation, signature=product_signature(samples)
