@@ -145,6 +145,14 @@ def test_the_part_is_found_on_an_even_background_with_its_holes() -> None:
     assert (found & (truth > 0)).sum() / (found | (truth > 0)).sum() > 0.95
 
 
+def test_a_soft_shadow_is_no_part() -> None:
+    image = even(230)
+    cv2.circle(image, (120, 110), 60, (205, 205, 205), -1)
+    cv2.circle(image, (100, 100), 40, (60, 60, 60), -1)
+    found = find_foreground(cv2.GaussianBlur(image, (9, 9), 0))
+    assert found is not None and found.mean() == pytest.approx(np.pi * 40**2 / SIDE**2, rel=0.1)
+
+
 def test_specks_on_an_even_surface_are_no_part() -> None:
     image = even(128)
     for x, y in np.random.default_rng(0).integers(10, 190, (40, 2)).tolist():
