@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -241,6 +242,20 @@ def test_the_command_prints_the_product_as_json(
     ]
     assert main([*command, "--input", photos[DISC][0]]) == 0
     assert json.loads(capsys.readouterr().out)["product"] == DISC
+
+
+def test_a_config_names_the_product(
+    bank: Path, tmp_path: Path, photos: dict[str, list[str]], main_runner: Callable[..., Any]
+) -> None:
+    done = main_runner(
+        "Global.mode=predict", f"Global.output={tmp_path}", "Global.device=cpu", f"Predict.model_dir={bank}",
+        "Predict.product=auto", f"Predict.input={json.dumps([photos[GRID][0], photos[DISC][0]])}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "predict_result.json").read_text(encoding="utf-8"))
+    assert sorted(result["products"]) == [DISC, GRID] and result["model_dir"] == str(bank)
+    threshold = create_model(model_dir=bank, product=GRID, device="cpu").limits.image.threshold
+    assert result["products"][GRID]["image_threshold"] == threshold
 
 
 def test_ray_needs_one_product(bank: Path, tmp_path: Path, photos: dict[str, list[str]]) -> None:
