@@ -164,23 +164,27 @@ class Detectability:
         }
 
     def words(self) -> list[str]:
+        kinds = dict.fromkeys(row.kind for row in self.rows)
+        return [*map(self.kind_in_words, kinds), *self.remarks()]
+
+    def remarks(self) -> list[str]:
+        """What is to be thought of, whatever the kind."""
         drawn = min(row.drawn for row in self.rows)
         low, high = share_interval(round(MOST * drawn), drawn)
-        sentences = [self._kind_in_words(kind) for kind in dict.fromkeys(row.kind for row in self.rows)]
-        sentences.append(
+        sentences = [
             "This is about defects drawn like these, at the model's own threshold: which real ones are found depends on how "
             f"much they look like them. {drawn} of each kind and size were drawn on {self.photos} photos of good parts, so "
-            f"90 % found means that of many such defects {100 * low:.0f} to {100 * high:.0f} % would be (95 % interval)."
-        )
+            f"90 % found means that of many such defects {_whole(low)} to {_whole(high)} % would be (95 % interval)."
+        ]
         if self.places is not None and self.places.weakest[2] >= 1.25:
             x, y, factor = self.places.weakest
             sentences.append(
-                f"The weakest place is {x:.0%} from the left and {y:.0%} from the top of the photo: there a defect has to be "
-                f"{factor:.1f} times as plain as elsewhere."
+                f"The weakest place is {_whole(x)} % from the left and {_whole(y)} % from the top of the photo: there a defect "
+                f"has to be {factor:.1f} times as plain as elsewhere."
             )
         return sentences if self.note is None else [*sentences, self.note]
 
-    def _kind_in_words(self, kind: str) -> str:
+    def kind_in_words(self, kind: str) -> str:
         """``90 % of scratches 2 px wide and 20 px long are found at a contrast of 12 % or more.``"""
         rows = self.of(kind)
         level_name = KINDS[kind].level
@@ -225,15 +229,20 @@ def name_of(kind: str, size: int, pixels_per_mm: float | None) -> str:
         width = max(1, size / SCRATCH_ASPECT)
         text = f"{KINDS[kind].plural} {width:g} px wide and {size:,} px long"
         return (
-            text if pixels_per_mm is None else f"{text} ({width / pixels_per_mm:.2g} x {size / pixels_per_mm:.2g} mm)"
+            text if pixels_per_mm is None else f"{text} ({width / pixels_per_mm:.3g} x {size / pixels_per_mm:.3g} mm)"
         )
     text = f"{KINDS[kind].plural} of {size:,} px"
-    return text if pixels_per_mm is None else f"{text} ({size / pixels_per_mm:.2g} mm)"
+    return text if pixels_per_mm is None else f"{text} ({size / pixels_per_mm:.3g} mm)"
 
 
 def percent_of(level: float) -> str:
     """A contrast or an opacity: ``2.5 %``, ``12 %``."""
     return f"{100 * level:.2g} %" if level < 0.995 else "100 %"
+
+
+def _whole(share: float) -> str:
+    """A share as a whole number of per cent."""
+    return f"{100 * share:.0f}"
 
 
 def _article(word: str) -> str:

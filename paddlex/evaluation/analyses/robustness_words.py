@@ -26,25 +26,26 @@ def all_words(robustness: Robustness) -> list[str]:
     return [*sentences, *robustness.notes]
 
 
-def words(withstood: Withstood, limit: str) -> list[str]:
+def words(withstood: Withstood, limit: str | None) -> list[str]:
     """What one disturbance does to good parts, and where it hides defects.
 
     Args:
         withstood: what was measured.
-        limit: the share of good parts that may be called defective, as text.
+        limit: the share of good parts that may be called defective, as text; None where that is said elsewhere.
     """
     stands = [one for one in withstood.standings if one.stands_up_to]
     fails = [one for one in withstood.standings if not one.stands_up_to]
     disturbance, calls = withstood.disturbance, f"more than {limit} of good parts are called defective"
+    before, then = (f" before {calls}", f": {calls} then") if limit else ("", "")
     may, weakest = (
         " or ".join(_most(withstood, one) for one in stands),
         " or ".join(_weakest(withstood, one) for one in fails),
     )
     if not stands:
-        sentences = [f"{disturbance.subject} may not even {disturbance.verb} {weakest}: {calls} then."]
+        sentences = [f"{disturbance.subject} may not even {disturbance.verb} {weakest}{then}."]
     else:
-        but = f", but not even {weakest}," if fails else ""
-        sentences = [f"{disturbance.subject} may {disturbance.verb} {may}{but} before {calls}."]
+        but = f", but not even {weakest}" if fails else ""
+        sentences = [f"{disturbance.subject} may {disturbance.verb} {may}{but}{',' if but and before else ''}{before}."]
     for one in withstood.standings:
         if one.is_blind_from is not None:
             sentences.append(

@@ -21,8 +21,8 @@ from paddlex.evaluation.analyses.drawing import KINDS
 from paddlex.evaluation.report.gallery import data_uri, jpeg, outline_path, thumbnail_size
 from paddlex.evaluation.report.svg import drawing, element
 
-_WIDTH, _HEIGHT = 300, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 8, 10, 44
+_WIDTH, _HEIGHT = 300, 264
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 8, 10, 58
 
 #: Where an axis of levels has numbers.
 _TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -38,10 +38,12 @@ class Panel:
     Attributes:
         title: what it is about.
         chart: SVG.
+        caption: what it means.
     """
 
     title: str
     chart: Markup
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,11 @@ def values(finding: Detectability) -> dict[str, object]:
     """What templates/sections/detectability.html prints."""
     kinds = list(dict.fromkeys(row.kind for row in finding.rows))
     return {
-        "by_kind": finding.words()[: len(kinds)],
-        "panels": [_panel(kind, finding.of(kind), finding.pixels_per_mm) for kind in kinds],
+        "panels": [_panel(kind, finding) for kind in kinds],
         "sizes": [_size(row.size, finding.pixels_per_mm) for row in finding.of(kinds[0])],
         "table_rows": [[_head(kind), *(_cell(row) for row in finding.of(kind))] for kind in kinds],
+        "photos": finding.photos,
+        "remarks": finding.remarks(),
         "drawn": min(row.drawn for row in finding.rows),
         "cards": [_card(example, finding.pixels_per_mm) for example in finding.examples],
         "places": None if finding.places is None else _picture_of_places(finding.places),
@@ -84,21 +87,22 @@ def _head(kind: str) -> str:
 
 
 def _size(size: int, pixels_per_mm: float | None) -> str:
-    return f"{size:,} px" if pixels_per_mm is None else f"{size:,} px ({size / pixels_per_mm:.2g} mm)"
+    return f"{size:,} px" if pixels_per_mm is None else f"{size:,} px ({size / pixels_per_mm:.3g} mm)"
 
 
-def _cell(row: Row) -> tuple[str, str, str]:
-    """From where 90 % are found, between which levels that is for certain, and how many are found at the highest."""
+def _cell(row: Row) -> tuple[str, ...]:
+    """From where 90 % are found, how sure that is, and how many are found at most."""
     level, highest = row.level_for(MOST), percent_of(row.levels[-1])
     at_most = f"{row.found(row.levels[-1])} of {row.drawn} at {highest}"
     if level is None:
-        return "\N{EN DASH}", at_most, ""
+        return "\N{EN DASH}", at_most
     lower, upper = row.level_bounds(MOST)
     spread = f"{percent_of(lower or level)} to {'over ' + highest if upper is None else percent_of(upper)}"
-    return percent_of(level), at_most, spread
+    return percent_of(level), spread, at_most
 
 
-def _panel(kind: str, rows: list[Row], pixels_per_mm: float | None) -> Panel:
+def _panel(kind: str, finding: Detectability) -> Panel:
+    rows, pixels_per_mm = finding.of(kind), finding.pixels_per_mm
     levels = np.array(rows[0].levels)
     step = (levels[-1] / levels[0]) ** (1 / (len(levels) - 1))
     edges = np.append(levels, levels[-1] * step) / step**0.5  # a level is the middle of its row
@@ -112,8 +116,10 @@ def _panel(kind: str, rows: list[Row], pixels_per_mm: float | None) -> Panel:
     for number, row in enumerate(rows):
         left = _LEFT + number * column
         parts += _shares(row, edges, left, column, y)
-        label = element("text", f"{row.size:g}", x=f"{left + column / 2:.1f}", y=bottom + 16, text_anchor="middle")
-        parts.append(label)
+        parts += [
+            element("text", text, x=f"{left + column / 2:.1f}", y=bottom + 16 * line, text_anchor="middle")
+            for line, text in enumerate(_extents(row.size, pixels_per_mm), start=1)
+        ]
     for tick in _TICKS:
         if edges[0] <= tick <= edges[-1]:
             parts.append(
@@ -122,13 +128,23 @@ def _panel(kind: str, rows: list[Row], pixels_per_mm: float | None) -> Panel:
             parts.append(element("text", percent_of(tick), x=_LEFT - 6, y=f"{y(tick) + 4:.1f}", text_anchor="end"))
     parts += [part for number, row in enumerate(rows) for part in _most(row, edges, _LEFT + number * column, column, y)]
     parts.append(element("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=bottom, y2=bottom, class_="axis"))
-    unit = "px" if pixels_per_mm is None else f"px; {pixels_per_mm:g} px are 1 mm"
+    parts += [
+        element("text", unit, x=_LEFT - 6, y=bottom + 16 * line, text_anchor="end")
+        for line, unit in enumerate(("px", "mm")[: 1 if pixels_per_mm is None else 2], start=1)
+    ]
     extent = "length" if kind == "scratch" else "size"
-    parts.append(element("text", f"{extent} ({unit})", x=_LEFT + inner_width / 2, y=bottom + 36, text_anchor="middle"))
+    below, middle = bottom + (36 if pixels_per_mm is None else 52), _LEFT + inner_width / 2
+    parts.append(element("text", extent, x=middle, y=below, text_anchor="middle", class_="side"))
     name = _head(kind)
     told = [f"{row.size} px: {_told(row)}" for row in rows]
     description = f"The share found by size and {KINDS[kind].level}. 90 % are found from: {'; '.join(told)}."
-    return Panel(name, drawing(f"Detectability, {name}", description, _WIDTH, _HEIGHT, parts))
+    chart = drawing(f"Detectability, {name}", description, _WIDTH, _HEIGHT, parts)
+    return Panel(name, chart, finding.kind_in_words(kind))
+
+
+def _extents(size: int, pixels_per_mm: float | None) -> list[str]:
+    """A size in pixels, and in millimetres where that is known."""
+    return [f"{size:g}"] if pixels_per_mm is None else [f"{size:g}", f"{size / pixels_per_mm:.3g}"]
 
 
 def _told(row: Row) -> str:

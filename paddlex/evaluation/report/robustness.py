@@ -68,11 +68,11 @@ def _panel(withstood: Withstood, robustness: Robustness) -> Panel:
         right=signed[-1][1].direction.name,
         unit=withstood.disturbance.unit,
     )
-    caption = " ".join(words(withstood, share(robustness.limit))) if robustness.is_stood else ""
+    caption, told = "", "More than may be, undisturbed."
+    if robustness.is_stood:
+        caption, told = (" ".join(words(withstood, limit)) for limit in (None, share(robustness.limit)))
     name = _name(withstood)
-    return Panel(
-        name, chart.svg(f"{name}: good parts called defective", caption or "More than may be, undisturbed."), caption
-    )
+    return Panel(name, chart.svg(f"{name}: good parts called defective", told), caption)
 
 
 def _name(withstood: Withstood) -> str:

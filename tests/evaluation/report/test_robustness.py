@@ -55,6 +55,8 @@ def test_each_disturbance_has_a_chart_with_its_sentence_and_where_defects_are_lo
     )
     assert len([area for area in charts[0].iter("rect") if area.get("class") == "lost"]) == 1
     assert text_of(tree.find("p")) == sentence and "A <note>." in text_of(tree)
+    caption = f"Brightness. The light may become 8{NBSP}% darker or 128{NBSP}% brighter (the most that was tried). But defects"
+    assert text_of(tree.find(".//figcaption")).startswith(caption)
 
 
 def test_where_good_parts_fail_as_they_are_nothing_is_shaded_and_the_page_says_so() -> None:
