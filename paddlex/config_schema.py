@@ -184,6 +184,18 @@ class RegionsSection(Section):
         return bool(self.mask or self.inspect or self.ignore or self.foreground)
 
 
+class AlignmentSection(Section):
+    """Bringing the part to where a reference picture has it, see ``inference.alignment.Alignment``."""
+
+    enable: bool = False
+    reference: UserPath | None = None
+    motion: Literal["translation", "rigid", "similarity"] = "rigid"
+    max_shift: Annotated[float, Field(ge=0, le=0.5)] = 0.2
+    max_angle: Annotated[float, Field(ge=0, le=180)] = 20
+    min_seen: Annotated[float, Field(gt=0, le=1)] = 0.7
+    not_found: Literal["ng", "error"] = "ng"
+
+
 class TrainSection(Section):
     """Mode train: what every model has. Each adds its own keys, see ``Model.options``."""
 
@@ -191,6 +203,7 @@ class TrainSection(Section):
     image_size: ImageSize = 256
     batch_size: PositiveInt = 4
     seed: Seed = 0
+    alignment: AlignmentSection = AlignmentSection()
     light: Literal["none", "brightness"] = "none"
     tiling: TrainTilingSection = TrainTilingSection()
     regions: RegionsSection = RegionsSection()

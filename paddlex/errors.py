@@ -72,6 +72,10 @@ class PhotoError(PaddleXError):
     """A photo is not such as the model is for, so it is not judged, and counts as not good."""
 
 
+class PartNotFoundError(PhotoError):
+    """The part is not in an image, or not where it may be: there is nothing to judge."""
+
+
 class ResultFileError(PaddleXError):
     """A file of a result cannot be written."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,14 @@ from paddlex.evaluation.metrics import (
     confusion,
     image_metrics,
 )
+from paddlex.inference.position import NOT_FOUND
 from paddlex.inference.postprocess import Limits
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress
 
+_FOUND = {"found": True}
 _BATCH_SIZE = 4  # the results do not depend on it
 _CURVES = ("roc_curve", "precision_recall_curve", "pro_curve")
 
@@ -112,7 +115,7 @@ def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interva
 
     An image is anomalous if its mask has a non-zero pixel. One whose mask is empty although its folder names a defect is
     anomalous too. It is left out of the pixel figures, as is one whose mask marks every pixel: where the defect is,
-    nobody has said.
+    nobody has said. An image in which the part is not found is called anomalous, and left out of the pixel figures too.
 
     Args:
         predictor: the model.
@@ -125,11 +128,14 @@ def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interva
     """
     rows: list[ImageRow] = []
     pixels = PixelAccumulator()
+    not_found = 0
     for number, (sample, result) in enumerate(_predict(predictor, samples), 1):
         mask = _mask(sample, result)
         is_anomalous = bool(mask.any()) or sample.is_defective_by_name
         counts = None
-        if not is_anomalous or (mask.any() and not mask.all()):
+        is_found = result.get("position", _FOUND)["found"]
+        not_found += not is_found
+        if is_found and (not is_anomalous or (mask.any() and not mask.all())):
             counts = confusion(result["pred"][0] > 0, mask)
             pixels.add(result["anomaly_map"], mask, sample.defect_type)
         decision = result["is_anomalous"], result["score"], result["raw_score"]
@@ -151,7 +157,7 @@ def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interva
         pixel_confusion=sum((row.pixels for row in rows if row.pixels), Confusion(0, 0, 0, 0)),
         image_by_type={name: image_metrics(normal, scores, threshold) for name, scores in anomalous.items()},
         pixel_by_type=pixels.compute_by_type(),
-        notes=_notes(rows),
+        notes=_notes(rows, not_found),
     )
 
 
@@ -169,6 +175,10 @@ def validation_scores(predictor: AnomalyPredictor, samples: Sequence[Sample]) ->
 
 
 def _predict(predictor: AnomalyPredictor, samples: Sequence[Sample]) -> Iterator[tuple[Sample, AnomalyResult]]:
+    """Each sample with its result; where the part is not found, the image is called anomalous."""
+    if predictor.preparation.refuses:
+        predictor = copy(predictor)
+        predictor.preparation = predictor.preparation.never_refusing()
     results = predictor.predict([str(sample.image_path) for sample in samples], batch_size=_BATCH_SIZE)
     yield from zip(samples, progress(results, "Evaluate", total=len(samples)), strict=True)
 
@@ -209,13 +219,17 @@ def _pixel_figures(metrics: PixelMetrics) -> dict[str, Any]:
     return {name: value for name, value in vars(metrics).items() if name not in _CURVES}
 
 
-def _notes(rows: Sequence[ImageRow]) -> list[str]:
+def _notes(rows: Sequence[ImageRow], not_found: int) -> list[str]:
     notes = []
     if all(row.is_anomalous for row in rows):
         notes.append("AUROC and the false-positive rate need normal validation images; there are none")
     if not any(row.is_anomalous for row in rows):
         notes.append("AUROC, AUPRO, IoU, Precision and Recall need anomalous validation images; there are none")
-    without_mask = sum(row.pixels is None for row in rows)
+    if not_found:
+        notes.append(
+            f"{not_found} of {len(rows)} images: {NOT_FOUND}. They are called anomalous, and left out of the pixel figures"
+        )
+    without_mask = sum(row.pixels is None for row in rows) - not_found
     if without_mask:
         notes.append(
             f"{without_mask} defective images have a mask that does not say where the defect is (it marks nothing, or the "

@@ -28,6 +28,7 @@ from paddlex.inference.coco import CocoCollector
 from paddlex.inference.inputs import Source, describe, expand, is_camera, origin
 from paddlex.inference.parallel import in_order
 from paddlex.inference.pictures import draw_result
+from paddlex.inference.position import in_words
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.result_names import Names, stem_for
 from paddlex.inference.results import DEFAULT_FILES, FILES, AnomalyResult
@@ -46,7 +47,7 @@ from paddlex.utils.signals import StopRequest
 
 _VALUES = ("input_path", "is_anomalous", "score", "raw_score", "anomalous_area")
 _PRODUCT = ("product", "product_distance")
-_COLUMNS = (*_VALUES, "image", "json", "frame", "time", "mask", "heatmap", "map", "error", *_PRODUCT)
+_COLUMNS = (*_VALUES, "image", "json", "frame", "time", "mask", "heatmap", "map", "error", *_PRODUCT, "position")
 
 #: What a file is called in the summary.
 _NAMES = {what: "image" if what == "picture" else what for what in FILES}
@@ -133,7 +134,8 @@ def predict_to_folder(
                 continue
             names = {_NAMES[what]: path for what, path in saved.files.items()}
             places = {name: path.relative_to(folder) for name, path in names.items()}
-            write_row({**result, **places}.get(column) for column in _COLUMNS)
+            position = {"position": in_words(result.get("position"))}
+            write_row({**result, **places, **position}.get(column) for column in _COLUMNS)
             if coco is not None:
                 place = f"#{result['frame']}" if "frame" in result else ""
                 coco.add(result, result["input_path"] + place)
@@ -203,7 +205,8 @@ class _Failures:
         logger.error("%s", error)
         if len(self.first) < 100:
             self.first.append({"input_path": describe(broken), "error": str(error)})
-        row = {**origin(broken), **(values or {}), "error": str(error)}
+        position = {"position": in_words((values or {}).get("position"))}
+        row = {**origin(broken), **(values or {}), **position, "error": str(error)}
         row["input_path"] = row["input_path"] or describe(broken)
         self._write_row(row.get(column) for column in _COLUMNS)
         if self._on_error is not None:

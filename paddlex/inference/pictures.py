@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from paddlex.inference.position import NOT_FOUND
 from paddlex.inference.postprocess import Limit
 from paddlex.utils.files import atomic_path
 
@@ -105,7 +106,11 @@ def encode_image(suffix: str, image: np.ndarray) -> bytes:
 
 def _draw_header(canvas: np.ndarray, result: Mapping[str, Any]) -> None:
     verdict, colour = ("ANOMALOUS", _RED) if result["is_anomalous"] else ("NORMAL", _GREEN)
+    is_found = result.get("position", {"found": True})["found"]
     cv2.rectangle(canvas, (0, 0), (canvas.shape[1], 44), colour, cv2.FILLED)
+    if not is_found:
+        _write(canvas, NOT_FOUND.upper(), (_MARGIN, 31), 0.7, _PAPER, 2)
+        return
     _write(canvas, verdict, (_MARGIN, 31), 0.85, _PAPER, 2)
     text = f"score {result['score']:.3f}   (threshold 0.500)"
     (text_width, _), _ = cv2.getTextSize(text, _FONT, 0.6, 1)

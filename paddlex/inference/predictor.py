@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from paddlex.errors import ModelError
+from paddlex.errors import ModelError, PartNotFoundError
 from paddlex.inference import reading
 from paddlex.inference.backends import Backend, open_backend
 from paddlex.inference.batch_predictor import FAILURES, BatchPredictor, Outcome, as_outcome
@@ -20,6 +20,7 @@ from paddlex.inference.inputs import Source, origin
 from paddlex.inference.model_folder import checked_argument
 from paddlex.inference.official_models import open_model
 from paddlex.inference.parallel import in_order
+from paddlex.inference.position import NOT_FOUND, NOT_FOUND_SCORE
 from paddlex.inference.postprocess import Limits, anomaly_mask, anomaly_score
 from paddlex.inference.preparation import NOTHING
 from paddlex.inference.reading import Reading
@@ -128,8 +129,7 @@ class AnomalyPredictor(BatchPredictor):
         if not images:
             return []
         try:
-            views = [self.preparation(image) for image in images]
-            maps = self._maps(views)
+            views, maps = self._views_and_maps(images)
             return [self._outcome(*item) for item in zip(sources, images, views, maps, strict=True)]
         except FAILURES as error:
             if len(images) == 1:
@@ -144,8 +144,8 @@ class AnomalyPredictor(BatchPredictor):
             NotFiniteError: the network's answer to an image has a value that is not finite.
             ModelError: an image cannot be judged for another reason.
         """
-        views = [self.preparation(image) for image in images]
-        for image, view, anomaly_map in zip(images, views, self._maps(views), strict=True):
+        views, maps = self._views_and_maps(images)
+        for image, view, anomaly_map in zip(images, views, maps, strict=True):
             anomaly_score(anomaly_map)
             yield view.in_photo(judged(anomaly_map, view.inspected), *image.shape[:2])
 
@@ -188,9 +188,18 @@ class AnomalyPredictor(BatchPredictor):
             )
         return outputs[number][:, 0]
 
+    def _views_and_maps(self, images: Sequence[np.ndarray]) -> tuple[list[View], Iterator[np.ndarray]]:
+        """What the network sees of each image, and its map; the network does not see one in which the part is not found."""
+        views = [self.preparation(image) for image in images]
+        maps = iter(self._maps([view for view in views if view.is_found]))
+        not_found = np.full((1, 1), NOT_FOUND_SCORE, np.float32)
+        return views, (next(maps) if view.is_found else not_found for view in views)
+
     def _maps(self, views: Sequence[View]) -> Iterable[np.ndarray]:
         """A map for each view: at the network's resolution, or with tiling at the view's own, one after another."""
         images = [view.image for view in views]
+        if not images:
+            return []
         if self.tiling is None:
             return self.anomaly_maps(images)
         return (blended_map(image, self.tiling, self.anomaly_maps) for image in images)
@@ -219,6 +228,10 @@ class AnomalyPredictor(BatchPredictor):
 
     def _result(self, source: Source | None, image: np.ndarray, view: View, anomaly_map: np.ndarray) -> AnomalyResult:
         height, width = image.shape[:2]
+        position = view.position
+        if position is not None and not position.found and self.preparation.refuses:
+            remedy = "Look at the part and the camera, or take another model"
+            raise PartNotFoundError(f"{NOT_FOUND} ({position.reason})", remedy=remedy)
         anomaly_score(anomaly_map)  # every value must be finite, also where nothing is judged
         anomaly_map = judged(anomaly_map, view.inspected)
         raw_score = anomaly_score(anomaly_map)
@@ -227,7 +240,8 @@ class AnomalyPredictor(BatchPredictor):
         values: dict[str, Any] = {
             **origin(source),
             **({} if self.product is None else {"product": self.product}),
-            "is_anomalous": raw_score > self.limits.image.threshold,
+            **({} if position is None else {"position": position.to_dict()}),
+            "is_anomalous": raw_score > self.limits.image.threshold or not view.is_found,
             "score": float(self.limits.image.normalise(raw_score)),
             "raw_score": raw_score,
             "threshold": self.limits.image.threshold,

@@ -43,6 +43,8 @@ class AnomalyResult(dict):
         product (str), product_distance (float): only of a bank of models: whose model has judged; with ``auto``, how far
             the photo is from that product's, 0 to 1.
         frame, time (int, float): only of a video or camera: the frame's number, from 0, and its time in seconds.
+        position (dict): only of a model that aligns photos: how the part lies in this one, see ``position.Position``. Where it
+            is not ``found``, the image is anomalous everywhere, and its raw score above every threshold.
         is_anomalous (bool): the decision, ``raw_score > threshold``.
         score (float): 0 to 1, 0.5 at the threshold.
         raw_score (float): the same on the scale of the anomaly map.

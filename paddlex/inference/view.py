@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from paddlex.inference.position import Position
 from paddlex.inference.postprocess import resize_map
 
 
@@ -18,11 +19,18 @@ class View:
         image: uint8 [h, w, 3] BGR.
         inspected: bool [h, w], the pixels that are judged; None where all are. Whatever lies outside changes no verdict.
         matrix: float64 [2, 3], from a pixel (x, y) of the photo to the same place of the view; None where they are one.
+        position: how the part lies in the photo; None where nobody looks. Where it is not found, nothing is judged.
     """
 
     image: np.ndarray
     inspected: np.ndarray | None = None
     matrix: np.ndarray | None = None
+    position: Position | None = None
+
+    @property
+    def is_found(self) -> bool:
+        """Whether the view shows what is to be judged."""
+        return self.position is None or self.position.found
 
     def restricted(self, inspected: np.ndarray) -> View:
         """The same view, judged only where ``inspected``, bool [h, w], is true as well."""
@@ -33,13 +41,15 @@ class View:
 
         Places of the photo that the view does not show get the map's lowest value.
         """
-        if self.matrix is None:
+        if self.matrix is None or not self.is_found:
             return resize_map(anomaly_map, height, width)
         whole = resize_map(anomaly_map, *self.image.shape[:2])
         return _back(whole, self.matrix, (height, width), cv2.INTER_LINEAR, float(anomaly_map.min()))
 
     def inspected_in_photo(self, height: int, width: int) -> np.ndarray | None:
-        """The pixels of the photo that are judged, bool [height, width]; None where all are."""
+        """The pixels of the photo that are judged, bool [height, width]; None for all, and where the part is not found."""
+        if not self.is_found:
+            return None
         if self.matrix is None:
             return None if self.inspected is None else resized_region(self.inspected, height, width)
         inspected = np.ones(self.image.shape[:2], bool) if self.inspected is None else self.inspected

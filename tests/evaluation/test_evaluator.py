@@ -1,6 +1,7 @@
 """The figures of an evaluation are scikit-learn's on the results of predict."""
 
 import shutil
+from copy import copy as shallow_copy
 from pathlib import Path
 
 import cv2
@@ -9,9 +10,12 @@ import pytest
 from sklearn import metrics
 
 from paddlex.data.dataset import read_samples
+from paddlex.data.demo.part import draw_part
 from paddlex.errors import DatasetError
 from paddlex.evaluation.evaluator import evaluate
+from paddlex.inference.alignment import Alignment
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.preparation import Preparation
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +157,29 @@ def test_a_defect_whose_place_the_mask_does_not_tell_counts_as_anomalous_but_not
         "1 defective images have a mask that does not say where the defect is (it marks nothing, or the whole image) and "
         "are left out of the pixel figures"
     ]
+
+
+@pytest.mark.parametrize("not_found", ["ng", "error"])
+def test_a_part_that_is_not_found_counts_as_called_anomalous(predictor, samples, copy, not_found):
+    """A good part where another is expected: a false alarm that has a place in no pixel figure."""
+    good = next(sample for sample in samples if sample.mask is None)
+    alignment = Alignment.to(
+        good.read(),
+        motion="translation",
+        max_shift=0.1,
+        max_angle=0,
+        least_quality=0.5,
+        min_seen=0.7,
+        not_found=not_found,
+    )
+    aligned = shallow_copy(predictor)
+    aligned.preparation = Preparation(alignment=alignment)
+    wrong = copy / "images/val/good/wrong.png"
+    cv2.imwrite(str(wrong), draw_part(3, 128, 128))
+    (copy / "val.txt").write_text(f"{good.image}\nimages/val/good/wrong.png\n", encoding="utf-8")
+    evaluation = evaluate(aligned, read_samples(copy, "val.txt"))
+    found, lost = evaluation.rows
+    assert (lost.called_anomalous, lost.score, lost.pixels) == (True, 1.0, None)
+    assert found.pixels is not None
+    assert evaluation.image.confusion.false_positive == 1 + found.called_anomalous
+    assert "1 of 2 images: not found: wrong part or position" in evaluation.notes[-1]

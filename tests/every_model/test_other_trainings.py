@@ -1,4 +1,4 @@
-"""Every model trained otherwise than by default: on tiles of large photos, with the paper's fusion, resumed."""
+"""Every model trained otherwise than by default: on tiles of large photos, with the paper's fusion, aligned, resumed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import yaml
 
 from paddlex import create_model
 from paddlex.data.dataset import read_mask, read_samples
+from paddlex.data.demo.part import draw_part, moved
 from paddlex.data.demo.surface import make_surface_dataset
 from paddlex.engine import run_config
 from paddlex.inference.preparation import NOTHING
@@ -159,3 +160,49 @@ def test_a_training_that_goes_on_from_a_checkpoint_ends_as_one_that_was_not_inte
         json.loads((output / "train_result.json").read_text())["history"] for output in (whole, tmp_path / "resumed")
     ]
     assert [entry["epoch"] for entry in history[0]] == [entry["epoch"] for entry in history[1]]
+
+
+# Alignment
+
+
+@pytest.fixture(scope="session")
+def parts(once: Callable[..., Path]) -> Path:
+    """12 photos of a part that is moved and turned in each."""
+
+    def fill(folder: Path) -> None:
+        folder.mkdir()
+        places = [((-1) ** n * 3 * n, 2 * (n % 5) - 4, 2 * n - 11) for n in range(12)]
+        for number, (right, down, angle) in enumerate(places):
+            cv2.imwrite(str(folder / f"{number}.png"), moved(draw_part(0, 192, 256), right, down, angle)[0])
+        (folder / "train.txt").write_text("".join(f"{n}.png\n" for n in range(12)), encoding="utf-8")
+
+    return once("parts", fill)
+
+
+@pytest.fixture(scope="session")
+def aligned_model(train: Callable[..., Path], model_name: str, shipped: Path, parts: Path) -> Path:
+    return train("aligned", model_name, shipped, parts, "Train.alignment.enable=True")
+
+
+def test_an_aligned_model_finds_the_part_where_it_lies_and_calls_no_other_good(
+    aligned_model: Path, parts: Path
+) -> None:
+    model = create_model(model_dir=aligned_model, device="cpu")
+    zero, moved_again = model.judge([draw_part(0, 192, 256), moved(draw_part(0, 192, 256), 20, -10, 5)[0]])
+    assert zero["position"]["found"]
+    difference = np.subtract(moved_again["position"]["shift"], zero["position"]["shift"])
+    assert difference == pytest.approx([20, -10], abs=3)  # both are turned against the reference
+    assert moved_again["position"]["angle"] - zero["position"]["angle"] == pytest.approx(5, abs=0.5)
+    for seed in range(1, 6):
+        (wrong,) = model.judge([draw_part(seed, 192, 256)])
+        assert (wrong["position"]["found"], wrong["is_anomalous"], wrong["score"]) == (False, True, 1.0)
+
+
+def test_an_aligned_model_judges_after_another_export_as_before(aligned_model: Path, parts: Path) -> None:
+    options = ["Global.mode=export", f"Global.output={aligned_model}", f"Global.dataset_dir={parts}"]
+    assert run_config(str(aligned_model / "config.yaml"), options) == 0
+    photo = moved(draw_part(0, 192, 256), 12, 6, -4)[0]
+    once, again = (create_model(model_dir=aligned_model / path, device="cpu") for path in ("best_model", "inference"))
+    (one,), (other,) = once.judge([photo]), again.judge([photo])
+    assert one["position"] == other["position"]
+    assert one["raw_score"] == pytest.approx(other["raw_score"], rel=1e-4)

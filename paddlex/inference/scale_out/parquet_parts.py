@@ -37,10 +37,20 @@ def schema() -> pa.Schema:
             "mean_score": pa.float64(),
         }
     )
+    position = pa.struct(
+        {
+            "found": pa.bool_(),
+            "reason": pa.string(),
+            **dict.fromkeys(("quality", "seen"), pa.float64()),
+            "shift": pa.list_(pa.float64(), 2),
+            **dict.fromkeys(("angle", "scale"), pa.float64()),
+        }
+    )
     types = {
         "input_path": pa.string(),
         "is_anomalous": pa.bool_(),
         "regions": pa.list_(region),
+        "position": position,
         "error": pa.string(),
     }
     columns = [pa.field(key, types.get(key, pa.float64()), nullable=key != "input_path") for key in ROW_KEYS]

@@ -8,7 +8,8 @@ from typing import Any
 from paddlex.errors import PaddleXError
 from paddlex.inference.inputs import Source, describe
 
-#: The keys of a record, in order. For an image that could not be judged all but ``input_path`` and ``error`` are None.
+#: The keys of a record, in order. For an image that could not be judged all but ``input_path`` and ``error`` are None;
+#: ``position`` is there of a model that aligns its images.
 ROW_KEYS = (
     "input_path",
     "is_anomalous",
@@ -18,13 +19,14 @@ ROW_KEYS = (
     "pixel_threshold",
     "anomalous_area",
     "regions",
+    "position",
     "error",
 )
 
 
 def result_row(result: Mapping[str, Any]) -> dict[str, Any]:
     """The record of an ``AnomalyResult``: plain values, without the arrays."""
-    return {key: result.get(key) for key in ROW_KEYS}
+    return {key: result.get(key) for key in ROW_KEYS if key != "position" or key in result}
 
 
 def in_utf_8(text: str) -> str:

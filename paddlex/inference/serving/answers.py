@@ -79,7 +79,8 @@ def decision(judgement: Judgement, threshold: float | None = None) -> dict[str, 
     if threshold is None:
         is_anomalous, score, threshold = result["is_anomalous"], result["score"], result["threshold"]
     else:
-        is_anomalous = result["raw_score"] > threshold
+        is_found = result.get("position", {"found": True})["found"]
+        is_anomalous = result["raw_score"] > threshold or not is_found
         score = float(limit.moved_to(threshold).normalise(result["raw_score"]))
     return {
         "isAnomalous": bool(is_anomalous),
@@ -90,6 +91,7 @@ def decision(judgement: Judgement, threshold: float | None = None) -> dict[str, 
         "size": list(result["pred"].shape[1:]),
         "regions": result["regions"],
         **{_PRODUCT[key]: result[key] for key in _PRODUCT if key in result},
+        **({"position": result["position"]} if "position" in result else {}),
     }
 
 

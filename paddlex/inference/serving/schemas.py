@@ -81,6 +81,18 @@ class Region(BaseModel):
     mean_score: float
 
 
+class PartPosition(BaseModel):
+    """How the part lies in the image, of a model that aligns its images."""
+
+    found: bool
+    reason: str = Field(description='Why it is not found: "wrong part or position". The image is then anomalous.')
+    quality: float = Field(description="Correlation with the reference picture, -1 to 1.")
+    seen: float = Field(ge=0, le=1, description="Share of the reference picture that the image shows.")
+    shift: list[float] = Field(min_length=2, max_length=2, description="right, down, in pixels of the image")
+    angle: float = Field(description="Degrees, clockwise.")
+    scale: float
+
+
 class Decision(BaseModel):
     """What every answer says about an image."""
 
@@ -97,6 +109,7 @@ class Decision(BaseModel):
     productDistance: float | None = Field(  # noqa: N815
         None, description="How far the image is from that product's, 0 to 1, where the model asked for is auto."
     )
+    position: PartPosition | None = None
 
 
 class DetectionResult(Decision):
@@ -152,6 +165,7 @@ class JudgedFile(_Item):
     regions: list[Region] | None = None
     product: str | None = None
     productDistance: float | None = None  # noqa: N815
+    position: PartPosition | None = None
     heatMap: str | None = Field(  # noqa: N815
         None, description="Base64 of an 8-bit grey PNG, 512 pixels at most: 128 is the pixel threshold."
     )

@@ -6,7 +6,7 @@ import { reasonOf } from "./i18n.js";
 export function toCsv(items, state) {
   const header = [
     "name", "verdict", "score", "raw_score", "threshold", "model_threshold", "anomalous_area", "regions",
-    "width", "height", "model", "judged_at", "error", "product",
+    "width", "height", "model", "judged_at", "error", "product", "position",
   ];
   const rows = items.map((item) => {
     const isDone = item.status === "done";
@@ -25,6 +25,7 @@ export function toCsv(items, state) {
       item.judgedAt?.toISOString() ?? "",
       item.error ? asText(reasonOf(item)) : "",
       asText(item.product ?? ""),
+      isDone && !item.isFound ? "not found: wrong part or position" : "",
     ];
   });
   return "\ufeff" + [header, ...rows].map((row) => row.map(quote).join(",") + "\r\n").join("");

@@ -31,6 +31,7 @@ const uploader = new Uploader({
       area: result.anomalousArea,
       size: result.size,
       regionCount: result.regions.length,
+      isFound: result.position?.found ?? true,
       model: state.model.name,
       product: result.product,
       judgedAt: new Date(),

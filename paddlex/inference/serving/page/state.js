@@ -10,8 +10,8 @@ const RANK = { ng: 0, ok: 1, waiting: 2, error: 3 };
 
 /**
  * One image on the page. `status` is waiting, done or error; `raw`, `area` (0..1), `size` [height, width] and
- * `regionCount` are there once it is done, and `product` where one of several was recognised; `error` {code, message} when
- * it failed.
+ * `regionCount` are there once it is done, `isFound`, whether the part is where it may be, and `product` where one of several was
+ * recognised; `error` {code, message} when it failed.
  */
 export class Item {
   static #count = 0;
@@ -113,7 +113,8 @@ export class State {
   /** ok, ng, error or waiting. */
   verdict(item) {
     if (item.status !== "done") return item.status;
-    return item.raw <= this.limitOf(this.modelOf(item))?.threshold ? "ok" : "ng"; // what cannot be compared is not OK
+    const limit = this.limitOf(this.modelOf(item));
+    return item.isFound && item.raw <= limit?.threshold ? "ok" : "ng"; // what cannot be compared is not OK
   }
 
   score(item) {

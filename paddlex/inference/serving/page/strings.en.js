@@ -24,6 +24,7 @@ export default {
   "meaning.none": "No image yet",
   "meaning.ok": "looks normal",
   "meaning.ng": "not normal",
+  "meaning.notFound": "not found: wrong part or position",
   "meaning.error": "not judged",
   "meaning.waiting": "being judged …",
   "score.of": "score, threshold 0.500",

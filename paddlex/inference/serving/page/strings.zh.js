@@ -24,6 +24,7 @@ export default {
   "meaning.none": "尚无图片",
   "meaning.ok": "合格，未见异常",
   "meaning.ng": "不合格，有异常",
+  "meaning.notFound": "未找到：零件错误或位置不对",
   "meaning.error": "未能判定",
   "meaning.waiting": "正在判定……",
   "score.of": "得分，阈值 0.500",

@@ -63,7 +63,8 @@ export class Viewer {
     $("verdict").dataset.verdict = verdict;
     $("verdict-icon").setAttribute("href", `#i-${verdict}`);
     $("verdict-word").textContent = t(`word.${verdict}`);
-    $("verdict-meaning").textContent = [item?.product, t(`meaning.${verdict}`)].filter(Boolean).join(" · ");
+    const meaning = t(isDone && !item.isFound ? "meaning.notFound" : `meaning.${verdict}`);
+    $("verdict-meaning").textContent = [item?.product, meaning].filter(Boolean).join(" · ");
     $("verdict-figures").hidden = !isDone;
     $("picture").alt = item ? this.#alternative(item, verdict) : "";
     if (!isDone) return;
@@ -171,7 +172,8 @@ export class Viewer {
   }
 }
 
-function describe({ regionCount, area }) {
+function describe({ isFound, regionCount, area }) {
+  if (!isFound) return t("meaning.notFound");
   const key = regionCount === 0 ? "details.none" : regionCount === 1 ? "details.one" : "details.many";
   return t(key, { count: regionCount, area: percent(area, area < 0.001 ? 2 : 1) });
 }

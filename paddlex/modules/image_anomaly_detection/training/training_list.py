@@ -12,6 +12,7 @@ from paddlex.inference.light import Light
 from paddlex.inference.preparation import NOTHING, Preparation
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.training.product_signature import product_signature
+from paddlex.modules.image_anomaly_detection.training.reference import align
 from paddlex.modules.image_anomaly_detection.training.regions import inspection_of
 from paddlex.utils.logging import logger
 
@@ -24,16 +25,16 @@ def training_samples(config: Config) -> list[Sample]:
 
     Raises:
         DatasetError: the list cannot be read.
-        ConfigError: the photos cannot be prepared so.
+        ConfigError, ImageReadError: the photos cannot be prepared so.
     """
     dataset_dir = config.Global.dataset_dir or ""
     samples = read_samples(dataset_dir, TRAIN_LIST, find_reading(config.Global.reading, dataset_dir))
-    preparation = preparation_of(config, samples)
-    return [replace(sample, preparation=preparation) for sample in samples]
+    preparation, found = preparation_of(config, samples)
+    return [replace(sample, preparation=preparation) for sample in found]
 
 
-def preparation_of(config: Config, samples: Sequence[Sample]) -> Preparation:
-    """What ``Train`` asks for.
+def preparation_of(config: Config, samples: Sequence[Sample]) -> tuple[Preparation, list[Sample]]:
+    """What ``Train`` asks for, and the samples in which the part is found.
 
     Args:
         config: Train is read.
@@ -44,13 +45,18 @@ def preparation_of(config: Config, samples: Sequence[Sample]) -> Preparation:
         ImageReadError: a photo cannot be read.
     """
     preparation, options = NOTHING, config.Train
+    if options.alignment.enable:
+        aligned = align(options.alignment, samples)
+        preparation = replace(preparation, alignment=aligned.alignment)
+        samples = [samples[number] for number in aligned.found]
     if options.regions.are_given:
-        preparation = replace(preparation, regions=inspection_of(options.regions, samples))
+        prepared = [replace(sample, preparation=preparation) for sample in samples]
+        preparation = replace(preparation, regions=inspection_of(options.regions, prepared))
     if options.light == "brightness":
         some = samples[:: -(-len(samples) // _MOST_FOR_LIGHT)]
         before = preparation
         preparation = replace(before, light=Light.of(before(sample.read()) for sample in some))
-    return preparation
+    return preparation, list(samples)
 
 
 def card_of(config: Config, samples: Sequence[Sample]) -> ModelCard:
