@@ -22,7 +22,7 @@ Mode = Literal["check_dataset", "train", "evaluate", "export", "predict", "bench
 MODES: tuple[str, ...] = typing.get_args(Mode)
 
 #: What good parts alone can tell about a model, see ``evaluation.analyses``.
-AnalysisName = Literal["detectability", "robustness"]
+AnalysisName = Literal["detectability", "robustness", "learning_curve"]
 ANALYSIS_NAMES: tuple[AnalysisName, ...] = typing.get_args(AnalysisName)
 
 DEFAULT_OUTPUT = "output"

@@ -73,6 +73,7 @@ def evaluate(config: Config) -> Result:
     from paddlex.evaluation.report.findings import finding_sections
     from paddlex.inference.predictor import AnomalyPredictor
     from paddlex.modules.image_anomaly_detection.export.exporter import export
+    from paddlex.modules.image_anomaly_detection.learning_curve import learning_curve_of
     from paddlex.modules.image_anomaly_detection.model import load_network
     from paddlex.modules.image_anomaly_detection.training.completion import try_to_add_onnx
 
@@ -102,7 +103,8 @@ def evaluate(config: Config) -> Result:
         subject = Subject(
             open_predictor(), good_parts, note, config.Global.pixels_per_mm, config.Train.seed, raw_scores
         )
-        findings = analyse(config.Evaluate.analyses, subject)
+        fitting = {"learning_curve": lambda subject: learning_curve_of(network, card, config)}
+        findings = analyse(config.Evaluate.analyses, subject, fitting)
         write_report(
             evaluation, predictor, config.output / "evaluate" / "report.html", about=about,
             more=finding_sections(findings),

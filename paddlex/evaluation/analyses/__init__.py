@@ -20,6 +20,7 @@ Analysis = Callable[[Subject], Finding]
 ANALYSES = {
     "detectability": "paddlex.evaluation.analyses.detectability:analyse",
     "robustness": "paddlex.evaluation.analyses.robustness:analyse",
+    "learning_curve": "paddlex.evaluation.analyses.learning_curve:analyse",
 }
 
 

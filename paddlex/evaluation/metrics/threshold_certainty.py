@@ -75,7 +75,7 @@ def threshold_interval(scores: Sequence[float], target_fpr: float, confidence: f
 
 
 def images_for(target_fpr: float, tolerance: float, confidence: float) -> int:
-    """From how many images on the false alarms are expected within ``target_fpr`` ± ``tolerance``, see ``expected_false_alarms``.
+    """From how many images on false alarms are expected within ``target_fpr`` ± ``tolerance``, by ``expected_false_alarms``.
 
     Only counts at which the target is met exactly on average are looked at, those where n + 1 is a multiple of 1 / target.
 

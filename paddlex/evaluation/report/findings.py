@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from paddlex.evaluation.analyses.subject import Finding, NotMade
-from paddlex.evaluation.report import detectability, robustness
+from paddlex.evaluation.report import detectability, learning_curve, robustness
 from paddlex.evaluation.report.rendering import Section, section
 
 #: Analysis -> the heading of its section, and what the list of sections calls it.
 HEADINGS = {
     "detectability": ("How small a defect would it find?", "Smallest defects"),
     "robustness": ("How much may light and camera change?", "Light and camera"),
+    "learning_curve": ("Are there enough good parts?", "Enough photos"),
 }
 
 #: Analysis -> what templates/sections/<analysis>.html prints besides ``sentences``, made of the finding; one that is not here
@@ -20,6 +21,7 @@ HEADINGS = {
 VALUES: dict[str, Callable[[Any], dict[str, object]]] = {
     "detectability": detectability.values,
     "robustness": robustness.values,
+    "learning_curve": learning_curve.values,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 from paddlex.config_schema import Config, TrainSection
 
 if TYPE_CHECKING:
+    from paddlex.data.dataset import Sample
+    from paddlex.evaluation.analyses.learning_curve.refitting import Refitter
     from paddlex.modules.image_anomaly_detection.model_card import ModelCard
     from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
     from paddlex.utils.devices import Device
@@ -32,6 +34,8 @@ class Model:
             are none.
         checkpoint: ``module:function`` that finds, below ``Global.output``, the checkpoint that ``Train.resume_path`` may go on
             from, or None; None where a training cannot be resumed.
+        refitter: ``module:class`` that fits it again to some of its photos, in some seconds: a network, its card, the photos, a
+            ``Config`` and a ``Device`` in, a ``Refitter`` out. None where a training takes longer than that.
         writes: what its training writes through temporary names besides the finished model: folder below ``Global.output`` ->
             pattern of the names in it. What a killed training has left there is tidied up.
     """
@@ -42,6 +46,7 @@ class Model:
     interpolation: str = "LINEAR"
     weights: str | None = None
     checkpoint: str | None = None
+    refitter: str | None = None
     writes: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, card: ModelCard) -> AnomalyNetwork:
@@ -55,6 +60,13 @@ class Model:
     def last_checkpoint(self, output: Path) -> Path | None:
         """What a training that was stopped has left to go on from; None for nothing."""
         return None if self.checkpoint is None else cast("Path | None", _resolved(self.checkpoint)(output))
+
+    def refit(
+        self, network: AnomalyNetwork, card: ModelCard, photos: Sequence[Sample], config: Config, device: Device
+    ) -> Refitter:
+        """What fits a trained network again to some of its photos."""
+        assert self.refitter is not None
+        return cast("Refitter", _resolved(self.refitter)(network, card, photos, config, device))
 
     def read_foreign(self, path: str) -> Any:
         """``Weights`` that others have made."""

@@ -53,6 +53,10 @@ class PositionGaussians(Part):
         distance = (white * white).sum(axis=-1) ** 0.5
         return distance.transpose([1, 0]).reshape([-1, 1, height, width])
 
+    def unfitted(self, patches: int) -> PositionGaussians:
+        """Others for the same features, however many patches there are; see ``Part.unfitted``."""
+        return PositionGaussians(self.layer, self.mean.shape[2], self.size)
+
     def fit(self, features: PatchFeatures, seed: int) -> np.ndarray:
         """Fit the Gaussians to the kept images; see ``Part.fit``. The pool gives the range of each channel; nothing is drawn.
 

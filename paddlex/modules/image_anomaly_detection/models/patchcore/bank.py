@@ -95,6 +95,10 @@ class MemoryBank(Part):
         to_surroundings = paddle.clip(squares, min=self._floor**2) ** 0.5
         return (1 - F.softmax(to_surroundings, axis=-1)[:, :1]).unsqueeze(-1)
 
+    def unfitted(self, patches: int) -> MemoryBank:
+        """An empty one that holds as many patches, or as many as there are; see ``Part.unfitted``."""
+        return MemoryBank(self.layer, self.channels, bank_size(self.size, patches), self.neighbours)
+
     def fit(self, features: PatchFeatures, seed: int) -> np.ndarray:
         """Fill the bank with a coreset of the pool; see ``Part.fit``.
 

@@ -8,4 +8,5 @@ MODEL = Model(
     network=f"{__name__}.network:from_card",
     interpolation="AREA",
     fit=f"{__name__}.fit:fit",
+    refitter="paddlex.modules.image_anomaly_detection.models.patches.refit:PatchRefitter",
 )

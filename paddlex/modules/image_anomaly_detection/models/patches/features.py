@@ -64,7 +64,7 @@ def collect_features(
     is_kept = np.ones(len(images), bool)
     batches = consecutive(len(images), batch_size)
     with TemporaryDirectory() as folder, progress_bar(len(images), 0, "Features", "image") as bar:
-        backend = _open(backbone, card, Path(folder), device)
+        backend = open_backbone(backbone, card, Path(folder), device)
         for numbers, x in zip(batches, images(batches), strict=True):
             for version, seen in enumerate([x, *(copy(x) for copy in copies)]):
                 outputs = backend.run(seen)
@@ -151,7 +151,7 @@ def _drawn(count: int, most: int, rng: np.random.Generator) -> np.ndarray:
     return is_drawn
 
 
-def _open(backbone: PatchBackbone, card: ModelCard, folder: Path, device: Device) -> Backend:
+def open_backbone(backbone: PatchBackbone, card: ModelCard, folder: Path, device: Device) -> Backend:
     """The backbone in the fastest engine that is here: many times as fast as Paddle's dynamic graph on a CPU."""
     if not device.is_gpu:
         with suppress(ModelError):  # no converter, or no ONNX Runtime

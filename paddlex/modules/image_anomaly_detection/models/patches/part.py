@@ -64,6 +64,10 @@ class Part(nn.Layer):
         """The distance at each position: float32 [N, C, h, w] -> [N, 1, h, w], at least 0."""
         raise NotImplementedError
 
+    def unfitted(self, patches: int) -> Part:
+        """One like this that has not been fitted, as large as so many patches of good parts allow."""
+        raise NotImplementedError
+
     def fit(self, features: PatchFeatures, seed: int) -> np.ndarray:
         """Set the buffers by the images of all folds.
 
