@@ -36,13 +36,17 @@ def words(withstood: Withstood, limit: str | None) -> list[str]:
     stands = [one for one in withstood.standings if one.stands_up_to]
     fails = [one for one in withstood.standings if not one.stands_up_to]
     disturbance, calls = withstood.disturbance, f"more than {limit} of good parts are called defective"
-    before, then = (f" before {calls}", f": {calls} then") if limit else ("", "")
+    before, then, up_to_there = (
+        (f" before {calls}", f": {calls} then", f": no {calls} there") if limit else ("", "", "")
+    )
     may, weakest = (
         " or ".join(_most(withstood, one) for one in stands),
         " or ".join(_weakest(withstood, one) for one in fails),
     )
     if not stands:
         sentences = [f"{disturbance.subject} may not even {disturbance.verb} {weakest}{then}."]
+    elif all(one.first_failure is None for one in withstood.standings):
+        sentences = [f"{disturbance.subject} may {disturbance.verb} {may}{up_to_there}."]
     else:
         but = f", but not even {weakest}" if fails else ""
         sentences = [f"{disturbance.subject} may {disturbance.verb} {may}{but}{',' if but and before else ''}{before}."]

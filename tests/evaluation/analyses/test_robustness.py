@@ -95,6 +95,14 @@ def test_what_is_never_called_defective_stands_the_most_that_was_tried() -> None
     )
 
 
+def test_where_nothing_that_was_tried_is_too_much_the_sentence_says_no_more() -> None:
+    found = measure_robustness(KnownRule(lambda image: False), plain(*[100] * 20), disturbances=of("blur"))
+    assert found.words()[0].startswith(
+        "The picture may be blurred by a sigma of 16\N{NO-BREAK SPACE}px (the most that was tried): no more than "
+        "10\N{NO-BREAK SPACE}% of good parts are called defective there."
+    )
+
+
 def test_less_than_the_weakest_strength_is_tried_where_that_is_too_much_already() -> None:
     found = measure_robustness(KnownRule(lambda image: bool((image != 200).any())), plain(*[200] * 20))
     assert called(standings(found)["darker"]) == {0: 0, 0.5: 20, 1: 20, 2: 20, 4: 20, 8: 20}
