@@ -37,4 +37,4 @@ def values(curve: LearningCurve) -> dict[str, object]:
 def _threshold(certainty: Certainty) -> list[str]:
     low, high = certainty.threshold_interval
     expected = " to ".join(rate(bound) for bound in certainty.false_alarms)
-    return [f"{certainty.threshold:.3g} ({low:.3g} to {high:.3g}, {certainty.method})", expected]
+    return [f"{certainty.threshold:.3g} ({low:.3g} to {high:.3g})", expected]
