@@ -24,7 +24,7 @@ _SCALES_EACH_WAY = 2
 _CANDIDATES = 4
 _LEAST_OVERLAP = 0.4  # share of the reference
 _LIGHT = 8  # light that changes over more than this share (1 / _LIGHT) of the longest side is taken out
-_STEPS = {COARSE: 8, MIDDLE: 8, FINE: 3}
+_STEPS = {COARSE: 5, MIDDLE: 6, FINE: 3}
 _STILL = 0.02  # pixels: less is no step
 
 
@@ -125,24 +125,23 @@ class _Level:
         best = matrix, -1.0, 0.0
         for step in range(steps + 1):
             warped = self._warped(picture, matrix).ravel()
-            seen = self._warped(self._ones, matrix).ravel() > 0.999
-            share = float(seen.mean())
-            if share < _LEAST_OVERLAP:
+            seen = (self._warped(self._ones, matrix).ravel() > 0.999).astype(np.float32)
+            count = float(seen.sum())
+            if count < _LEAST_OVERLAP * seen.size:
                 break
-            reference, reference_scale = _standardised(self._reference, seen)
-            values, values_scale = _standardised(warped, seen)
-            if not reference_scale or not values_scale:
+            reference, deviation = _standardised(self._reference, seen, count)
+            values, other_deviation = _standardised(warped, seen, count)
+            if not deviation or not other_deviation:
                 break
-            quality = float(reference @ values / np.count_nonzero(seen))
+            quality = float(reference @ values) / count
             if quality > best[1]:
-                best = matrix, quality, share
+                best = matrix, quality, count / seen.size
             if step == steps:
                 break
-            descent = self.descent * (seen / reference_scale)
-            hessian = descent @ descent.T
+            hessian = ((self.descent * seen) @ self.descent.T).astype(np.float64) / deviation**2
             hessian[np.diag_indices_from(hessian)] *= 1 + 1e-4
-            hessian[np.diag_indices_from(hessian)] += 1e-9 * np.count_nonzero(seen)
-            change = np.linalg.solve(hessian.astype(np.float64), (descent @ (values - reference)).astype(np.float64))
+            hessian[np.diag_indices_from(hessian)] += 1e-9 * count
+            change = np.linalg.solve(hessian, (self.descent @ (values - reference)).astype(np.float64) / deviation)
             change = np.clip(change, -self.radius / 4, self.radius / 4)  # where nothing holds it, it would go anywhere
             matrix = matrix @ np.linalg.inv(self._matrix(change))
             if np.abs(change).max() < _STILL:
@@ -266,10 +265,12 @@ def _level(picture: np.ndarray, side: int) -> np.ndarray:
     return sharp - cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _standardised(values: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, float]:
-    """Values at mean 0 and deviation 1 where they are seen, 0 elsewhere; and the deviation."""
-    inside = values[seen]
-    deviation = float(inside.std())
-    if deviation < 1e-6:
+def _standardised(values: np.ndarray, seen: np.ndarray, count: float) -> tuple[np.ndarray, float]:
+    """Values at mean 0 and deviation 1 where they are seen (1 in ``seen``, 0 elsewhere), else 0; and the deviation."""
+    inside = values * seen
+    mean = float(inside.sum()) / count
+    variance = float(inside @ values) / count - mean * mean
+    if variance < 1e-6:
         return np.zeros_like(values), 0.0
-    return np.where(seen, (values - inside.mean()) / deviation, 0).astype(np.float32), deviation
+    deviation = variance**0.5
+    return (inside - np.float32(mean) * seen) * np.float32(1 / deviation), deviation
