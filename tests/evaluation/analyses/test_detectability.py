@@ -231,8 +231,16 @@ def test_a_place_that_needs_twice_the_level_of_the_rest_has_about_that_factor() 
     assert factors[:, 20].mean() / factors[:, 3].mean() == pytest.approx(2, rel=0.1)
 
 
-def test_a_trained_model_is_looked_at_in_the_same_way(trained: Path, demo_dataset: Path) -> None:
-    predictor = AnomalyPredictor(trained / "best_model" / "inference", device="cpu", quiet=True, threshold=1e-9)
+def test_a_trained_model_is_looked_at_at_its_own_threshold(
+    trained: Path, demo_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paddlex.evaluation.analyses.detectability.DRAWN", 1)
     parts = [sample for sample in read_samples(demo_dataset, VAL_LIST) if sample.mask is None]
-    with pytest.raises(DatasetError, match="alarms all over"):
-        analyse(Subject(predictor, parts))
+    results = []
+    for threshold in (None, 1e9):
+        predictor = AnomalyPredictor(
+            trained / "best_model" / "inference", device="cpu", quiet=True, threshold=threshold
+        )
+        results.append(analyse(Subject(predictor, parts)))
+    assert results[0].share > results[1].share == 0
+    assert all(row.drawn == 1 for row in results[0].rows)
