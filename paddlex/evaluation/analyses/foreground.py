@@ -1,7 +1,7 @@
 """Where the part is on a photo of it, as far as that can be told from one photo.
 
-In doubt less is part: a defect that is drawn on what lies behind the part says nothing. ``data.foreground``, which decides what a
-model inspects, takes more in doubt, and looks at all photos together.
+In doubt less is part: a defect that is drawn on what lies behind the part says nothing. ``data.foreground``, which decides
+what a model inspects, takes more in doubt, and looks at all photos together.
 """
 
 from __future__ import annotations
