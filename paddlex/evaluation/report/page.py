@@ -27,13 +27,23 @@ def page(
         calibration: the model's; None for a model without.
         more: sections that stand before the gallery.
     """
-    curves = [figures.roc(evaluation), figures.precision_recall(evaluation), figures.per_region_overlap(evaluation)]
     sections = [
         section(
             "summary", "Summary", headline=words.headline(evaluation), figures=words.key_figures(evaluation),
             thresholds=words.thresholds(evaluation, calibration), remarks=words.notes(evaluation),
         ),
         section("scores", "Scores", histogram=figures.score_chart(evaluation)),
+        *(_about_defects(evaluation) if words.Counts.of(evaluation).anomalous else ()),
+        *more,
+        section("gallery", "Gallery", chapters=gallery, scale=colour_scale()),
+    ]  # fmt: skip
+    return render("report.html", title=title, about=about, sections=sections)
+
+
+def _about_defects(evaluation: Evaluation) -> list[Section]:
+    """What says nothing, at length, where there is not one defective part."""
+    curves = [figures.roc(evaluation), figures.precision_recall(evaluation), figures.per_region_overlap(evaluation)]
+    return [
         section("curves", "Curves over all thresholds", link="Curves", curves=curves),
         section(
             "images", "Decisions about images", link="Images", counts=words.Counts.of(evaluation),
@@ -46,7 +56,4 @@ def page(
         section(
             "types", "Defect types", types=tables.defect_types(evaluation), reason=words.missing_images(evaluation)
         ),
-        *more,
-        section("gallery", "Gallery", chapters=gallery, scale=colour_scale()),
     ]  # fmt: skip
-    return render("report.html", title=title, about=about, sections=sections)

@@ -59,23 +59,28 @@ class Counts:
 
 def headline(evaluation: Evaluation) -> str:
     """The outcome in a short paragraph: decisions, ranking, localisation."""
-    return " ".join([_decisions(Counts.of(evaluation)), _ranking(evaluation), _localisation(evaluation)])
+    counts = Counts.of(evaluation)
+    outlines = [_localisation(evaluation)] if counts.anomalous else []
+    return " ".join([_decisions(counts), _ranking(evaluation), *outlines])
 
 
 def key_figures(evaluation: Evaluation) -> list[KeyFigure]:
-    """The figures of the first page, each with what it means."""
+    """The figures of the first page, each with what it means; without defective parts, false alarms alone."""
     counts, image, pixels = Counts.of(evaluation), evaluation.image, evaluation.pixel_confusion
     called, found, alarms = counts.found + counts.false_alarms, counts.found, counts.false_alarms
     no_images, no_pixels = missing_images(evaluation), missing_pixels(evaluation)
+    false_alarms = _rate(
+        "False alarms", alarms, counts.normal, image.intervals["false_positive_rate"],
+        "The share of the good parts that the model called anomalous.", "there are no normal images",
+    )  # fmt: skip
+    if not counts.anomalous:
+        return [false_alarms]
     return [
         _rate(
             "Defects found (recall)", found, counts.anomalous, image.intervals["recall"],
             "The share of the defective parts that the model called anomalous.", "there are no anomalous images",
         ),
-        _rate(
-            "False alarms", alarms, counts.normal, image.intervals["false_positive_rate"],
-            "The share of the good parts that the model called anomalous.", "there are no normal images",
-        ),
+        false_alarms,
         _rate(
             "Alarms that are right (precision)", found, called if no_images is None else 0, image.intervals["precision"],
             "Of the parts called anomalous, the share that are. It depends on how many defects the test set holds.",

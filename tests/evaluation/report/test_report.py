@@ -163,6 +163,8 @@ class TestContents:
         assert f"AUROC is not measurable: there are no {absent} images" in page.text
         assert "None" not in page.text.replace("None.", "")
         assert "nan" not in page.text.split()
+        sections = {section.get("id") for section in page.all("section")}
+        assert sections >= {"summary", "scores", "gallery"} and ("curves" in sections) is is_anomalous
 
 
 class TestHostileNames:

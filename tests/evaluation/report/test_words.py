@@ -80,6 +80,10 @@ class TestKeyFigures:
         assert (precision.value, precision.spread) == ("not measurable", "there are no normal images")
         assert figures["Defects found (recall)"].spread.startswith("1 of 2")
 
+    def test_without_defective_parts_false_alarms_are_all_there_is(self, evaluation_of):
+        (figure,) = words.key_figures(evaluation_of(normal=[4, 11], anomalous=[]))
+        assert (figure.name, figure.spread.startswith("1 of 2")) == ("False alarms", True)
+
     def test_precision_without_an_alarm_says_so(self, evaluation_of):
         figures = {item.name: item for item in words.key_figures(evaluation_of(normal=[1], anomalous=[3]))}
         assert figures["Alarms that are right (precision)"].spread == "nothing was called anomalous"
