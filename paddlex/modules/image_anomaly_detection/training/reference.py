@@ -16,6 +16,7 @@ from paddlex.data.dataset import Sample
 from paddlex.errors import ConfigError, DatasetError, ImageReadError
 from paddlex.inference.alignment import Alignment
 from paddlex.inference.inputs import read_image
+from paddlex.inference.position import Position
 from paddlex.inference.registration import Fit
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import usable_cores
@@ -101,7 +102,35 @@ def _align(options_text: str, samples: tuple[Sample, ...], stamps: tuple[object,
         )
     strict = replace(alignment, least_quality=(chance + typical) / 2)
     positions = [strict.position(fit, size) for fit, size in fits]
-    found = tuple(number for number, position in enumerate(positions) if position.found)
+    found = _found(samples, positions)
+    least = (chance + float(qualities[list(found)].min())) / 2
+    shifts = np.array([np.abs(positions[number].shift).max() for number in found])
+    angles = np.array([abs(positions[number].angle) for number in found])
+    logger.info(
+        "Train.alignment: to %s; photos are moved by up to %.0f pixels and turned by up to %.1f degrees. They correlate %.2f "
+        "or more, most %.2f, chance %.2f; below %.2f the part counts as not found.",
+        name, shifts.max(), angles.max(), qualities[list(found)].min(), typical, chance, least,
+    )  # fmt: skip
+    return Aligned(replace(alignment, least_quality=least), found)
+
+
+def showing_enough(samples: Sequence[Sample]) -> list[Sample]:
+    """The aligned samples that show enough of what is to be inspected.
+
+    Raises:
+        DatasetError: too few do.
+        ImageReadError: a photo cannot be read.
+    """
+    positions = _mapped(lambda sample: sample.view().position, samples)
+    return [samples[number] for number in _found(samples, positions)]
+
+
+def _found(samples: Sequence[Sample], positions: Sequence[Position]) -> tuple[int, ...]:
+    """The numbers of the samples in which the part is found; the others are named.
+
+    Raises:
+        DatasetError: they are too many.
+    """
     lost = [
         f"{sample.image} (line {sample.line}: {position.reason})"
         for sample, position in zip(samples, positions, strict=True)
@@ -113,15 +142,7 @@ def _align(options_text: str, samples: tuple[Sample, ...], stamps: tuple[object,
         if len(lost) > max(1, _MOST_NOT_FOUND * len(samples)):
             raise DatasetError(what, where=samples[0].root / samples[0].list_name, remedy=_ADVICE)
         logger.warning("Train.alignment: %s. They are left out.", what)
-    least = (chance + float(qualities[list(found)].min())) / 2
-    shifts = np.array([np.abs(positions[number].shift).max() for number in found])
-    angles = np.array([abs(positions[number].angle) for number in found])
-    logger.info(
-        "Train.alignment: to %s; photos are moved by up to %.0f pixels and turned by up to %.1f degrees. They correlate %.2f "
-        "or more, most %.2f, chance %.2f; below %.2f the part counts as not found.",
-        name, shifts.max(), angles.max(), qualities[list(found)].min(), typical, chance, least,
-    )  # fmt: skip
-    return Aligned(replace(alignment, least_quality=least), found)
+    return tuple(number for number, position in enumerate(positions) if position.found)
 
 
 def _reference(options: AlignmentSection, samples: Sequence[Sample]) -> tuple[Alignment, str]:

@@ -12,7 +12,7 @@ from paddlex.inference.light import Light
 from paddlex.inference.preparation import NOTHING, Preparation
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.training.product_signature import product_signature
-from paddlex.modules.image_anomaly_detection.training.reference import align
+from paddlex.modules.image_anomaly_detection.training.reference import align, showing_enough
 from paddlex.modules.image_anomaly_detection.training.regions import inspection_of
 from paddlex.utils.logging import logger
 
@@ -52,6 +52,8 @@ def preparation_of(config: Config, samples: Sequence[Sample]) -> tuple[Preparati
     if options.regions.are_given:
         prepared = [replace(sample, preparation=preparation) for sample in samples]
         preparation = replace(preparation, regions=inspection_of(options.regions, prepared))
+        if options.alignment.enable:
+            samples = showing_enough([replace(sample, preparation=preparation) for sample in samples])
     if options.light == "brightness":
         some = samples[:: -(-len(samples) // _MOST_FOR_LIGHT)]
         before = preparation

@@ -23,14 +23,12 @@ PLACES = [(0, 0, 0), *((12 * x, 9 * y, 6 * x * y) for x in (-1, 0, 1) for y in (
 def train(tmp_path: Path) -> Callable[..., list]:
     """The samples of a training on some photos: ``train(photos, reference=..., ...)``."""
 
-    def samples(photos: list[np.ndarray], **alignment: object) -> tuple:
+    def samples(photos: list[np.ndarray], regions: dict | None = None, **alignment: object) -> tuple:
         for number, photo in enumerate(photos):
             cv2.imwrite(str(tmp_path / f"{number}.png"), photo)
         (tmp_path / "train.txt").write_text("".join(f"{n}.png\n" for n in range(len(photos))), encoding="utf-8")
-        values = {
-            "Global": {"dataset_dir": str(tmp_path)},
-            "Train": {"image_size": 64, "alignment": {"enable": True, **alignment}},
-        }
+        options = {"image_size": 64, "alignment": {"enable": True, **alignment}, "regions": regions or {}}
+        values = {"Global": {"dataset_dir": str(tmp_path)}, "Train": options}
         config = schema_for("PatchCore").model_validate(values)
         return config, training_samples(config)
 
@@ -97,6 +95,20 @@ def test_several_such_photos_are_an_error(train, photos):
         r"the part is not found in 2 of 12 training photos: 10\.png \(line 11: .*\); 11\.png \(line 12: .*Take those photos",
         str(caught.value),
     )
+
+
+def test_photos_that_show_too_little_of_the_inspected_place_are_left_out_too(train, photos, caplog):
+    """A strip at the left edge, of which the photo that is moved furthest to the left shows next to nothing."""
+    far = moved(draw_part(0, 120, 160), right=-25)[0]
+    with caplog.at_level("WARNING", logger="paddlex"):
+        _, samples = train(
+            [*photos, *photos[:1] * 10, far],
+            regions={"inspect": [[[0, 0], [30, 0], [30, 119], [0, 119]]]},
+            min_seen=0.3,
+        )
+    assert len(photos) + 11 not in [sample.line for sample in samples]
+    assert re.search(r"20\.png \(line 21: the photo shows \d+% of what is to be inspected\)", caplog.text)
+    assert all(sample.view().position.found for sample in samples)
 
 
 def test_photos_that_have_nothing_in_common_are_an_error(train):
