@@ -51,8 +51,8 @@ def _rate(curve: LearningCurve) -> str:
     low, high = curve.whole.false_alarms
     target = f"{100 * curve.target_fpr:.3g}{_PER_CENT}"
     text = (
-        f"A threshold that rests on {_scores(curve)} lets new good parts be false alarms at a rate of {rate(low)} to "
-        f"{rate(high)} in 8 of 10 trainings, where {target} is meant"
+        f"With a threshold that rests on {_scores(curve)}, {rate(low)} to {rate(high)} of new good parts are false alarms in "
+        f"8 of 10 trainings, where {target} is meant"
     )
     if curve.photos >= curve.photos_for_rate:
         return f"{text}: near enough."
@@ -73,18 +73,17 @@ def _finding(curve: LearningCurve) -> str:
     if curve.reason is not None:
         return f"Whether more photos would find more is not known, because {curve.reason}."
     first, last = curve.points[0], curve.points[-1]
-    shares = f"{rate(last.share_found)} by those fitted to {last.photos:,} photos"
     if curve.law is None:
         return (
-            f"Of {last.drawn:,} drawn defects {shares} were found. Whether more photos would find more is not known: there are "
-            "too few to leave some out."
+            f"Of {last.drawn:,} drawn defects, models fitted to {last.photos:,} photos found {rate(last.share_found)}. Whether "
+            "more photos would find more is not known: there are too few to leave some out."
         )
     gain, (low, high) = curve.law.gain(curve.photos)
     verdict = {"yes": "so more photos are worth it", "little": "which is little"}.get(curve.gain)
     text = (
-        f"Of {last.drawn:,} drawn defects models fitted to {first.photos:,} photos found {rate(first.share_found)}, {shares}; "
-        f"by this curve twice as many photos as there are would find {_points(gain)} more ({_points(low, bare=True)} to "
-        f"{_points(high)} in 8 of 10 such curves)"
+        f"Of {last.drawn:,} drawn defects, models fitted to {first.photos:,} photos found {rate(first.share_found)}, and those "
+        f"fitted to {last.photos:,} photos {rate(last.share_found)}; by this curve twice as many photos would find "
+        f"{_points(gain)} more ({_points(low, bare=True)} to {_points(high)} in 8 of 10 such curves)"
     )
     return f"{text}, {verdict or 'which leaves open whether more photos would find more'}."
 
