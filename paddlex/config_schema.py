@@ -170,6 +170,15 @@ class TrainTilingSection(TilingSection):
     max_tiles: PositiveInt | None = 1000
 
 
+class ZoneSection(Section):
+    """A zone with a limit of its own, see ``inference.inspection.Zone``."""
+
+    name: str
+    polygon: Polygon
+    factor: Annotated[float, Field(gt=0, le=1000)] = 1
+    target_fpr: Rate | None = None
+
+
 class RegionsSection(Section):
     """Where photos are inspected, see ``inference.inspection.Inspection``."""
 
@@ -177,11 +186,12 @@ class RegionsSection(Section):
     inspect: list[Polygon] = []
     ignore: list[Polygon] = []
     foreground: bool = False
+    zones: list[ZoneSection] = []
 
     @property
     def are_given(self) -> bool:
         """Whether anything is asked for."""
-        return bool(self.mask or self.inspect or self.ignore or self.foreground)
+        return bool(self.mask or self.inspect or self.ignore or self.foreground or self.zones)
 
 
 class AlignmentSection(Section):

@@ -28,6 +28,7 @@ from paddlex.utils.progress import progress
 
 _FOUND = {"found": True}
 _BATCH_SIZE = 4  # the results do not depend on it
+_NAMED = 5
 _CURVES = ("roc_curve", "precision_recall_curve", "pro_curve")
 
 
@@ -41,6 +42,8 @@ class ImageRow:
         called_anomalous: what the model says.
         score, raw_score: as in the result.
         pixels: the mask against the true one; None where the true one does not say where the defect is.
+        inspected: share of the photo that is inspected.
+        is_outside: whether the true mask marks something, and nothing of it where the photo is inspected.
     """
 
     sample: Sample
@@ -49,6 +52,8 @@ class ImageRow:
     score: float
     raw_score: float
     pixels: Confusion | None
+    inspected: float = 1.0
+    is_outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,8 @@ def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interva
     anomalous too. It is left out of the pixel figures, as is one whose mask marks every pixel: where the defect is,
     nobody has said. An image in which the part is not found is called anomalous, and left out of the pixel figures too.
 
+    Pixels that are not inspected are called normal, whatever they are; a note says which defects lie there altogether.
+
     Args:
         predictor: the model.
         samples: validation samples.
@@ -139,7 +146,9 @@ def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interva
             counts = confusion(result["pred"][0] > 0, mask)
             pixels.add(result["anomaly_map"], mask, sample.defect_type)
         decision = result["is_anomalous"], result["score"], result["raw_score"]
-        rows.append(ImageRow(sample, is_anomalous, *decision, counts))
+        is_outside = bool(mask.any()) and "inspected" in result and not (mask & result["inspected"]).any()
+        row = ImageRow(sample, is_anomalous, *decision, counts, result.get("inspected_area", 1.0), is_outside)
+        rows.append(row)
         if log_interval and number % (log_interval * _BATCH_SIZE) == 0:
             logger.info("Evaluated %d of %d images.", number, len(samples))
 
@@ -234,5 +243,18 @@ def _notes(rows: Sequence[ImageRow], not_found: int) -> list[str]:
         notes.append(
             f"{without_mask} defective images have a mask that does not say where the defect is (it marks nothing, or the "
             "whole image) and are left out of the pixel figures"
+        )
+    inspected = float(np.mean([row.inspected for row in rows]))
+    if inspected < 1:
+        notes.append(
+            f"{inspected:.0%} of the photo is inspected; elsewhere nothing is found, and every pixel is called normal"
+        )
+    outside = [row.sample.image for row in rows if row.is_outside]
+    if outside:
+        named = ", ".join(outside[:_NAMED]) + (f" and {len(outside) - _NAMED} more" if len(outside) > _NAMED else "")
+        has = "1 defect lies" if len(outside) == 1 else f"{len(outside)} defects lie"
+        notes.append(
+            f"{has} wholly outside the inspected area, where nothing is looked for; a part counts as missed where nothing else "
+            f"is found on it: {named}"
         )
     return notes

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
+
+import numpy as np
 
 from paddlex.inference.checked import (
     Checked,
@@ -17,12 +20,30 @@ from paddlex.inference.checked import (
     rate,
     share,
     text,
+    within,
     word,
 )
 from paddlex.inference.postprocess import Limit, Limits
 
 #: Scores that differ by less than this share of the largest are alike: that is how far sums of float32 are off.
 _ALIKE = 1e-4
+
+
+@dataclass(frozen=True)
+class ZoneScale(Checked):
+    """How the map in a zone is brought to the scale of the thresholds: ``slope * value + shift``.
+
+    Raises:
+        Invalid: a value that cannot be.
+    """
+
+    name: Annotated[str, text]
+    slope: Annotated[float, within(0, math.inf, "more than 0", open_below=True)]
+    shift: Annotated[float, number]
+
+
+def _zones(value: Any) -> list[ZoneScale]:
+    return list_of(lambda one: one if isinstance(one, ZoneScale) else ZoneScale.parse(one))(value)
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,7 @@ class Calibration(Checked):
         scores: raw scores of the calibration images, ascending.
         region_cut: how much of a region's foot is left out of the mask, see ``postprocess.anomaly_mask``.
         shrinkages: of the fusion's statistics, one a layer; none for the paper's fusion.
+        zones: how the map is scaled in each zone of the preparation, in their order, before it is held against a threshold.
 
     Raises:
         Invalid: a value that cannot be, or scores that are all alike: no threshold can rest on them.
@@ -58,6 +80,7 @@ class Calibration(Checked):
     min_area: Annotated[float, share] = 0.0
     best_f1_threshold: Annotated[float | None, optional(number)] = None
     shrinkages: Annotated[list[float], list_of(fraction)] = field(default_factory=list)
+    zones: Annotated[list[ZoneScale], _zones] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,6 +116,19 @@ class Calibration(Checked):
         if images not in (None, len(calibration.scores)):
             raise Invalid("must be the number of scores", "images")
         return calibration
+
+
+def scaled(anomaly_map: np.ndarray, zones: np.ndarray, scales: Sequence[ZoneScale]) -> np.ndarray:
+    """A map [h, w] in which each zone is on its scale.
+
+    Args:
+        anomaly_map: float32 [h, w].
+        zones: uint8 [h, w], the number of each position's zone, from 1; 0 stays as it is.
+        scales: of the zones.
+    """
+    slopes = np.array([1.0, *(one.slope for one in scales)], np.float32)
+    shifts = np.array([0.0, *(one.shift for one in scales)], np.float32)
+    return slopes[zones] * anomaly_map + shifts[zones]
 
 
 def are_alike(scores: Sequence[float]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from paddlex.errors import PhotoError
 from paddlex.inference import polygons
-from paddlex.inference.checked import Checked, Invalid, list_of, optional, whole
+from paddlex.inference.checked import Checked, Invalid, list_of, optional, rate, text, whole, within
 from paddlex.inference.polygons import Polygon
 from paddlex.inference.rle import mask_to_rle, rle_to_mask
 from paddlex.inference.transforms import IMAGENET_MEAN
@@ -18,6 +18,8 @@ from paddlex.inference.view import View, resized_region
 
 #: The longer side of a mask as it is stored, and of what is looked at to check the regions.
 _FINEST = 512
+
+_LONGEST_NAME, _MOST_ZONES = 80, 100
 
 #: BGR: about 0 once it is normalised.
 _PAINT = tuple(round(255 * value) for value in reversed(IMAGENET_MEAN))
@@ -70,6 +72,39 @@ def _polygons(value: Any) -> tuple[Polygon, ...]:
     return tuple(list_of(polygons.polygon)(value))
 
 
+def _short(value: Any) -> str:
+    if len(text(value)) > _LONGEST_NAME:
+        raise Invalid(f"must not be longer than {_LONGEST_NAME} letters")
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Zone(Checked):
+    """A part of the inspected area with a limit of its own.
+
+    Attributes:
+        name: what a result calls it.
+        polygon: in pixels of the photos.
+        factor: how much farther from what is typical there a deviation may be than the zone's own threshold; below 1 stricter.
+        target_fpr: the share of normal images that may exceed the zone's own threshold; None as for the whole.
+
+    Raises:
+        Invalid: a value that cannot be.
+    """
+
+    name: Annotated[str, _short]
+    polygon: Annotated[Polygon, polygons.polygon]
+    factor: Annotated[float, within(0, 1000, "more than 0, and at most 1000", open_below=True)] = 1.0
+    target_fpr: Annotated[float | None, optional(rate)] = None
+
+
+def _zones(value: Any) -> tuple[Zone, ...]:
+    zones = list_of(lambda one: one if isinstance(one, Zone) else Zone.parse(one))(value)
+    if len(zones) > _MOST_ZONES:
+        raise Invalid(f"must not be more than {_MOST_ZONES}")
+    return tuple(zones)
+
+
 @dataclass(frozen=True)
 class Inspection(Checked):
     """Where photos of one shape are inspected: in the mask and in one of the polygons to inspect, where there are any, and in
@@ -79,15 +114,18 @@ class Inspection(Checked):
         size: width and height of the photos that it was drawn for; another one of the same shape is only scaled.
         mask: where it is not 0.
         inspect, ignore: polygons in pixels of such a photo.
+        zones: with limits of their own; numbered from 1.
 
     Raises:
-        Invalid: a polygon leaves the picture, or nothing is left to inspect.
+        Invalid: a polygon leaves the picture, nothing is left to inspect, two zones overlap or have one name, or in one nothing
+            is inspected.
     """
 
     size: Annotated[tuple[int, int], _sides]
     mask: Annotated[Runs | None, optional(_runs)] = None
     inspect: Annotated[tuple[Polygon, ...], _polygons] = ()
     ignore: Annotated[tuple[Polygon, ...], _polygons] = ()
+    zones: Annotated[tuple[Zone, ...], _zones] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,6 +134,7 @@ class Inspection(Checked):
             object.__setattr__(self, name, tuple(placed))
         if not self._coarsely().any():
             raise Invalid("leave nothing to inspect")
+        self._check_zones()
 
     @property
     def share(self) -> float:
@@ -138,6 +177,34 @@ class Inspection(Checked):
         image[~self.pixels(*image.shape[:2])] = _PAINT
         return replace(view, image=image)
 
+    def zones_at(self, height: int, width: int) -> np.ndarray:
+        """The zone that each pixel of a photo or of its map is in, at any size: uint8 [height, width], 0 for none."""
+        return _zone_numbers(self, height, width)
+
+    def zone_of(self, x: float, y: float) -> str | None:
+        """The name of the zone at a place, each from 0 to 1 of the width and the height; None where there is none."""
+        width, height = self.size
+        row, column = (min(side - 1, max(0, int(at * side))) for at, side in ((y, height), (x, width)))
+        number = int(self.zones_at(height, width)[row, column])
+        return self.zones[number - 1].name if number else None
+
+    def _check_zones(self) -> None:
+        inspected = self._coarsely()
+        taken = np.zeros(inspected.shape, bool)
+        names: set[str] = set()
+        for number, zone in enumerate(self.zones):
+            key = f"zones[{number}]"
+            shape = self._placed(zone.polygon, f"{key}.polygon")
+            pixels = polygons.pixels_in(shape, self.size, *inspected.shape)
+            if zone.name in names:
+                raise Invalid(f"has the name of another, {zone.name}", key)
+            if not (pixels & inspected).any():
+                raise Invalid(f"({zone.name}) lies where nothing is inspected", key)
+            if (pixels & taken).any():
+                raise Invalid(f"({zone.name}) overlaps another", key)
+            taken |= pixels
+            names.add(zone.name)
+
     def _placed(self, shape: Polygon, key: str) -> Polygon:
         try:
             return polygons.placed(shape, self.size)
@@ -148,6 +215,16 @@ class Inspection(Checked):
         width, height = self.size
         scale = min(1.0, _FINEST / max(self.size))
         return _pixels(self, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+@lru_cache(maxsize=8)
+def _zone_numbers(inspection: Inspection, height: int, width: int) -> np.ndarray:
+    numbers = np.zeros((height, width), np.uint8)
+    for number, zone in enumerate(inspection.zones, 1):
+        shape = polygons.placed(zone.polygon, inspection.size)
+        numbers[polygons.pixels_in(shape, inspection.size, height, width)] = number
+    numbers.flags.writeable = False
+    return numbers
 
 
 @lru_cache(maxsize=8)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from paddlex.errors import ModelError
 from paddlex.inference.calibration import Calibration
 from paddlex.inference.checked import Checked, Invalid, list_of, mapping, named, optional, text, whole
+from paddlex.inference.inspection import Inspection
 from paddlex.inference.preparation import Preparation
 from paddlex.inference.reading import bit_depth
 from paddlex.inference.self_check import SelfCheck
@@ -86,6 +87,11 @@ class ModelFacts(Checked):
     bit_depth: Annotated[int | None, optional(bit_depth)] = None
     preparation: Annotated[Preparation | None, optional(_preparation)] = None
     signature: Annotated[Signature | None, optional(_signature)] = None
+
+    @property
+    def regions(self) -> Inspection | None:
+        """Where photos are inspected; None for everywhere."""
+        return None if self.preparation is None else self.preparation.regions
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ _PAPER = (255, 255, 255)
 _RED = (40, 40, 220)
 _GREEN = (60, 150, 40)
 _OUTLINE = (255, 60, 255)
+_ZONE = (230, 190, 60)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _LONGEST_SIDE = 512
 _MARGIN = 16
@@ -41,6 +42,8 @@ def draw_result(result: Mapping[str, Any], pixel_limit: Limit) -> np.ndarray:
     outlined = outline(small, small_mask)
     small_map = resize_for_show(anomaly_map, width, height)
     heated = cv2.addWeighted(small, 0.45, heat_map(small_map, pixel_limit), 0.55, 0)
+    outlined = _with_borders(outlined, result.get("zones"))
+    outlined, heated = (dimmed(picture, result.get("inspected"), small) for picture in (outlined, heated))
 
     panel = max(width, 280)
     canvas = np.full((_HEADER + height + _LEGEND, 2 * panel + 3 * _MARGIN, 3), _PAPER, np.uint8)
@@ -69,6 +72,25 @@ def resize_for_show(anomaly_map: np.ndarray, width: int, height: int) -> np.ndar
     if shrinks_by > 1:
         anomaly_map = cv2.dilate(anomaly_map, np.ones((shrinks_by, shrinks_by), np.uint8))
     return cv2.resize(anomaly_map, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _with_borders(picture: np.ndarray, zones: np.ndarray | None) -> np.ndarray:
+    """A picture [h, w, 3] with a thin line around each zone, uint8 [H, W] with their numbers."""
+    if zones is None:
+        return picture
+    height, width = picture.shape[:2]
+    shown = cv2.resize(zones, (width, height), interpolation=cv2.INTER_NEAREST)
+    is_border = cv2.morphologyEx(shown, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)) > 0
+    return np.where(is_border[..., None], np.array(_ZONE, np.uint8), picture)
+
+
+def dimmed(picture: np.ndarray, inspected: np.ndarray | None, photo: np.ndarray) -> np.ndarray:
+    """A picture [h, w, 3] of a photo, in which what is not inspected, bool [H, W], is the photo itself [h, w, 3], dark."""
+    if inspected is None:
+        return picture
+    height, width = picture.shape[:2]
+    shown = cv2.resize(inspected.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    return np.where(shown[..., None], picture, photo // 3)
 
 
 def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -121,7 +143,10 @@ def _draw_legend(canvas: np.ndarray, result: Mapping[str, Any], top: int, lefts:
     place = f"frame {result['frame']}, {result['time']:.2f} s" if "frame" in result else "image"
     _write(canvas, f"{place}, anomalous regions outlined", (lefts[0], _HEADER - 14), 0.5, _INK)
     _write(canvas, "heat map", (lefts[1], _HEADER - 14), 0.5, _INK)
-    _write(canvas, f"anomalous area {100 * result['anomalous_area']:.2f} %", (lefts[0], top + 24), 0.5, _INK)
+    area = f"anomalous area {100 * result['anomalous_area']:.2f} %"
+    if "inspected_area" in result:
+        area += f", inspected {100 * result['inspected_area']:.0f} %"
+    _write(canvas, area, (lefts[0], top + 24), 0.5, _INK)
     bar = cv2.applyColorMap(np.linspace(0, 255, panel).astype(np.uint8)[None], cv2.COLORMAP_TURBO)
     canvas[top + 10 : top + 24, lefts[1] : lefts[1] + panel] = bar
     middle = lefts[1] + panel // 2

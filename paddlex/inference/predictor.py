@@ -15,6 +15,7 @@ from paddlex.errors import ModelError, PartNotFoundError
 from paddlex.inference import reading
 from paddlex.inference.backends import Backend, open_backend
 from paddlex.inference.batch_predictor import FAILURES, BatchPredictor, Outcome, as_outcome
+from paddlex.inference.calibration import scaled
 from paddlex.inference.checked import named, optional, whole
 from paddlex.inference.inputs import Source, origin
 from paddlex.inference.model_folder import checked_argument
@@ -24,7 +25,7 @@ from paddlex.inference.position import NOT_FOUND, NOT_FOUND_SCORE
 from paddlex.inference.postprocess import Limits, anomaly_mask, anomaly_score
 from paddlex.inference.preparation import NOTHING
 from paddlex.inference.reading import Reading
-from paddlex.inference.regions import find_regions
+from paddlex.inference.regions import ZoneAt, find_regions
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.tiling import Tiling, blended_map
 from paddlex.inference.view import View, judged
@@ -147,7 +148,7 @@ class AnomalyPredictor(BatchPredictor):
         views, maps = self._views_and_maps(images)
         for image, view, anomaly_map in zip(images, views, maps, strict=True):
             anomaly_score(anomaly_map)
-            yield view.in_photo(judged(anomaly_map, view.inspected), *image.shape[:2])
+            yield view.in_photo(judged(self._scaled(anomaly_map), view.inspected), *image.shape[:2])
 
     def many_photo_maps(self, images: Iterable[np.ndarray], batch_size: int = 1) -> Iterator[np.ndarray]:
         """``photo_maps`` of many images, in order; the network runs on several threads, and a few images are taken ahead.
@@ -204,6 +205,20 @@ class AnomalyPredictor(BatchPredictor):
             return self.anomaly_maps(images)
         return (blended_map(image, self.tiling, self.anomaly_maps) for image in images)
 
+    def _scaled(self, anomaly_map: np.ndarray) -> np.ndarray:
+        """A map of a view, in each zone brought to the scale of the thresholds."""
+        regions, calibration = self.preparation.regions, self.folder.calibration
+        if regions is None or calibration is None or not calibration.zones:
+            return anomaly_map
+        return scaled(anomaly_map, regions.zones_at(*anomaly_map.shape), calibration.zones)
+
+    def _zones_in(self, view: View, height: int, width: int) -> ZoneAt | None:
+        """From a pixel of a photo of a size to the name of its zone."""
+        regions = self.preparation.regions
+        if regions is None or not regions.zones:
+            return None
+        return lambda x, y: regions.zone_of(*view.place_of(x, y, height, width))
+
     def _limits_for(self, height: int, width: int) -> Limits:
         """The limits for an image of a size: with tiling, ``min_area`` is a share of a tile, not of however large an image."""
         if self.tiling is None:
@@ -233,10 +248,11 @@ class AnomalyPredictor(BatchPredictor):
             remedy = "Look at the part and the camera, or take another model"
             raise PartNotFoundError(f"{NOT_FOUND} ({position.reason})", remedy=remedy)
         anomaly_score(anomaly_map)  # every value must be finite, also where nothing is judged
-        anomaly_map = judged(anomaly_map, view.inspected)
+        anomaly_map = judged(self._scaled(anomaly_map), view.inspected)
         raw_score = anomaly_score(anomaly_map)
         full_map = view.in_photo(anomaly_map, height, width)
-        mask = anomaly_mask(full_map, self._limits_for(height, width), view.inspected_in_photo(height, width))
+        inspected = view.inspected_in_photo(height, width)
+        mask = anomaly_mask(full_map, self._limits_for(height, width), inspected)
         values: dict[str, Any] = {
             **origin(source),
             **({} if self.product is None else {"product": self.product}),
@@ -247,9 +263,14 @@ class AnomalyPredictor(BatchPredictor):
             "threshold": self.limits.image.threshold,
             "pixel_threshold": self.limits.pixel.threshold,
             "anomalous_area": float(np.count_nonzero(mask) / mask.size),
-            "regions": find_regions(mask[0], full_map, self.limits.pixel),
+            "regions": find_regions(mask[0], full_map, self.limits.pixel, self._zones_in(view, height, width)),
             "pred": mask,
             "anomaly_map": full_map,
             "input_img": image,
         }
+        if inspected is not None:
+            values |= {"inspected_area": float(inspected.mean()), "inspected": inspected}
+        if self.preparation.regions is not None and self.preparation.regions.zones:
+            zones = self.preparation.regions.zones_at(*view.image.shape[:2])
+            values["zones"] = view.numbers_in_photo(zones, height, width)
         return AnomalyResult(values, self.limits.pixel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -9,18 +10,25 @@ import numpy as np
 
 from paddlex.inference.postprocess import Limit
 
+#: x and y of a pixel -> the name of the zone that it is in.
+ZoneAt = Callable[[int, int], "str | None"]
 
-def find_regions(mask: np.ndarray, anomaly_map: np.ndarray, limit: Limit) -> list[dict[str, Any]]:
+
+def find_regions(
+    mask: np.ndarray, anomaly_map: np.ndarray, limit: Limit, zone_at: ZoneAt | None = None
+) -> list[dict[str, Any]]:
     """Describe the connected regions (8 neighbours) of a mask, the strongest first.
 
     Args:
         mask: uint8 [H, W], 255 where anomalous.
         anomaly_map: float32 [H, W].
         limit: of the map, for the scores.
+        zone_at: from a pixel's x and y to the name of its zone; None where there are no zones.
 
     Returns:
         A dict for each region: ``bbox`` [x, y, width, height]; ``polygon`` [[x, y], ...], the outer border; ``area`` in
-        pixels; ``max_score`` and ``mean_score``, 0 to 1 with 0.5 at the pixel threshold.
+        pixels; ``max_score`` and ``mean_score``, 0 to 1 with 0.5 at the pixel threshold; with zones ``zone``, the name of the
+        one that its strongest pixel is in, or None.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     regions = []
@@ -41,4 +49,8 @@ def find_regions(mask: np.ndarray, anomaly_map: np.ndarray, limit: Limit) -> lis
                 "mean_score": float(values.mean()),
             }
         )
+        if zone_at is not None:
+            rows, columns = np.nonzero(inside)
+            strongest = int(values.argmax())
+            regions[-1]["zone"] = zone_at(x + int(columns[strongest]), y + int(rows[strongest]))
     return sorted(regions, key=lambda region: -region["max_score"])

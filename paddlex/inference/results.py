@@ -20,7 +20,7 @@ from paddlex.utils.files import atomic_path, write_text
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_ARRAYS = ("input_img", "anomaly_map", "pred")
+_ARRAYS = ("input_img", "anomaly_map", "pred", "inspected", "zones")
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 
 #: The files that there can be of a result: what follows its name, and the suffixes that a path of one's own may have.
@@ -51,9 +51,12 @@ class AnomalyResult(dict):
         threshold, pixel_threshold (float): the limits for ``raw_score`` and for ``anomaly_map``.
         anomalous_area (float): the share of the image's pixels that are in the mask, 0 to 1.
         regions (list[dict]): the mask's connected regions, the strongest first, see ``regions.find_regions``.
+        inspected_area (float): only of a model that inspects a part of the photo: its share of the pixels, 0 to 1.
         pred (np.ndarray): the mask, uint8 [1, H, W], 255 where a pixel is anomalous, else 0.
         anomaly_map (np.ndarray): float32 [H, W], the raw map at the image's size.
         input_img (np.ndarray): uint8 [H, W, 3] BGR, the image as it was read.
+        inspected (np.ndarray): bool [H, W], the pixels that ``inspected_area`` counts.
+        zones (np.ndarray): only of a model that has zones: uint8 [H, W], the number of each pixel's, from 1; 0 for none.
 
     The methods that save take a folder, in which the files are named after the input and the sub-folders of an input folder are
     kept, or a file's path. They write into missing folders too, and return the path. A name that another result of this

@@ -46,6 +46,19 @@ class View:
         whole = resize_map(anomaly_map, *self.image.shape[:2])
         return _back(whole, self.matrix, (height, width), cv2.INTER_LINEAR, float(anomaly_map.min()))
 
+    def numbers_in_photo(self, numbers: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Whole numbers at the view's pixels, uint8 [h, w], in the photo: uint8 [height, width], 0 where it shows none."""
+        if self.matrix is None:
+            return cv2.resize(numbers, (width, height), interpolation=cv2.INTER_NEAREST)
+        return _back(numbers, self.matrix, (height, width), cv2.INTER_NEAREST, 0)
+
+    def place_of(self, x: float, y: float, height: int, width: int) -> tuple[float, float]:
+        """Where (x, y) of a photo of a size lies, each from 0 to 1 of the view's width and height."""
+        if self.matrix is None:
+            return (x + 0.5) / width, (y + 0.5) / height
+        at = self.matrix @ (x, y, 1.0) + 0.5
+        return float(at[0]) / self.image.shape[1], float(at[1]) / self.image.shape[0]
+
     def inspected_in_photo(self, height: int, width: int) -> np.ndarray | None:
         """The pixels of the photo that are judged, bool [height, width]; None for all, and where the part is not found."""
         if not self.is_found:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from paddlex.data.dataset import read_samples
+from paddlex.data.dataset import read_mask, read_samples
 from paddlex.data.demo.part import draw_part
 from paddlex.errors import DatasetError
 from paddlex.evaluation.evaluator import evaluate
 from paddlex.inference.alignment import Alignment
+from paddlex.inference.inspection import Inspection
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.preparation import Preparation
 
@@ -183,3 +184,24 @@ def test_a_part_that_is_not_found_counts_as_called_anomalous(predictor, samples,
     assert found.pixels is not None
     assert evaluation.image.confusion.false_positive == 1 + found.called_anomalous
     assert "1 of 2 images: not found: wrong part or position" in evaluation.notes[-1]
+
+
+def test_a_defect_outside_the_inspected_area_is_named_and_its_pixels_are_called_normal(predictor, samples):
+    """Of the photo the quarter with the least of the defect is inspected, and that has none of it."""
+    sample = next(one for one in samples if one.mask is not None)
+    mask = read_mask(sample.mask_path)
+    height, width = mask.shape
+    corners = [(0, 0), (width // 2, 0), (0, height // 2), (width // 2, height // 2)]
+    of_quarter = {(x, y): mask[y:, x:][: height // 2, : width // 2].sum() for x, y in corners}
+    left, top = min(of_quarter, key=of_quarter.get)
+    assert of_quarter[left, top] == 0
+    right, bottom = left + width // 2, top + height // 2
+    quarter = [[left, top], [right, top], [right, bottom], [left, bottom]]
+    model = shallow_copy(predictor)
+    model.preparation = Preparation(regions=Inspection.parse({"size": [width, height], "inspect": [quarter]}))
+    evaluation = evaluate(model, [sample])
+    (row,) = evaluation.rows
+    assert row.is_outside
+    assert (row.pixels.true_positive, row.pixels.false_negative) == (0, mask.sum())
+    assert any("25% of the photo is inspected" in note for note in evaluation.notes)
+    assert any(note.startswith("1 defect lies wholly outside") and sample.image in note for note in evaluation.notes)

@@ -17,6 +17,7 @@ from paddlex.data.dataset import read_mask, read_samples
 from paddlex.data.demo.part import draw_part, moved
 from paddlex.data.demo.surface import make_surface_dataset
 from paddlex.engine import run_config
+from paddlex.errors import PhotoError
 from paddlex.inference.preparation import NOTHING
 from paddlex.inference.tiling import Tiling
 from paddlex.modules.image_anomaly_detection.models import MODELS
@@ -206,3 +207,39 @@ def test_an_aligned_model_judges_after_another_export_as_before(aligned_model: P
     (one,), (other,) = once.judge([photo]), again.judge([photo])
     assert one["position"] == other["position"]
     assert one["raw_score"] == pytest.approx(other["raw_score"], rel=1e-4)
+
+
+# Regions
+
+
+@pytest.fixture(scope="session")
+def regional_model(train: Callable[..., Path], model_name: str, shipped: Path, demo_dataset: Path) -> Path:
+    """The right quarter is not inspected, and the upper half of the rest is a zone."""
+    ignore = "Train.regions.ignore=[[[96,0],[128,0],[128,128],[96,128]]]"
+    zones = "Train.regions.zones=[{name: above, polygon: [[0,0],[96,0],[96,64],[0,64]], factor: 1.5}]"
+    return train("regional", model_name, shipped, demo_dataset, ignore, zones)
+
+
+def test_a_model_of_regions_is_made_and_judges_in_them_alone(regional_model: Path, demo_dataset: Path) -> None:
+    written = yaml.safe_load((regional_model / "best_model/inference/inference.yml").read_text(encoding="utf-8"))
+    assert written["AnomalyDetection"]["preparation"]["regions"]["size"] == [128, 128]
+    (scale,) = written["AnomalyDetection"]["calibration"]["zones"]
+    assert (scale["name"], scale["slope"] > 0) == ("above", True)
+    model = create_model(model_dir=regional_model, device="cpu")
+    rng = np.random.default_rng(0)
+    zones = set()
+    for sample in read_samples(demo_dataset, "val.txt"):
+        photo = sample.read()
+        other = photo.copy()
+        other[:, 96:] = rng.integers(0, 256, (128, 32, 3))
+        (one,), (changed,) = model.predict(photo), model.predict(other)
+        assert one.record() == changed.record()
+        assert one["inspected_area"] == 0.75
+        assert not one["pred"][0, :, 96:].any()
+        for region in one["regions"]:
+            zones.add(region["zone"])
+            _, y, _, height = region["bbox"]
+            assert region["zone"] == ("above" if y + height <= 64 else region["zone"] if y < 64 else None)
+    assert zones <= {"above", None}
+    with pytest.raises(PhotoError, match="another shape"):
+        next(model.predict(np.zeros((128, 96, 3), np.uint8)))

@@ -19,6 +19,9 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> list[list
     return [[left, top], [right, top], [right, bottom], [left, bottom]]
 
 
+ZONE = {"name": "a", "polygon": rectangle(0, 0, 2, 4)}
+
+
 def inspected(height: int = 4, width: int = 6, **regions) -> list[list[int]]:
     return Inspection.parse({"size": [6, 4], **regions}).pixels(height, width).astype(int).tolist()
 
@@ -73,12 +76,30 @@ def test_rounding_to_whole_pixels_is_no_other_shape():
         ({"mask": {"size": [4, 6], "counts": [-1, 25]}}, r"mask.counts\[0\] must be a whole number"),
         ({"mask": {"size": [9999, 9999], "counts": [1]}}, "mask.size must not be more than 512"),
         ({"size": [0, 4]}, r"size\[0\] must be a whole number"),
+        ({"zones": [ZONE, {**ZONE, "name": "b"}]}, r"zones\[1\] \(b\) overlaps another"),
+        ({"zones": [ZONE, {**ZONE, "polygon": rectangle(2, 0, 5, 4)}]}, r"zones\[1\] has the name of another, a"),
+        ({"zones": [ZONE], "ignore": [rectangle(0, 0, 3, 4)]}, r"zones\[0\] \(a\) lies where nothing is inspected"),
+        ({"zones": [{**ZONE, "polygon": rectangle(2, 0, 7, 4)}]}, r"zones\[0\].polygon leaves the picture"),
+        ({"zones": [{**ZONE, "name": ""}]}, r"zones\[0\].name must be text"),
+        ({"zones": [{**ZONE, "factor": 0}]}, r"zones\[0\].factor must be more than 0"),
+        ({"zones": [{**ZONE, "target_fpr": 1}]}, r"zones\[0\].target_fpr must be between 0 and 1"),
+        ({"zones": [{"polygon": rectangle(0, 0, 2, 4)}]}, r"zones\[0\].name is missing"),
         ({"outside": []}, "'outside' is not known"),
     ],
 )
 def test_regions_that_cannot_be_are_refused(regions, said):
     with pytest.raises(Invalid, match=said):
         Inspection.parse({"size": [6, 4], **regions})
+
+
+def test_each_place_is_in_the_zone_that_it_lies_in_at_any_size():
+    right = {"name": "b", "polygon": rectangle(2, 2, 6, 4), "factor": 2}
+    inspection = Inspection.parse({"size": [6, 4], "zones": [ZONE, right]})
+    numbers = inspection.zones_at(4, 6)
+    assert numbers.tolist() == [[1, 1, 0, 0, 0, 0]] * 2 + [[1, 1, 2, 2, 2, 2]] * 2
+    np.testing.assert_array_equal(inspection.zones_at(40, 30), np.kron(numbers, np.ones((10, 5), np.uint8)))
+    assert [inspection.zone_of(*place) for place in ((0.1, 0.9), (0.5, 0.1), (1.0, 1.0))] == ["a", None, "b"]
+    assert Inspection.parse(inspection.to_dict()) == inspection
 
 
 def test_they_are_stored_and_read_again():

@@ -44,3 +44,13 @@ def test_regions_that_touch_at_a_corner_are_one():
     mask = np.zeros((4, 4), np.uint8)
     mask[1, 1] = mask[2, 2] = 255
     assert len(find_regions(mask, mask.astype(np.float32), LIMIT)) == 1
+
+
+def test_a_region_is_in_the_zone_of_its_strongest_pixel(mask_and_map):
+    mask, anomaly_map = mask_and_map
+    anomaly_map[3, 6] = 30
+    asked = []
+    zones = {(1, 6): None, (6, 3): "rim"}
+    found = find_regions(mask, anomaly_map, LIMIT, lambda x, y: asked.append((x, y)) or zones[x, y])
+    assert [region["zone"] for region in found] == [None, "rim"]
+    assert all("zone" not in region for region in find_regions(mask, anomaly_map, LIMIT))

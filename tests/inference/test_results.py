@@ -73,6 +73,33 @@ def test_nothing_is_outlined_where_nothing_is_anomalous() -> None:
     assert np.array_equal(outline(image, np.zeros((40, 80), np.uint8)), image)
 
 
+def test_what_is_not_inspected_is_dark_and_has_no_colours() -> None:
+    inspected = np.zeros((40, 80), bool)
+    inspected[:, 40:] = True
+    drawn = draw_result(make_result(inspected=inspected, inspected_area=0.5), LIMIT)
+    picture, heated = drawn[84 : 84 + 256, 16 : 16 + 512], drawn[84 : 84 + 256, 544 : 544 + 512]
+    assert (picture[:, :256] == 128 // 3).all()
+    assert (heated[:, :256] == 128 // 3).all()
+    assert picture[2, 300].tolist() == [128, 128, 128]
+    assert len(set(heated[2, 300].tolist())) > 1
+
+
+def test_a_thin_line_runs_around_each_zone() -> None:
+    zones = np.zeros((40, 80), np.uint8)
+    zones[:, :40] = 1
+    drawn = draw_result(make_result(zones=zones), LIMIT)[84 : 84 + 256, 16 : 16 + 512]
+    lines = (drawn == (230, 190, 60)).all(axis=2)
+    assert lines[100, 250:260].sum() in (1, 2)
+    assert not lines[:, :250].any()
+    assert not lines[:, 262:].any()
+
+
+def test_where_it_was_inspected_is_no_part_of_the_json() -> None:
+    record = make_result(inspected=np.ones((40, 80), bool), inspected_area=1.0).record()
+    assert record["inspected_area"] == 1
+    assert "inspected" not in record
+
+
 def test_the_heat_map_has_the_same_colours_on_every_image() -> None:
     """Blue end of the scale at typical and below, its middle at the threshold, and redder the further above."""
     scale = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], cv2.COLORMAP_TURBO)[0]

@@ -11,7 +11,7 @@ import numpy as np
 
 from paddlex.data.dataset import read_mask
 from paddlex.evaluation.evaluator import ImageRow
-from paddlex.inference.pictures import heat_map, resize_for_show
+from paddlex.inference.pictures import dimmed, heat_map, resize_for_show
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.results import AnomalyResult
 
@@ -170,6 +170,7 @@ def _card(row: ImageRow, result: AnomalyResult, predictor: AnomalyPredictor) -> 
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     small, small_map = cv2.resize(image, size, interpolation=interpolation), resize_for_show(anomaly_map, *size)
     heated = cv2.addWeighted(small, 0.45, heat_map(small_map, predictor.limits.pixel), 0.55, 0)
+    small, heated = (dimmed(picture, result.get("inspected"), small) for picture in (small, heated))
     true_mask = _true_mask(row)
     masks = {"predicted": result["pred"][0] > 0, "true": true_mask}
     return Card(

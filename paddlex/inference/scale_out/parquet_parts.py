@@ -35,6 +35,7 @@ def schema() -> pa.Schema:
             "area": pa.int64(),
             "max_score": pa.float64(),
             "mean_score": pa.float64(),
+            "zone": pa.string(),
         }
     )
     position = pa.struct(

@@ -136,6 +136,8 @@ class ServedModel:
             "targetFpr": None if calibration is None else calibration.target_fpr,
             "calibrationScores": [] if calibration is None else calibration.scores,
             "inputSize": list(folder.transform.size),
+            "inspectedArea": 1.0 if (regions := folder.own.regions) is None else regions.share,
+            "zones": [] if regions is None else [zone.name for zone in regions.zones],
             "runMode": predictor.backend.run_mode,
             "device": str(predictor.device),
         }

@@ -79,6 +79,7 @@ class Region(BaseModel):
     area: int
     max_score: float
     mean_score: float
+    zone: str | None = Field(None, description="The zone that it is in, of a model that has zones.")
 
 
 class PartPosition(BaseModel):
@@ -200,6 +201,8 @@ class ServedModelInfo(BaseModel):
     targetFpr: float | None = Field(description="Share of good parts that the threshold calls anomalous.")  # noqa: N815
     calibrationScores: list[float] = Field(description="Raw scores of the normal images it comes from.")  # noqa: N815
     inputSize: list[int] = Field(description="width, height of the network's input")  # noqa: N815
+    inspectedArea: float = Field(description="Share of the photo that is inspected, 0 to 1.")  # noqa: N815
+    zones: list[str] = Field(description="Names of the zones with limits of their own.")
     runMode: str  # noqa: N815
     device: str
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import paddle
@@ -11,6 +12,7 @@ from paddlex.config_schema import CalibrationSection
 from paddlex.data.tiles import TileSample, photos_of
 from paddlex.errors import NotFiniteError, TrainingError
 from paddlex.inference.calibration import Calibration, are_alike
+from paddlex.inference.inspection import Inspection
 from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.thresholds import image_threshold
 from paddlex.inference.tiling import Tiling, blended_map
@@ -22,6 +24,7 @@ from paddlex.modules.image_anomaly_detection.calibration.fusion_statistics impor
     folds_of,
 )
 from paddlex.modules.image_anomaly_detection.calibration.pixel_quantile import PixelQuantile
+from paddlex.modules.image_anomaly_detection.calibration.zones import ZoneTally
 from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 
 _BATCH_SIZE = 16
@@ -50,6 +53,7 @@ def calibrate(
     options: CalibrationSection,
     image_size: tuple[int, int],
     inspected: Inspected = everywhere,
+    regions: Inspection | None = None,
 ) -> Calibration:
     """Set the statistics of the network's fusion and find the thresholds.
 
@@ -62,8 +66,10 @@ def calibrate(
         options: the fusion and the target rates.
         image_size: (H, W).
         inspected: where each image is judged.
+        regions: what has zones with limits of their own.
     """
-    return calibrate_distances(network, layer_distances(network, batches), options, image_size, inspected)
+    layers = layer_distances(network, batches)
+    return calibrate_distances(network, layers, options, image_size, inspected, regions)
 
 
 def calibrate_distances(
@@ -72,22 +78,23 @@ def calibrate_distances(
     options: CalibrationSection,
     image_size: tuple[int, int],
     inspected: Inspected = everywhere,
+    regions: Inspection | None = None,
 ) -> Calibration:
     """The same from distances that were computed before, float32 [n, h_l, w_l] of each layer."""
     photos = np.arange(len(layers[0]))
     total = sum(_pixels(inspected(number), image_size) for number in range(len(photos)))
 
-    def values(fuse: Fuse, numbers: np.ndarray) -> Iterator[np.ndarray]:
+    def values(fuse: Fuse, numbers: np.ndarray) -> Iterator[_Values]:
         maps = fused_maps(fuse, layers, numbers, image_size)
         for number, anomaly_map in zip(numbers, maps, strict=True):
-            yield _inside(anomaly_map, inspected(int(number)))
+            yield _Values.of(int(number), anomaly_map, inspected(int(number)), regions)
 
     if options.fusion != CALIBRATED:
-        return _thresholds(values(network.paper_map, photos), total, options, [])
+        return _thresholds(values(network.paper_map, photos), total, options, [], regions)
     counts = _counts(layers, inspected)
     shrinkages = _shrinkages(network, layers, photos, counts)
     judged = _cross_fitted(network, layers, photos, shrinkages, counts, lambda fold: values(network.fusion, fold))
-    return _thresholds(judged, total, options, shrinkages)
+    return _thresholds(judged, total, options, shrinkages, regions)
 
 
 def calibrate_tiles(
@@ -99,6 +106,7 @@ def calibrate_tiles(
     tiling: Tiling,
     transform: Transform,
     inspected: Inspected = everywhere,
+    regions: Inspection | None = None,
 ) -> Calibration:
     """The same for a model that scans photos in tiles: its thresholds are of whole photos, of their blended maps.
 
@@ -114,6 +122,7 @@ def calibrate_tiles(
         tiling: how photos are cut.
         transform: makes the network's input of a tile.
         inspected: where each tile is judged.
+        regions: of the photos, see ``calibrate``.
     """
     first, photos = photos_of(tiles)
     total = sum(_pixels(tile.sample.view().inspected, (tile.grid.height, tile.grid.width)) for tile in first)
@@ -124,22 +133,43 @@ def calibrate_tiles(
         with paddle.no_grad():
             return fuse([paddle.to_tensor(layer) for layer in distances(batch)], batch.shape[2:]).numpy()[:, 0]
 
-    def blended_maps(fold: np.ndarray) -> Iterator[np.ndarray]:
+    def blended_maps(fold: np.ndarray) -> Iterator[_Values]:
         for photo in np.unique(photos[fold]):
             view = first[photo].sample.view()
-            yield _inside(blended_map(view.image, tiling, tile_maps), view.inspected)
+            yield _Values.of(int(photo), blended_map(view.image, tiling, tile_maps), view.inspected, regions)
 
     if options.fusion != CALIBRATED:
-        return _thresholds(blended_maps(np.arange(len(tiles))), total, options, [])
+        return _thresholds(blended_maps(np.arange(len(tiles))), total, options, [], regions)
     layers = _gathered(distances(batch) for batch in batches)
     counts = _counts(layers, inspected)
     shrinkages = _shrinkages(network, layers, photos, counts)
     maps = _cross_fitted(network, layers, photos, shrinkages, counts, blended_maps)
-    return _thresholds(maps, total, options, shrinkages)
+    return _thresholds(maps, total, options, shrinkages, regions)
+
+
+class _Values(NamedTuple):
+    """The map of an image where it is judged, float32 of any shape; with zones the number of each value's, uint8."""
+
+    photo: int
+    values: np.ndarray
+    zones: np.ndarray | None
+
+    @classmethod
+    def of(
+        cls, photo: int, anomaly_map: np.ndarray, inspected: np.ndarray | None, regions: Inspection | None
+    ) -> _Values:
+        zones = regions.zones_at(*anomaly_map.shape) if regions is not None and regions.zones else None
+        if inspected is None:
+            return cls(photo, anomaly_map, zones)
+        return cls(photo, anomaly_map[inspected], None if zones is None else zones[inspected])
 
 
 def _thresholds(
-    maps: Iterable[np.ndarray], total: int, options: CalibrationSection, shrinkages: list[float]
+    maps: Iterable[_Values],
+    total: int,
+    options: CalibrationSection,
+    shrinkages: list[float],
+    regions: Inspection | None,
 ) -> Calibration:
     """From the anomaly maps of normal images, of any shapes, with ``total`` pixels that are judged together.
 
@@ -149,7 +179,10 @@ def _thresholds(
     scores: list[float] = []
     medians: list[float] = []
     quantile = PixelQuantile(options.target_pixel_fpr, total)
-    for anomaly_map in maps:
+    tally = None
+    if regions is not None and regions.zones:
+        tally = ZoneTally(regions.zones, options.target_fpr, options.target_pixel_fpr, total)
+    for photo, anomaly_map, zones in maps:
         try:
             scores.append(anomaly_score(anomaly_map))
         except NotFiniteError:
@@ -157,8 +190,12 @@ def _thresholds(
             raise TrainingError(
                 what, remedy="Train again; a model that learns by gradients with a lower Train.learning_rate"
             ) from None
-        medians.append(float(np.median(anomaly_map)))
-        quantile.add(anomaly_map)
+        if tally is None or zones is None:
+            medians.append(float(np.median(anomaly_map)))
+            quantile.add(anomaly_map)
+        else:
+            tally.add(photo, anomaly_map, zones)
+    scores = scores if tally is None else tally.scores()
     if len(scores) > 1 and are_alike(scores):
         raise TrainingError(
             f"the held-out images are all alike: each of the {len(scores)} has the score {scores[0]:.6g}, "
@@ -169,9 +206,9 @@ def _thresholds(
     return Calibration(
         fusion=options.fusion,
         image_threshold=limit,
-        pixel_threshold=quantile.value(),
+        pixel_threshold=quantile.value() if tally is None else tally.pixel_threshold(),
         image_typical=float(np.median(scores)),
-        pixel_typical=float(np.median(medians)),
+        pixel_typical=float(np.median(medians)) if tally is None else tally.pixel_typical(),
         target_fpr=options.target_fpr,
         target_pixel_fpr=options.target_pixel_fpr,
         method=method,
@@ -179,6 +216,7 @@ def _thresholds(
         min_area=options.min_area,
         region_cut=_REGION_CUT if options.fusion == CALIBRATED else 0.0,
         shrinkages=shrinkages,
+        zones=[] if tally is None else tally.scales(),
     )
 
 
@@ -202,8 +240,8 @@ def _cross_fitted(
     photos: np.ndarray,
     shrinkages: list[float],
     counts: Counts,
-    maps_of: Callable[[np.ndarray], Iterable[np.ndarray]],
-) -> Iterator[np.ndarray]:
+    maps_of: Callable[[np.ndarray], Iterable[_Values]],
+) -> Iterator[_Values]:
     """The maps of each fold with statistics from the rest; at the end the fusion has those of all."""
     for rest, fold in folds_of(len(photos), photos=photos):
         of_rest = [None if of_layer is None else of_layer[rest] for of_layer in counts]
@@ -235,10 +273,6 @@ def _shrinkages(network: AnomalyNetwork, layers: Layers, photos: np.ndarray, cou
 
 def _pixels(inspected: np.ndarray | None, size: tuple[int, int]) -> int:
     return size[0] * size[1] if inspected is None else int(np.count_nonzero(inspected))
-
-
-def _inside(anomaly_map: np.ndarray, inspected: np.ndarray | None) -> np.ndarray:
-    return anomaly_map if inspected is None else anomaly_map[inspected]
 
 
 def fused_maps(fuse: Fuse, layers: Layers, numbers: np.ndarray, image_size: tuple[int, int]) -> Iterator[np.ndarray]:

@@ -28,6 +28,10 @@ class PixelQuantile:
             values = np.partition(values, values.size - self._keep)[-self._keep :]
         self._top = values
 
+    def highest(self) -> np.ndarray:
+        """The values that can still matter, float32 [k]."""
+        return self._top
+
     def value(self) -> float:
         """The quantile, once all maps are in."""
         return float(self._top.min())

@@ -116,7 +116,7 @@ class Completion:
         images, options = held_out(consecutive(len(held_out), self._options.batch_size)), self._options.calibration
         if card.tiling is not None:
             return self._calibrate_tiles(network, card, card.tiling, held_out, images)
-        return calibrate(network, images, options, card.size, held_out.inspected)
+        return calibrate(network, images, options, card.size, held_out.inspected, card.regions)
 
     def _calibrate_tiles(
         self,
@@ -141,6 +141,7 @@ class Completion:
                 tiling,
                 card.transform,
                 held_out.inspected,
+                card.regions,
             )
 
     def validation_ranking(self, inference: Path) -> Ranking | None:

@@ -42,6 +42,7 @@ def inspection_of(options: RegionsSection, samples: Sequence[Sample]) -> Inspect
                 "mask": None if mask is None else Runs.of(mask),
                 "inspect": options.inspect,
                 "ignore": options.ignore,
+                "zones": [zone.model_dump() for zone in options.zones],
             }
         )
     except Invalid as error:

@@ -82,6 +82,12 @@ def test_the_foreground_is_found_and_what_is_ignored_is_taken_from_it(prepared):
         ("inspect=[[[0,0],[20,20],[30,30]]]", r"Train.regions.inspect\[0\] encloses no area"),
         ("inspect=[[[0,0],[20,20]]]", r"Train.regions.inspect must be a list of 3 or more.*\(-o Train.regions.inspect"),
         ("inspect=[[[0,0],[20,20],[5]]]", r"Train.regions.inspect must be a list of 2 or more"),
+        (
+            "zones=[{name: a, polygon: [[0,0],[9,0],[9,9]]},{name: b, polygon: [[0,0],[9,0],[9,9]]}]",
+            "b.*overlaps another",
+        ),
+        ("zones=[{polygon: [[0,0],[9,0],[9,9]]}]", "Train.regions.zones.name"),
+        ("zones=[{name: a, polygon: [[0,0],[9,0],[9,9]], faktor: 2}]", "unknown key Train.regions.zones.faktor"),
         ("mask=nowhere.png", r"Train.regions.mask cannot be read.*\(nowhere.png\)"),
     ],
 )

@@ -81,8 +81,9 @@ def fit_patches(
         calibration = completion.calibrate(network, card, good.held_out)
     else:
         calibration = calibrate_distances(
-            network, distances, options.calibration, card.size, lambda number: good.fit.inspected(int(kept[number]))
-        )
+            network, distances, options.calibration, card.size,
+            lambda number: good.fit.inspected(int(kept[number])), card.regions,
+        )  # fmt: skip
     fitted = completion.publish(network, card, calibration, good.warnings)
     facts = {
         "images": len(np.unique(photos)),
