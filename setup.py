@@ -63,6 +63,7 @@ setup(
         "paddlex.inference.serving": ["page/*"],
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
         "paddlex.modules.image_anomaly_detection.benchmark": ["templates/*"],
+        "paddlex.modules.image_anomaly_detection.training": ["templates/*"],
         "paddlex.evaluation.report": ["templates/*", "templates/*/*"],
     },
     install_requires=USING,

@@ -215,6 +215,7 @@ class TrainSection(Section):
     seed: Seed = 0
     alignment: AlignmentSection = AlignmentSection()
     light: Literal["none", "brightness"] = "none"
+    robust: Literal["off", "list", "leave_out"] = "leave_out"
     tiling: TrainTilingSection = TrainTilingSection()
     regions: RegionsSection = RegionsSection()
     calibration: CalibrationSection = CalibrationSection()

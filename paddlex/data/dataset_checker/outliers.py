@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddlex.data.dataset_checker.descriptors import SCALES, Descriptor
+from paddlex.data.log_scores import log_scores
 
 #: An image is an outlier from this score on. Clean sets of a few hundred images reach 3 to 5, foreign products 10 to 20.
 OUTLIER_SCORE = 6.0
@@ -112,7 +113,5 @@ def _squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _scores(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    logarithms = np.log(np.maximum(distances, 1e-3))
-    median, high = np.percentile(logarithms, [50, 80])
-    spread = max((high - median) / 0.8416, 0.05)  # 0.8416 standard deviations of a normal distribution
-    return (logarithms - median) / spread, np.exp(logarithms - median)
+    distances = np.maximum(distances, 1e-3)
+    return log_scores(distances, 80), distances / np.median(distances)

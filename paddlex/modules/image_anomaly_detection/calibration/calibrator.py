@@ -81,6 +81,18 @@ def calibrate_distances(
     regions: Inspection | None = None,
 ) -> Calibration:
     """The same from distances that were computed before, float32 [n, h_l, w_l] of each layer."""
+    return calibrate_with_scores(network, layers, options, image_size, inspected, regions)[0]
+
+
+def calibrate_with_scores(
+    network: AnomalyNetwork,
+    layers: Layers,
+    options: CalibrationSection,
+    image_size: tuple[int, int],
+    inspected: Inspected = everywhere,
+    regions: Inspection | None = None,
+) -> tuple[Calibration, np.ndarray]:
+    """The same, and the raw cross-fitted score of each image: float64 [n]."""
     photos = np.arange(len(layers[0]))
     total = sum(_pixels(inspected(number), image_size) for number in range(len(photos)))
 
@@ -94,7 +106,10 @@ def calibrate_distances(
     counts = _counts(layers, inspected)
     shrinkages = _shrinkages(network, layers, photos, counts)
     judged = _cross_fitted(network, layers, photos, shrinkages, counts, lambda fold: values(network.fusion, fold))
-    return _thresholds(judged, total, options, shrinkages, regions)
+    calibration, scores = _thresholds(judged, total, options, shrinkages, regions)
+    in_order = np.empty_like(scores)
+    in_order[np.concatenate([fold for _, fold in folds_of(len(photos))])] = scores
+    return calibration, in_order
 
 
 def calibrate_tiles(
@@ -139,12 +154,12 @@ def calibrate_tiles(
             yield _Values.of(int(photo), blended_map(view.image, tiling, tile_maps), view.inspected, regions)
 
     if options.fusion != CALIBRATED:
-        return _thresholds(blended_maps(np.arange(len(tiles))), total, options, [], regions)
+        return _thresholds(blended_maps(np.arange(len(tiles))), total, options, [], regions)[0]
     layers = _gathered(distances(batch) for batch in batches)
     counts = _counts(layers, inspected)
     shrinkages = _shrinkages(network, layers, photos, counts)
     maps = _cross_fitted(network, layers, photos, shrinkages, counts, blended_maps)
-    return _thresholds(maps, total, options, shrinkages, regions)
+    return _thresholds(maps, total, options, shrinkages, regions)[0]
 
 
 class _Values(NamedTuple):
@@ -170,8 +185,11 @@ def _thresholds(
     options: CalibrationSection,
     shrinkages: list[float],
     regions: Inspection | None,
-) -> Calibration:
+) -> tuple[Calibration, np.ndarray]:
     """From the anomaly maps of normal images, of any shapes, with ``total`` pixels that are judged together.
+
+    Returns:
+        The calibration, and the scores in the order of the maps: float64 [n].
 
     Raises:
         TrainingError: a map that is not finite, or scores that are all alike.
@@ -203,7 +221,7 @@ def _thresholds(
             remedy="Take photos of different good parts",
         )
     limit, method = image_threshold(scores, options.target_fpr)
-    return Calibration(
+    calibration = Calibration(
         fusion=options.fusion,
         image_threshold=limit,
         pixel_threshold=quantile.value() if tally is None else tally.pixel_threshold(),
@@ -218,6 +236,7 @@ def _thresholds(
         shrinkages=shrinkages,
         zones=[] if tally is None else tally.scales(),
     )
+    return calibration, np.array(scores, np.float64)
 
 
 def layer_distances(network: AnomalyNetwork, batches: Iterable[np.ndarray]) -> Layers:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from paddlex.evaluation.analyses.learning_curve.refitting import Refitter
     from paddlex.modules.image_anomaly_detection.model_card import ModelCard
     from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
+    from paddlex.modules.image_anomaly_detection.training.suspects import Suspect
     from paddlex.utils.devices import Device
 
 
@@ -28,6 +29,8 @@ class Model:
             can be no such network.
         fit: ``module:function`` that trains: a ``Config`` and a ``Device`` in, a ``Fitted`` out. It writes finished models
             below ``Global.output``.
+        screen: ``module:function`` that judges whole photos of a training list, each by a fit to others: a ``Config``, a
+            ``Device`` and ``Sample``s in, the ``Suspect``s among them out; None where only others can.
         interpolation: how photos are brought to the size of the network's input: ``LINEAR``, as PaddleX does it, or ``AREA``,
             which averages where it shrinks: fine detail is not turned into noise (aliasing).
         weights: ``module:function`` that reads weights which others have made, and which come without a card; None where there
@@ -43,6 +46,7 @@ class Model:
     options: type[TrainSection]
     network: str
     fit: str
+    screen: str | None = None
     interpolation: str = "LINEAR"
     weights: str | None = None
     checkpoint: str | None = None
@@ -56,6 +60,11 @@ class Model:
     def train(self, config: Config, device: Device) -> Fitted:
         """Train as a config says."""
         return cast(Fitted, _resolved(self.fit)(config, device))
+
+    def suspects(self, config: Config, device: Device, photos: Sequence[Sample]) -> list[Suspect]:
+        """The photos of a training list that may show defects, the most unusual first."""
+        assert self.screen is not None
+        return cast("list[Suspect]", _resolved(self.screen)(config, device, photos))
 
     def last_checkpoint(self, output: Path) -> Path | None:
         """What a training that was stopped has left to go on from; None for nothing."""
@@ -84,6 +93,7 @@ class Fitted:
         scores: by the same names, what the model was chosen by; {} where nothing was to be chosen.
         facts: what ``train_result.json`` says besides: paths, relative to ``Global.output``, and figures.
         warnings: what the user should know, in sentences.
+        suspects: the training images that may show defects; whether they are left out is for ``Train.robust`` to say.
     """
 
     card: ModelCard
@@ -91,6 +101,7 @@ class Fitted:
     scores: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    suspects: Sequence[Suspect] = ()
 
 
 def _resolved(reference: str) -> Any:

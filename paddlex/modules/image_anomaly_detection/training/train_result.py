@@ -8,6 +8,7 @@ from typing import Any
 from paddlex.inference.model_folder import CONFIG_NAME, GRAPH_NAMES, PARAMS_NAME
 from paddlex.modules.image_anomaly_detection.model_card import SUFFIX
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
+from paddlex.modules.image_anomaly_detection.training.suspects import PAGE
 
 #: label_dict.txt, in PaddleX's format.
 LABELS = "0 normal\n1 anomalous\n"
@@ -42,6 +43,8 @@ def describe_training(fitted: Fitted, output: Path, minutes: float) -> dict[str,
         "visualdl_log": "",
         "models": {name: _model(folder, output, fitted.scores.get(name)) for name, folder in folders},
         **fitted.facts,
+        "suspects": [one.to_dict() for one in fitted.suspects],
+        "suspects_page": PAGE if fitted.suspects else None,
         "warnings": list(fitted.warnings),
         "minutes": round(minutes, 2),
         "teacher_weights": dict(fitted.card.teacher_weights),

@@ -60,4 +60,5 @@ def features() -> PatchFeatures:
     folds = np.arange(9) % 3
     patches, numbers = images.reshape(-1, 6), np.repeat(folds, 20)
     drawn = random.permutation(len(patches))[:150]
-    return PatchFeatures(images[:7], folds[:7], np.arange(7), patches[drawn], numbers[drawn])
+    owners = np.repeat(np.arange(9), 20)[drawn]
+    return PatchFeatures(images[:7], folds[:7], np.arange(7), patches[drawn], numbers[drawn], owners)

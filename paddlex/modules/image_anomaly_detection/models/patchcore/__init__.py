@@ -9,4 +9,5 @@ MODEL = Model(
     interpolation="AREA",
     fit=f"{__name__}.fit:fit",
     refitter="paddlex.modules.image_anomaly_detection.models.patches.refit:PatchRefitter",
+    screen=f"{__name__}.fit:screen",
 )

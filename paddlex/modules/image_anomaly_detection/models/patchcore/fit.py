@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paddlex.config_schema import Config
+from paddlex.data.dataset import Sample
 from paddlex.errors import ConfigError
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
 from paddlex.modules.image_anomaly_detection.models.patchcore.bank import bank_size
 from paddlex.modules.image_anomaly_detection.models.patchcore.options import PatchCoreOptions
-from paddlex.modules.image_anomaly_detection.models.patches.fit import fit_patches
+from paddlex.modules.image_anomaly_detection.models.patches.fit import fit_patches, screen_patches
 from paddlex.modules.image_anomaly_detection.models.patches.network import JOINED
+from paddlex.modules.image_anomaly_detection.training.suspects import Suspect
 from paddlex.utils.devices import Device
 
 #: How many patches the weighting looks at: b in Eq. 7, as the authors set it.
@@ -46,3 +48,10 @@ def fit(config: Config, device: Device) -> Fitted:
     options = config.Train
     assert isinstance(options, PatchCoreOptions)
     return fit_patches(config, device, bank_names(options), bank_sizes, options.copies)
+
+
+def screen(config: Config, device: Device, photos: Sequence[Sample]) -> list[Suspect]:
+    """``Model.screen``, see ``screen_patches``."""
+    options = config.Train
+    assert isinstance(options, PatchCoreOptions)
+    return screen_patches(config, device, photos, bank_names(options), bank_sizes)

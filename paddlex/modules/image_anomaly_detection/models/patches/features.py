@@ -76,7 +76,7 @@ def collect_features(
                         if not version and is_kept[number]:
                             of_name.kept.append(features.astype(np.float16))
                         patches = _seen(features, images.inspected(number), copies[version - 1] if version else None)
-                        of_name.draw(patches, counts[number * versions + version], folds[number], rng)
+                        of_name.draw(patches, counts[number * versions + version], number, rng)
             bar.update(len(numbers))
     if not is_kept.all():
         said = "The thresholds rest on %d of %d images, drawn at random: so many fit Train.memory_gb."
@@ -86,23 +86,23 @@ def collect_features(
 
 @dataclass
 class _Collected:
-    """What there is of the features of one name so far: feature maps [h, w, C], patches [m, C] and the fold of each patch."""
+    """What there is of the features of one name so far: feature maps [h, w, C], patches [m, C] and the image of each patch."""
 
     kept: list[np.ndarray] = field(default_factory=list)
     pool: list[np.ndarray] = field(default_factory=list)
-    pool_folds: list[np.ndarray] = field(default_factory=list)
+    pool_numbers: list[np.ndarray] = field(default_factory=list)
 
-    def draw(self, patches: np.ndarray, count: int, fold: int, rng: np.random.Generator) -> None:
-        """Take so many of some patches [m, C], or all of them, into the pool."""
+    def draw(self, patches: np.ndarray, count: int, number: int, rng: np.random.Generator) -> None:
+        """Take so many of some patches [m, C] of an image, or all of them, into the pool."""
         some = patches[rng.permutation(len(patches))[:count]]
         self.pool.append(some)
-        self.pool_folds.append(np.full(len(some), fold))
+        self.pool_numbers.append(np.full(len(some), number))
 
     def features(self, folds: np.ndarray, is_kept: np.ndarray) -> PatchFeatures:
         """All of it, of images in these folds, int [n], some of which have given feature maps, bool [n]."""
         numbers = np.flatnonzero(is_kept)
-        pool, pool_folds = np.concatenate(self.pool), np.concatenate(self.pool_folds)
-        return PatchFeatures(np.stack(self.kept), folds[numbers], numbers, pool, pool_folds)
+        pool, pool_numbers = np.concatenate(self.pool), np.concatenate(self.pool_numbers)
+        return PatchFeatures(np.stack(self.kept), folds[numbers], numbers, pool, folds[pool_numbers], pool_numbers)
 
 
 def pool_sizes(

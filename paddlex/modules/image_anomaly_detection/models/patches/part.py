@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ class PatchFeatures:
         numbers: int [k]: which of the training images each is.
         pool: float32 [m, C]: patches drawn at random from all training images.
         pool_folds: int [m]: the fold of the image that each of them is from.
+        pool_numbers: int [m]: which of the training images that is.
     """
 
     kept: np.ndarray
@@ -27,6 +28,15 @@ class PatchFeatures:
     numbers: np.ndarray
     pool: np.ndarray
     pool_folds: np.ndarray
+    pool_numbers: np.ndarray
+
+    def without(self, numbers: Sequence[int]) -> PatchFeatures:
+        """What there is of the other training images; each stays in its fold."""
+        stays, pool_stays = (~np.isin(of, numbers) for of in (self.numbers, self.pool_numbers))
+        return PatchFeatures(
+            self.kept[stays], self.folds[stays], self.numbers[stays],
+            self.pool[pool_stays], self.pool_folds[pool_stays], self.pool_numbers[pool_stays],
+        )  # fmt: skip
 
     def check(self, layer: str) -> None:
         """See that there is something to fit to.

@@ -165,8 +165,9 @@ class PatchRefitter:
         for picture, count in zip(pictures, counts, strict=True):
             patches = maps[picture].reshape(-1, maps.shape[-1])
             pool.append(patches[rng.permutation(len(patches))[:count]].astype(np.float32))
-        pool_folds = np.repeat(np.repeat(folds, self._versions), [len(patches) for patches in pool])
-        return PatchFeatures(maps[pictures[:: self._versions]], folds, chosen, np.concatenate(pool), pool_folds)
+        owners = np.repeat(np.repeat(np.arange(len(chosen)), self._versions), [len(patches) for patches in pool])
+        kept = maps[pictures[:: self._versions]]
+        return PatchFeatures(kept, folds, chosen, np.concatenate(pool), folds[owners], chosen[owners])
 
     def _judged(self, maps: _Maps, numbers: np.ndarray) -> Iterator[np.ndarray]:
         """The anomaly maps, float32 [H, W], of some feature maps."""

@@ -40,6 +40,7 @@ def fit(config: Config, device: Device) -> Fitted:
             "history": run.progress.history,
         },
         warnings=trainer.warnings,
+        suspects=trainer.suspects,
     )
 
 

@@ -21,7 +21,7 @@ from paddlex.utils.logging import logger
 #: What may change between the parts of one run without changing its result.
 _FREE_SETTINGS = {
     "resume_path", "pretrain_weight_path", "log_interval", "keep_checkpoints", "save_interval", "visualdl", "calibration",
-    "processes",
+    "processes", "robust",
 }  # fmt: skip
 
 

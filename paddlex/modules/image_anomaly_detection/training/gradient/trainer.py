@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import paddle
 
 from paddlex.config_schema import Config, GradientSection
-from paddlex.data.dataset import VAL_LIST, read_samples
+from paddlex.data.dataset import VAL_LIST, Sample, read_samples
 from paddlex.data.tiles import into_tiles
 from paddlex.errors import DatasetError, TrainingError, TrainingInterrupted
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, shuffled
@@ -46,8 +46,12 @@ from paddlex.modules.image_anomaly_detection.training.gradient.trouble import (
 )
 from paddlex.modules.image_anomaly_detection.training.gradient.visual_log import VisualLog, choose_samples
 from paddlex.modules.image_anomaly_detection.training.normal_images import hold_out, normal_images, warn_of_images
+from paddlex.modules.image_anomaly_detection.training.screening import find_suspects, learnt_from
+from paddlex.modules.image_anomaly_detection.training.suspects import Suspect
+from paddlex.modules.image_anomaly_detection.training.suspects_page import report_suspects
 from paddlex.modules.image_anomaly_detection.training.training_list import card_of, training_samples
 from paddlex.utils.caches import cache_path
+from paddlex.utils.devices import Device, resolve_device
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
 from paddlex.utils.signals import StopRequest
@@ -69,15 +73,19 @@ class Trainer:
     Attributes:
         run: all that changes.
         warnings: what the user should know, in sentences; they are in the log too.
+        suspects: the training images that may show defects; only the first process knows.
     """
 
     def __init__(self, config: Config, device: str, world: World | None = None) -> None:
         self.options, self.output, self.world = GradientSection.of(config), config.output, world or World()
         augmentation = Augmentation(self.options.augment, self.options.seed) if self.options.augment else None
-        paddle.seed(self.options.seed)
+        self.warnings: list[str] = []
+        self.suspects: list[Suspect] = []
         samples = training_samples(config)
         holdout_percent = self.options.calibration.holdout_percent
-        fit, held_out = hold_out(normal_images(samples), holdout_percent, self.options.seed)
+        photos = self._without_suspects(normal_images(samples), config, resolve_device(device))
+        paddle.seed(self.options.seed)
+        fit, held_out = hold_out(photos, holdout_percent, self.options.seed)
         self.photos = [*held_out, *fit]
         self.fit_samples, self.held_out_samples = into_tiles(fit, held_out, self.options)
         if self.world.size > len(self.fit_samples):
@@ -90,7 +98,7 @@ class Trainer:
         self.eval_interval = self.options.eval_interval or usual_interval(self.epochs)
         self.total_steps = batches * self.epochs
         length = {"epochs_iters": self.epochs, "eval_interval": self.eval_interval}
-        self.run = new_run(config, card_of(config, samples), samples, length)
+        self.run = new_run(config, card_of(config, samples), photos, length)
         logger.info("%d images to train on for %d epochs, %d held out.", len(fit), self.epochs, len(held_out))
         self.run.progress.processes = self.world.size
         self.world.check_same(self.run.settings)
@@ -107,8 +115,18 @@ class Trainer:
         self.completion = CheckpointCompletion(config, device, self.held_out, self.options.best_by)
         self.checkpoints = CheckpointStore(self.output / CHECKPOINTS, self.options.keep_checkpoints)
         self.visual_log = self._visual_log(config) if self.options.visualdl and self.world.is_main else None
-        self.warnings: list[str] = []
         self.previous_best: Path | None = None
+
+    def _without_suspects(self, photos: Sequence[Sample], config: Config, device: Device) -> list[Sample]:
+        """What there is to learn from and to hold out; the first process looks for suspects."""
+
+        def lines() -> list[int]:
+            self.suspects = find_suspects(photos, config, device)
+            self.warnings += report_suspects(self.suspects, config)
+            return [photo.line for photo in learnt_from(photos, self.suspects, self.options.robust)]
+
+        remaining = set(self.world.by_main(lines))
+        return [photo for photo in photos if photo.line in remaining]
 
     def train(self) -> dict[str, Path]:
         """Train, choose the best model on held-out normal images, calibrate it and export it.

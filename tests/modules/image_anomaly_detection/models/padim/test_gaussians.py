@@ -63,7 +63,8 @@ def test_few_images_are_enough_for_many_channels(count):
     images = random.normal(size=(count + 2, 2, 3, 112)).astype(np.float32)
     folds = np.arange(count) % 2
     kept = images[:count]
-    features = PatchFeatures(kept, folds, np.arange(len(kept)), kept.reshape(-1, 112), np.repeat(folds, 6))
+    numbers = np.arange(count)
+    features = PatchFeatures(kept, folds, numbers, kept.reshape(-1, 112), np.repeat(folds, 6), np.repeat(numbers, 6))
     gaussians, distances = fitted(features)
     new = gaussians(paddle.to_tensor(as_input(images[count:]))).numpy()[:, 0]
     np.testing.assert_allclose(new, by_hand(kept, kept.reshape(-1, 112), images[count:]), rtol=1e-4)
@@ -71,7 +72,8 @@ def test_few_images_are_enough_for_many_channels(count):
 
 
 def test_one_image_on_the_other_side_is_a_mean_without_a_spread(features):
-    pair = PatchFeatures(features.kept[:2], np.array([0, 1]), np.arange(2), features.pool, features.pool_folds % 2)
+    folds = features.pool_folds % 2
+    pair = PatchFeatures(features.kept[:2], np.array([0, 1]), np.arange(2), features.pool, folds, features.pool_numbers)
     _, distances = fitted(pair)
     deviation = features.pool[pair.pool_folds == 1].std(axis=0)
     expected = np.linalg.norm((pair.kept[0] - pair.kept[1]) / deviation, axis=-1) / 0.01**0.5

@@ -12,7 +12,7 @@ from paddlex.modules.image_anomaly_detection.models.patchcore.options import Pat
 from paddlex.modules.image_anomaly_detection.models.patches import features
 from paddlex.modules.image_anomaly_detection.models.patches.copies import WORDS, copies_of
 from paddlex.modules.image_anomaly_detection.models.patches.features import collect_features
-from paddlex.modules.image_anomaly_detection.models.patches.fit import _fitting_copies
+from paddlex.modules.image_anomaly_detection.models.patches.fitting import _fitting_copies
 from paddlex.utils.devices import Device
 
 PICTURE = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
@@ -48,7 +48,7 @@ def collected(monkeypatch):
     """(words) -> what is collected of 6 photos whose only feature is a pixel, or tells the column that it is in."""
     photos = np.random.default_rng(0).normal(size=(6, 1, 4, 4)).astype(np.float32)
     look = lambda x: np.concatenate([x, x + np.arange(4, dtype=np.float32)], axis=1)  # noqa: E731
-    monkeypatch.setattr(features, "_open", lambda *_: SimpleNamespace(run=lambda x: [look(x)]))
+    monkeypatch.setattr(features, "open_backbone", lambda *_: SimpleNamespace(run=lambda x: [look(x)]))
 
     class Images:
         def __len__(self) -> int:

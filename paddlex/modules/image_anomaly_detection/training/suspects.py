@@ -1,0 +1,140 @@
+"""Training images that may show defects, by their cross-fitted scores; and when there is nothing to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from paddlex.data.dataset import TRAIN_LIST, Sample
+from paddlex.data.log_scores import log_scores
+from paddlex.errors import TrainingError
+from paddlex.utils.logging import logger
+
+#: What ``Train.robust`` may be.
+OFF, LIST, LEAVE_OUT = "off", "list", "leave_out"
+
+#: How often images are left out and the others judged anew: a defect that was hidden by those like it may be found then.
+ROUNDS = 2
+
+#: The chance that of all images of a clean set one or more are suspects, where scores are log-normal.
+_CHANCE = 0.01
+
+#: The percentile that the spread is taken from: on the side where no defect is.
+_PERCENT = 10
+
+#: With fewer images nothing is said.
+FEWEST_IMAGES = 10
+
+#: More than this share of suspects is no training set of good parts with a few others among them.
+LARGEST_SHARE = 1 / 3
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A training image that is less like the others than chance makes a good part.
+
+    Attributes:
+        sample: its line of the training list.
+        score: its raw cross-fitted score.
+        spreads: how far that is above the median, see ``distances_from_usual``.
+        limit: what ``spreads`` was held against.
+        place: where in the picture it is the most unusual, as shares of width and height.
+    """
+
+    sample: Sample
+    score: float
+    spreads: float
+    limit: float
+    place: tuple[float, float]
+
+    @property
+    def why(self) -> str:
+        """In a sentence without a full stop."""
+        x, y = self.place
+        return (
+            f"its score is {self.spreads:.1f} spreads above the median of the training images, and good parts of such a set "
+            f"stay within {self.limit:.1f}; most unusual {x:.0%} from the left, {y:.0%} from the top"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What train_result.json says of it; ``image`` is relative to the data set, ``place`` in shares of width and height."""
+        return {
+            "image": self.sample.image,
+            "line": self.sample.line,
+            "score": round(self.score, 6),
+            "spreads": round(self.spreads, 2),
+            "limit": round(self.limit, 2),
+            "place": [round(share, 3) for share in self.place],
+            "why": self.why,
+        }
+
+
+def distances_from_usual(scores: np.ndarray) -> np.ndarray:
+    """How far each score is above the median, in spreads: float64 [n].
+
+    The spread is that of the logarithms below the median, from the 10th percentile, so that the scores of defects, which are at
+    the other end, have little part in it.
+    """
+    typical = max(float(np.median(scores)), np.finfo(np.float32).tiny)
+    return log_scores(np.maximum(scores, 1e-3 * typical), _PERCENT)
+
+
+def limit_for(count: int) -> float:
+    """The distance that the farthest of so many good parts exceeds with a probability of 1 %: the quantile 1 - 0.01 / n.
+
+    The outlier identifier of Davies and Gather (The identification of multiple outliers, JASA 88, 1993, section 2) for a
+    normal distribution. It grows with n, so that a clean set, however large, mostly keeps all of its images: a rule that took a
+    fixed share would take the upper tail of the good parts, and the thresholds would be too low.
+    """
+    return NormalDist().inv_cdf(1 - _CHANCE / count)
+
+
+def suspicious(scores: np.ndarray) -> np.ndarray:
+    """Which of some training images are suspects, by their cross-fitted scores: bool [n]; none of fewer than 10."""
+    if len(scores) < FEWEST_IMAGES:
+        return np.zeros(len(scores), bool)
+    return distances_from_usual(scores) > limit_for(len(scores))
+
+
+def check_majority(left_out: int, count: int, samples: Sequence[Sample]) -> None:
+    """Refuse a training list in which there is no large majority to learn from.
+
+    Args:
+        left_out: how many suspects there are.
+        count: of the images that were judged.
+        samples: of the training list.
+
+    Raises:
+        TrainingError: more than a third are suspects.
+    """
+    if left_out > LARGEST_SHARE * count:
+        raise TrainingError(
+            f"{left_out} of {count} training images are unlike the rest: there is no majority of good parts to learn from",
+            where=samples[0].root / TRAIN_LIST,
+            remedy="List good parts of one product alone, or set Train.robust=off if all of them are good",
+        )
+
+
+def log_suspects(suspects: Sequence[Suspect], are_left_out: bool) -> str:
+    """Say which there are; at least one. The same as a sentence or two."""
+    names = ", ".join(f"{one.sample.image} (line {one.sample.line})" for one in suspects[:_NAMED])
+    more = f" and {len(suspects) - _NAMED} more" if len(suspects) > _NAMED else ""
+    subject, them = ("1 training image", "it") if len(suspects) == 1 else (f"{len(suspects)} training images", "them")
+    done = "and nothing was learnt from " + them if are_left_out else "and the model has learnt from " + them
+    warning = (
+        f"{subject} may show a defect, {done}: {names}{more}. Look at {them} in {PAGE}; take what is no good part out of "
+        f"{TRAIN_LIST}, and set Train.robust=off once all are good."
+    )
+    logger.warning("%s", warning)
+    return warning
+
+
+#: Below ``Global.output``.
+FOLDER = "suspects"
+PAGE = f"{FOLDER}/report.html"
