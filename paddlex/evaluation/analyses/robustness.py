@@ -149,7 +149,7 @@ def measure_robustness(
     directions = [(one, direction) for one in possible for direction in one.directions]
     for one, direction in progress(directions, "Robustness", unit="disturbance"):
         levels = {0.0: undisturbed}
-        for strength in _strengths(levels, direction.strengths, limit):
+        for strength in _strengths(levels, direction.strengths, limit, _least(one, photos)):
             levels[strength] = trial.called(direction.change, strength)
         standing = Standing(direction, levels, limit)
         if seen.sum() >= _FEWEST_FOUND:
@@ -162,22 +162,28 @@ def measure_robustness(
     )  # fmt: skip
 
 
-def _strengths(levels: Mapping[float, np.ndarray], planned: Sequence[float], limit: float) -> Iterator[float]:
-    """What to try next, as long as ``levels`` gets what came of it: the plan, then between what stands and what does not."""
+def _strengths(
+    levels: Mapping[float, np.ndarray], planned: Sequence[float], limit: float, least: float
+) -> Iterator[float]:
+    """What to try next, as long as ``levels`` gets what came of it: the plan, then between what stands and what does not.
+
+    Nothing below ``least`` is tried.
+    """
+    planned = [strength for strength in planned if strength >= least]
     for strength in planned[_BEGIN:]:
         yield strength
         called = levels[strength]
         if share_interval(int(called.sum()), len(called))[0] > limit:
             break
     for strength in reversed(planned[:_BEGIN]):
-        if passes(levels[min(levels.keys() - {0.0})], limit):
+        if passes(levels[min(levels.keys() - {0.0}, default=0.0)], limit):
             break
         yield strength
     for _ in range(_HALVINGS):
         fails = next((one for one in sorted(levels) if not passes(levels[one], limit)), 0.0)
         stands = max((one for one in levels if one < fails), default=fails)
         middle = float(f"{(stands + fails) / 2:.2g}")
-        if middle not in levels:
+        if middle not in levels and middle >= least:
             yield middle
 
 
@@ -237,6 +243,12 @@ class _Trial:
 
 def _unchanged(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     return image
+
+
+def _least(disturbance: Disturbance, photos: Sequence[np.ndarray]) -> float:
+    """The weakest strength that changes anything: photos are moved by whole pixels."""
+    side = _side(disturbance, photos)
+    return 0.0 if side is None else 50 / side
 
 
 def _side(disturbance: Disturbance, photos: Sequence[np.ndarray]) -> int | None:

@@ -150,6 +150,15 @@ def test_defects_are_looked_for_where_the_shift_has_moved_them() -> None:
     assert all(counts[16] >= 6 for counts in (one.found for one in standings(found).values()))
 
 
+def test_no_shift_by_less_than_a_pixel_is_tried() -> None:
+    """It would move nothing, and 0.4 % of 60 pixels would be called stood."""
+    photos = [np.broadcast_to(np.arange(60, dtype=np.uint8)[None, :, None], (40, 60, 3)).copy() for _ in range(20)]
+    rule = KnownRule(lambda image: bool((image != photos[0]).any()))
+    found = standings(measure_robustness(rule, photos, disturbances=of("shift sideways")))
+    assert {one.stands_up_to for one in found.values()} == {0.0}
+    assert min(strength for one in found.values() for strength in one.strengths if strength) >= 50 / 60
+
+
 def test_nothing_is_said_about_defects_where_too_few_are_found_in_undisturbed_photos() -> None:
     predictor = KnownRule(lambda image: False)
     predictor.limits = SimpleNamespace(image=SimpleNamespace(threshold=300.0))
