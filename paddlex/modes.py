@@ -8,15 +8,12 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from paddlex.config_schema import Config
 from paddlex.errors import ConfigError, DatasetError
 from paddlex.utils.logging import logger
 from paddlex.utils.paths import advice_for_file, advice_for_missing
-
-if TYPE_CHECKING:
-    pass
 
 Result = dict[str, Any]
 

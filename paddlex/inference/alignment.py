@@ -25,10 +25,8 @@ from paddlex.inference.view import View
 OUTCOMES = ("ng", "error")
 
 _SHAPE = 0.05  # by which share the aspect ratio of a photo may differ from the reference's
-_ANGLE_ROOM, _SHIFT_ROOM = (
-    2.5,
-    0.02,
-)  # beyond the limits, in degrees and as a share of a side: that far off the search is
+#: How far off the search may be, in degrees and as a share of a side: so far beyond the limits a part still counts as found.
+_ANGLE_ROOM, _SHIFT_ROOM = 2.5, 0.02
 _SCALE_LIMIT = 1.25
 _MARGIN = 0.015  # share of the longest side: what is nearer than this to unseen places is not judged
 _SMALL = Reading(max_megapixels=0.1)  # nobody can make a program decode more by what stands in inference.yml

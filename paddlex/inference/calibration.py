@@ -12,6 +12,7 @@ import numpy as np
 from paddlex.inference.checked import (
     Checked,
     Invalid,
+    block,
     fraction,
     list_of,
     mapping,
@@ -40,10 +41,6 @@ class ZoneScale(Checked):
     name: Annotated[str, text]
     slope: Annotated[float, within(0, math.inf, "more than 0", open_below=True)]
     shift: Annotated[float, number]
-
-
-def _zones(value: Any) -> list[ZoneScale]:
-    return list_of(lambda one: one if isinstance(one, ZoneScale) else ZoneScale.parse(one))(value)
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ class Calibration(Checked):
     min_area: Annotated[float, share] = 0.0
     best_f1_threshold: Annotated[float | None, optional(number)] = None
     shrinkages: Annotated[list[float], list_of(fraction)] = field(default_factory=list)
-    zones: Annotated[list[ZoneScale], _zones] = field(default_factory=list)
+    zones: Annotated[list[ZoneScale], list_of(block(ZoneScale))] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -180,6 +180,11 @@ def mapping(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def block(kind: type[Block]) -> Check:
+    """A check for a block of this kind, or for the section of a file that is one."""
+    return lambda value: value if isinstance(value, kind) else kind.parse(value)
+
+
 def optional(check: Check) -> Check:
     """A check that lets None pass."""
     return lambda value: None if value is None else check(value)

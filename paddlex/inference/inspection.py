@@ -10,7 +10,7 @@ import numpy as np
 
 from paddlex.errors import PhotoError
 from paddlex.inference import polygons
-from paddlex.inference.checked import Checked, Invalid, list_of, optional, rate, text, whole, within
+from paddlex.inference.checked import Checked, Invalid, block, list_of, optional, rate, text, whole, within
 from paddlex.inference.polygons import Polygon
 from paddlex.inference.rle import mask_to_rle, rle_to_mask
 from paddlex.inference.transforms import IMAGENET_MEAN
@@ -64,10 +64,6 @@ class Runs(Checked):
         return rle_to_mask({"size": self.size, "counts": self.counts}) > 0
 
 
-def _runs(value: Any) -> Runs:
-    return value if isinstance(value, Runs) else Runs.parse(value)
-
-
 def _polygons(value: Any) -> tuple[Polygon, ...]:
     return tuple(list_of(polygons.polygon)(value))
 
@@ -99,7 +95,7 @@ class Zone(Checked):
 
 
 def _zones(value: Any) -> tuple[Zone, ...]:
-    zones = list_of(lambda one: one if isinstance(one, Zone) else Zone.parse(one))(value)
+    zones = list_of(block(Zone))(value)
     if len(zones) > _MOST_ZONES:
         raise Invalid(f"must not be more than {_MOST_ZONES}")
     return tuple(zones)
@@ -122,7 +118,7 @@ class Inspection(Checked):
     """
 
     size: Annotated[tuple[int, int], _sides]
-    mask: Annotated[Runs | None, optional(_runs)] = None
+    mask: Annotated[Runs | None, optional(block(Runs))] = None
     inspect: Annotated[tuple[Polygon, ...], _polygons] = ()
     ignore: Annotated[tuple[Polygon, ...], _polygons] = ()
     zones: Annotated[tuple[Zone, ...], _zones] = ()
@@ -153,9 +149,8 @@ class Inspection(Checked):
         Raises:
             PhotoError: such a photo has another shape.
         """
-        if abs(width * self.size[1] - height * self.size[0]) > max(
-            self.size
-        ):  # a scaled photo is rounded to whole pixels
+        rounding = max(self.size)  # a scaled photo's sides are whole pixels
+        if abs(width * self.size[1] - height * self.size[0]) > rounding:
             raise PhotoError(
                 f"a photo of {width} x {height} pixels has another shape than those of {self.size[0]} x {self.size[1]} in "
                 "which the regions to inspect were drawn",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from paddlex.errors import ModelError
 from paddlex.inference.calibration import Calibration
-from paddlex.inference.checked import Checked, Invalid, list_of, mapping, named, optional, text, whole
+from paddlex.inference.checked import Checked, Invalid, block, list_of, mapping, named, optional, text, whole
 from paddlex.inference.inspection import Inspection
 from paddlex.inference.preparation import Preparation
 from paddlex.inference.reading import bit_depth
@@ -43,22 +43,6 @@ def _tiling(value: Any) -> Tiling | None:
         raise Invalid(f"cannot be used: {error.what}") from None
 
 
-def _calibration(value: Any) -> Calibration:
-    return value if isinstance(value, Calibration) else Calibration.parse(value)
-
-
-def _preparation(value: Any) -> Preparation:
-    return value if isinstance(value, Preparation) else Preparation.parse(value)
-
-
-def _signature(value: Any) -> Signature:
-    return value if isinstance(value, Signature) else Signature.parse(value)
-
-
-def _self_check(value: Any) -> SelfCheck:
-    return value if isinstance(value, SelfCheck) else SelfCheck.parse(value)
-
-
 @dataclass(frozen=True)
 class ModelFacts(Checked):
     """A model without its weights.
@@ -83,10 +67,10 @@ class ModelFacts(Checked):
     architecture: Annotated[Mapping[str, Any], mapping] = field(default_factory=dict)
     teacher_weights: Annotated[Mapping[str, str], _texts] = field(default_factory=dict)
     tiling: Annotated[Tiling | None, _tiling] = None
-    calibration: Annotated[Calibration | None, optional(_calibration)] = None
+    calibration: Annotated[Calibration | None, optional(block(Calibration))] = None
     bit_depth: Annotated[int | None, optional(bit_depth)] = None
-    preparation: Annotated[Preparation | None, optional(_preparation)] = None
-    signature: Annotated[Signature | None, optional(_signature)] = None
+    preparation: Annotated[Preparation | None, optional(block(Preparation))] = None
+    signature: Annotated[Signature | None, optional(block(Signature))] = None
 
     @property
     def regions(self) -> Inspection | None:
@@ -102,7 +86,7 @@ class OwnBlock(ModelFacts):
         self_check: the network's answer to ``self_check.probe`` when it was exported.
     """
 
-    self_check: Annotated[SelfCheck | None, optional(_self_check)] = None
+    self_check: Annotated[SelfCheck | None, optional(block(SelfCheck))] = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for inference.yml; what is not known is left out."""

@@ -58,9 +58,7 @@ def draw_result(result: Mapping[str, Any], pixel_limit: Limit) -> np.ndarray:
 def heat_map(anomaly_map: np.ndarray, limit: Limit) -> np.ndarray:
     """Colours for a raw map [H, W]: blue is normal, the middle of the scale is the threshold, red is far above it."""
     places = np.empty(anomaly_map.shape, np.uint8)
-    for top in range(
-        0, len(places), 256
-    ):  # a large photo's whole map in float64 would take a hundred megabytes, many times
+    for top in range(0, len(places), 256):  # in float64 a large photo's whole map would take a hundred megabytes
         score = limit.normalise(anomaly_map[top : top + 256])  # 0.25 is typical of normal pixels, 0.5 the threshold
         places[top : top + 256] = np.where(score < 0.5, np.maximum(2 * score - 0.5, 0), score) * 255
     return cv2.applyColorMap(places, cv2.COLORMAP_TURBO)

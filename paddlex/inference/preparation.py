@@ -8,27 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
 from paddlex.inference.alignment import Alignment
-from paddlex.inference.checked import Checked, optional
+from paddlex.inference.checked import Checked, block, optional
 from paddlex.inference.inspection import Inspection
 from paddlex.inference.light import Light
 from paddlex.inference.view import View
-
-
-def _alignment(value: Any) -> Alignment:
-    return value if isinstance(value, Alignment) else Alignment.parse(value)
-
-
-def _inspection(value: Any) -> Inspection:
-    return value if isinstance(value, Inspection) else Inspection.parse(value)
-
-
-def _light(value: Any) -> Light:
-    return value if isinstance(value, Light) else Light.parse(value)
 
 
 @dataclass(frozen=True)
@@ -44,9 +32,9 @@ class Preparation(Checked):
         Invalid: a value that cannot be.
     """
 
-    alignment: Annotated[Alignment | None, optional(_alignment)] = None
-    regions: Annotated[Inspection | None, optional(_inspection)] = None
-    light: Annotated[Light | None, optional(_light)] = None
+    alignment: Annotated[Alignment | None, optional(block(Alignment))] = None
+    regions: Annotated[Inspection | None, optional(block(Inspection))] = None
+    light: Annotated[Light | None, optional(block(Light))] = None
 
     @property
     def steps(self) -> list[Callable[[View], View]]:

@@ -86,7 +86,7 @@ class PartPosition(BaseModel):
     """How the part lies in the image, of a model that aligns its images."""
 
     found: bool
-    reason: str = Field(description='Why it is not found: "wrong part or position". The image is then anomalous.')
+    reason: str = Field(description="Why it is not found, and the image therefore anomalous; empty where it is found.")
     quality: float = Field(description="Correlation with the reference picture, -1 to 1.")
     seen: float = Field(ge=0, le=1, description="Share of the reference picture that the image shows.")
     shift: list[float] = Field(min_length=2, max_length=2, description="right, down, in pixels of the image")
