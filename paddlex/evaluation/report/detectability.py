@@ -139,7 +139,7 @@ def _panel(kind: str, finding: Detectability) -> Panel:
     told = [f"{row.size} px: {_told(row)}" for row in rows]
     description = f"The share found by size and {KINDS[kind].level}. 90 % are found from: {'; '.join(told)}."
     chart = drawing(f"Detectability, {name}", description, _WIDTH, _HEIGHT, parts)
-    return Panel(name, chart, finding.kind_in_words(kind))
+    return Panel(name, chart, finding.kind_in_words(kind).replace(" %", "\N{NO-BREAK SPACE}%"))
 
 
 def _extents(size: int, pixels_per_mm: float | None) -> list[str]:

@@ -33,6 +33,7 @@ def body() -> str:
 
 
 def test_the_sentences_are_those_of_the_finding(body: str) -> None:
+    body = body.replace("\N{NO-BREAK SPACE}", " ")
     assert "90 % of spots of 10 px (2 mm) are found at a contrast of 20 % or more." in body
     assert "90 % of missing patches of 10 px (2 mm) are found at an opacity of 10 % or more." in body
 
