@@ -10,12 +10,19 @@ import numpy as np
 from paddlex.data.dataset import Sample
 from paddlex.errors import DatasetError
 from paddlex.evaluation.analyses.detectability_result import Detectability, Measured, rows_of
-from paddlex.evaluation.analyses.drawing import KINDS, Canvas, Defect, make_defect, random_numbers
+from paddlex.evaluation.analyses.drawing import (
+    KINDS,
+    Canvas,
+    Defect,
+    canvas_of,
+    make_defect,
+    random_numbers,
+    tile_of,
+)
 from paddlex.evaluation.analyses.examples import choose_examples, picture_examples
 from paddlex.evaluation.analyses.subject import Subject
 from paddlex.evaluation.analyses.weak_places import weak_places
 from paddlex.inference.predictor import AnomalyPredictor
-from paddlex.inference.tiling import TileGrid
 from paddlex.utils.progress import progress_bar
 
 #: Defects of each kind and size. With 20 a share of 90 % is known as 68 to 99 %.
@@ -93,11 +100,8 @@ def _relative(place: tuple[float, float], shape: tuple[int, ...]) -> tuple[float
 
 def _canvas(subject: Subject, sample: Sample, number: int) -> Canvas:
     """A photo, or one tile of it, and where it is inspected."""
-    image, predictor = sample.read(), subject.predictor
-    if predictor.tiling is not None and not predictor.preparation.steps:
-        grid = TileGrid.over(image.shape[0], image.shape[1], predictor.tiling)
-        image = grid.cut(image, int(random_numbers(subject.seed, number).integers(len(grid))))
-    return Canvas(image, predictor.preparation(image).inspected_in_photo(*image.shape[:2]))
+    image = tile_of(subject.predictor, sample.read(), random_numbers(subject.seed, number))
+    return canvas_of(subject.predictor, image)
 
 
 def _defects(subject: Subject, canvas: Canvas, sizes: Sequence[int], number: int) -> list[Defect]:

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 
 from paddlex.evaluation.analyses.foreground import background_colour, coarse_shape, find_foreground
+from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.tiling import TileGrid
 
 #: Length of a scratch divided by its width.
 SCRATCH_ASPECT = 10
@@ -103,6 +105,26 @@ class Canvas:
         if not allowed.any():  # so little that a coarser grid misses it
             allowed = cv2.resize(self.allowed.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
         return part & allowed if (part & allowed).any() else allowed
+
+
+def canvas_of(predictor: AnomalyPredictor, photo: np.ndarray) -> Canvas:
+    """A photo, uint8 [H, W, 3] BGR, to draw on where the model inspects it: a defect elsewhere is none.
+
+    Raises:
+        PhotoError: the model is not for such a photo.
+    """
+    return Canvas(photo, predictor.preparation(photo).inspected_in_photo(*photo.shape[:2]))
+
+
+def tile_of(predictor: AnomalyPredictor, photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One tile of a photo, uint8 [H, W, 3] BGR, that the model scans in tiles as it is; else the photo.
+
+    A photo that is prepared stays whole: a tile alone is not aligned, and has not the shape that regions are drawn for.
+    """
+    if predictor.tiling is None or predictor.preparation.steps:
+        return photo
+    grid = TileGrid.over(photo.shape[0], photo.shape[1], predictor.tiling)
+    return grid.cut(photo, int(rng.integers(len(grid))))
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paddlex.evaluation.analyses.drawing import KINDS, Canvas, Defect, make_defect, random_numbers
+from paddlex.evaluation.analyses.drawing import (
+    KINDS,
+    Canvas,
+    Defect,
+    canvas_of,
+    make_defect,
+    random_numbers,
+    tile_of,
+)
 from paddlex.inference.predictor import AnomalyPredictor
-from paddlex.inference.tiling import TileGrid
 
 #: Kinds that are drawn for robustness; a texture is no defect on an even surface, so blindness is judged without it.
 PLAIN_KINDS = ("spot", "scratch", "texture")
@@ -52,7 +59,7 @@ def quick_check(
     """Draw one plain defect of each kind on each photo, and count those that the model finds.
 
     A defect is found if the raw map exceeds the image threshold where it lies: such an image is called anomalous, and not by
-    chance. Of a photo that is scanned in tiles one tile is judged.
+    chance. Defects are drawn where the model inspects. Of a photo that is scanned in tiles as it is, one tile is judged.
 
     Args:
         predictor: the model.
@@ -67,19 +74,18 @@ def quick_check(
     drawn, found = dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0)
     for number, image in enumerate(images):
         rng = random_numbers(seed, number)
-        if predictor.tiling is not None:
-            grid = TileGrid.over(image.shape[0], image.shape[1], predictor.tiling)
-            image = grid.cut(image, int(rng.integers(len(grid))))
+        canvas = canvas_of(predictor, tile_of(predictor, image, rng))
         for kind in kinds:
-            defect, with_defect = draw_plain(image, kind, rng)
+            defect, with_defect = draw_plain(canvas, kind, rng)
             (anomaly_map,) = predictor.photo_maps([with_defect])
             drawn[kind] += 1
             found[kind] += defect.is_found(anomaly_map, predictor.limits.image.threshold)
     return QuickCheck(PLAIN_SIZE, PLAIN_CONTRAST, drawn, found)
 
 
-def draw_plain(image: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[Defect, np.ndarray]:
+def draw_plain(canvas: Canvas, kind: str, rng: np.random.Generator) -> tuple[Defect, np.ndarray]:
     """A plain defect of one of ``PLAIN_KINDS`` somewhere on the part, and the photo with it, uint8 [H, W, 3] BGR."""
+    image = canvas.image
     size = PLAIN_SIZE * (image.shape[0] * image.shape[1]) ** 0.5 * (2 if kind == "scratch" else 1)
-    defect = make_defect(Canvas(image), kind, max(2, round(size)), rng)
+    defect = make_defect(canvas, kind, max(2, round(size)), rng)
     return defect, defect.on(image, PLAIN_CONTRAST if KINDS[kind].level == "contrast" else 1.0)

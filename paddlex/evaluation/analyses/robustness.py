@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from paddlex.evaluation.analyses.disturbances import DISTURBANCES, Change, Disturbance, is_grey
+from paddlex.evaluation.analyses.drawing import canvas_of
 from paddlex.evaluation.analyses.quick_check import PLAIN_KINDS, draw_plain
 from paddlex.evaluation.analyses.robustness_words import all_words
 from paddlex.evaluation.analyses.standing import Standing, Withstood, passes
@@ -206,6 +207,7 @@ class _Trial:
 
     def __init__(self, predictor: AnomalyPredictor, photos: Sequence[np.ndarray], seed: int) -> None:
         self._predictor, self._photos, self._seed = predictor, photos, seed
+        self._canvases = [canvas_of(predictor, photo) for photo in photos[:DRAWN_PHOTOS]]
 
     def called(self, change: Change, strength: float) -> np.ndarray:
         """Whether each photo is called defective, bool [n]."""
@@ -222,10 +224,10 @@ class _Trial:
         masks: list[np.ndarray] = []
 
         def changed() -> Iterator[np.ndarray]:
-            for number, photo in enumerate(self._photos[:DRAWN_PHOTOS]):
+            for number, canvas in enumerate(self._canvases):
                 for place, kind in enumerate(PLAIN_KINDS):
-                    defect, with_defect = draw_plain(photo, kind, self._rng(number, place))
-                    mask = defect.covered(photo).astype(np.uint8)
+                    defect, with_defect = draw_plain(canvas, kind, self._rng(number, place))
+                    mask = defect.covered(canvas.image).astype(np.uint8)
                     masks.append((change(mask, strength, self._rng(number)) if moves else mask) > 0)
                     yield change(with_defect, strength, self._rng(number))
 

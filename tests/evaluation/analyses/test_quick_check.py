@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from paddlex.data.dataset import TRAIN_LIST, read_samples
+from paddlex.evaluation.analyses.drawing import Canvas
 from paddlex.evaluation.analyses.quick_check import PLAIN_KINDS, draw_plain, quick_check
+from paddlex.inference.inspection import Inspection
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.preparation import NOTHING, Preparation
 from paddlex.inference.tiling import Tiling
 
 SIDE = 200
@@ -24,14 +27,16 @@ def part() -> np.ndarray:
     return image
 
 
-def looking_at(good: np.ndarray, threshold: float, tiling: Tiling | None = None) -> AnomalyPredictor:
+def looking_at(
+    good: np.ndarray, threshold: float, tiling: Tiling | None = None, preparation: Preparation = NOTHING
+) -> AnomalyPredictor:
     """A model that knows the good part by heart: its map is the difference from it."""
 
     def photo_maps(images):
         return [np.abs(image.astype(np.float32) - good[: len(image), : image.shape[1]]).max(2) for image in images]
 
     limits = SimpleNamespace(image=SimpleNamespace(threshold=threshold))
-    return SimpleNamespace(photo_maps=photo_maps, limits=limits, tiling=tiling)
+    return SimpleNamespace(photo_maps=photo_maps, limits=limits, tiling=tiling, preparation=preparation)
 
 
 def test_a_model_that_sees_every_difference_finds_all_and_one_that_sees_none_finds_nothing(part: np.ndarray) -> None:
@@ -56,12 +61,30 @@ def test_of_a_photo_that_is_scanned_in_tiles_one_tile_is_judged() -> None:
     assert sizes == [(64, 64, 3)] * 3
 
 
+def test_of_a_part_that_is_inspected_in_one_corner_the_defects_are_drawn_there(part: np.ndarray) -> None:
+    corner = Inspection((SIDE, SIDE), inspect=(((60, 60), (90, 60), (90, 90), (60, 90)),))
+    predictor = looking_at(part, threshold=8, preparation=Preparation(regions=corner))
+    judge, inspected = predictor.photo_maps, corner.pixels(SIDE, SIDE)
+    predictor.photo_maps = lambda images: [np.where(inspected, one, 0) for one in judge(images)]
+    assert quick_check(predictor, [part] * 5, kinds=PLAIN_KINDS).share == 1
+
+
+def test_a_photo_that_is_prepared_is_judged_whole_though_it_is_scanned_in_tiles(part: np.ndarray) -> None:
+    whole = Inspection((SIDE, SIDE), ignore=(((0, 0), (9, 0), (9, 9), (0, 9)),))
+    predictor = looking_at(part, 8, Tiling(tile_size=64, overlap=0), Preparation(regions=whole))
+    sizes: list[tuple[int, ...]] = []
+    judge = predictor.photo_maps
+    predictor.photo_maps = lambda images: sizes.append(images[0].shape) or judge(images)
+    assert quick_check(predictor, [part] * 2, kinds=["spot"]).share == 1
+    assert sizes == [(SIDE, SIDE, 3)] * 2
+
+
 def test_they_are_as_large_and_as_plain_as_is_said() -> None:
     image = np.full((100, 400, 3), 30, np.uint8)  # of the area of a square of 200
-    defect, drawn = draw_plain(image, "spot", np.random.default_rng(0))
+    defect, drawn = draw_plain(Canvas(image), "spot", np.random.default_rng(0))
     assert defect.covered(image).sum() == pytest.approx(np.pi / 4 * 12**2, rel=0.15)
     assert drawn[defect.covered(image)].max() == 30 + 128
-    scratch, _ = draw_plain(image, "scratch", np.random.default_rng(0))
+    scratch, _ = draw_plain(Canvas(image), "scratch", np.random.default_rng(0))
     assert scratch.size == 24
 
 

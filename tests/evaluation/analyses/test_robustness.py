@@ -19,6 +19,7 @@ from paddlex.evaluation.analyses.robustness import Robustness, analyse, least_us
 from paddlex.evaluation.analyses.standing import Standing, Withstood
 from paddlex.evaluation.analyses.subject import Subject
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.preparation import NOTHING
 from paddlex.inference.tiling import Tiling
 
 THRESHOLD = 64.0
@@ -28,6 +29,7 @@ class KnownRule:
     """Calls a photo defective if ``is_called`` says so; its map is how far each pixel is from the photo's median."""
 
     limits = SimpleNamespace(image=SimpleNamespace(threshold=THRESHOLD))
+    preparation = NOTHING
 
     def __init__(self, is_called: Callable[[np.ndarray], bool], target_fpr: float = 0.05) -> None:
         self.is_called = is_called

@@ -15,6 +15,7 @@ from paddlex.evaluation.analyses.learning_curve.refitting import Drawing, Refit,
 from paddlex.evaluation.metrics.bootstrap import Interval, percentiles
 from paddlex.evaluation.metrics.threshold_certainty import expected_false_alarms, threshold_interval
 from paddlex.inference.thresholds import image_threshold
+from paddlex.inference.view import View
 from paddlex.utils.progress import progress
 
 #: Of all intervals here: 8 of 10 trainings.
@@ -160,7 +161,7 @@ def measure(refitter: Refitter, target_fpr: float, seed: int) -> tuple[list[Poin
         return [], None
     drawn_on = [split.left_out[:_DRAWN_ON] for split in splits]
     refitter.prepare(
-        [int(photo) for some in drawn_on for photo in some], lambda image, number: drawings_of(image, number, seed)
+        [int(photo) for some in drawn_on for photo in some], lambda view, number: drawings_of(view, number, seed)
     )
     sizes = sizes_of(len(splits[0].order))
     fits: dict[int, list[Refit]] = {size: [] for size in sizes}
@@ -201,9 +202,10 @@ def resampled_shares(fits: Sequence[Sequence[Refit]], target_fpr: float, seed: i
     return shares
 
 
-def drawings_of(image: np.ndarray, number: int, seed: int) -> list[Drawing]:
-    """A photo with a defect of each kind: faint or strong, small or large, as chance has it."""
-    rng, canvas = random_numbers(_SALT, seed, number), Canvas(image)
+def drawings_of(view: View, number: int, seed: int) -> list[Drawing]:
+    """A photo with a defect of each kind where it is judged: faint or strong, small or large, as chance has it."""
+    rng, image = random_numbers(_SALT, seed, number), view.image
+    canvas = Canvas(image, view.inspected)
     drawings = []
     for kind, length in DRAWN_KINDS.items():
         share, contrast = _DRAWINGS[rng.integers(len(_DRAWINGS))]

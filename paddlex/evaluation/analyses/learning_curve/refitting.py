@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from paddlex.inference.view import View
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -22,8 +24,8 @@ class Drawing:
     mask: np.ndarray
 
 
-#: A photo as the network is to see it, uint8 [h, w, 3] BGR, and its number -> the same with a defect, several times.
-Draw = Callable[[np.ndarray, int], Sequence[Drawing]]
+#: A photo as the network is to see it, and its number -> the same with a defect where it is judged, several times.
+Draw = Callable[[View, int], Sequence[Drawing]]
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from paddlex.modules.image_anomaly_detection.models.contract import Fitted
 from paddlex.utils.devices import Device
 from paddlex.utils.logging import logger
 
-#: Photos that defects are drawn on; they are spread over the list. Seconds, and the share is known to about 0.1.
-_MOST_PHOTOS = 24
+#: Photos that defects are drawn on; they are spread over the list. Seconds, and the share is known to about 0.1. Of photos that
+#: are scanned in tiles, and whole since they are prepared, a few, for the time that takes.
+_MOST_PHOTOS, _MOST_WHOLE = 24, 4
 
 #: A model that finds fewer of such defects than this share is warned of.
 _ENOUGH = 0.5
@@ -38,7 +39,8 @@ def with_detectability(
     try:
         predictor = AnomalyPredictor(inference, device=str(device), quiet=True)
         samples = read_samples(settings.dataset_dir or "", TRAIN_LIST, reading)
-        chosen = samples[:: -(-len(samples) // _MOST_PHOTOS)]
+        is_slow = predictor.tiling is not None and predictor.preparation.steps
+        chosen = samples[:: -(-len(samples) // (_MOST_WHOLE if is_slow else _MOST_PHOTOS))]
         result = quick_check(predictor, (sample.read() for sample in chosen))
     except (PaddleXError, OSError) as error:
         logger.warning("What the model finds of drawn defects is not known: %s", error)

@@ -18,6 +18,7 @@ from paddlex.evaluation.analyses.learning_curve.fits import (
 )
 from paddlex.evaluation.analyses.learning_curve.refitting import Refit
 from paddlex.evaluation.metrics.threshold_certainty import expected_false_alarms
+from paddlex.inference.view import View
 
 
 @pytest.mark.parametrize("photos", [5, 8, 16, 39, 40, 209])
@@ -106,10 +107,18 @@ def test_an_extrapolated_threshold_accuses_no_photo() -> None:
 
 def test_each_photo_has_a_defect_of_each_kind_where_its_mask_says_and_the_same_ones_again() -> None:
     image = np.random.default_rng(0).integers(60, 200, (120, 160, 3)).astype(np.uint8)
-    drawings, again = drawings_of(image, 7, seed=1), drawings_of(image, 7, seed=1)
+    drawings, again = drawings_of(View(image), 7, seed=1), drawings_of(View(image), 7, seed=1)
     assert len(drawings) == 3
     for one, other in zip(drawings, again, strict=True):
         is_changed = (one.image != image).any(axis=2)
         assert is_changed[one.mask].any() and is_changed.mean() < 0.1
         assert np.array_equal(one.image, other.image) and np.array_equal(one.mask, other.mask)
-    assert not np.array_equal(drawings[0].image, drawings_of(image, 8, seed=1)[0].image)
+    assert not np.array_equal(drawings[0].image, drawings_of(View(image), 8, seed=1)[0].image)
+
+
+def test_defects_are_drawn_where_the_photo_is_judged() -> None:
+    image = np.random.default_rng(0).integers(60, 200, (120, 160, 3)).astype(np.uint8)
+    inspected = np.zeros((120, 160), bool)
+    inspected[:40, :40] = True
+    view = View(image, inspected)
+    assert all((one.mask & inspected).any() for number in range(8) for one in drawings_of(view, number, seed=1))

@@ -123,7 +123,7 @@ class PatchRefitter:
         number = 0
         for photo in draw_on:
             view = self._images.samples[photo].view()
-            drawings, self._places[photo] = draw(view.image, photo), []
+            drawings, self._places[photo] = draw(view, photo), []
             inside = inspected_positions(view.inspected, (height, width))
             for drawing in drawings:
                 cover = cv2.resize(drawing.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0

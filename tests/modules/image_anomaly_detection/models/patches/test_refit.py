@@ -11,6 +11,7 @@ from paddlex.config import load_config
 from paddlex.config_schema import Config
 from paddlex.data.dataset import TRAIN_LIST, read_samples
 from paddlex.evaluation.analyses.learning_curve.refitting import Drawing
+from paddlex.inference.view import View
 from paddlex.modules.image_anomaly_detection.model import load_network
 from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
@@ -20,8 +21,9 @@ from paddlex.utils.devices import Device
 ALL = np.arange(24)
 
 
-def whitened(image: np.ndarray, number: int) -> list[Drawing]:
+def whitened(view: View, number: int) -> list[Drawing]:
     """A defect that nothing misses, and one that nothing finds: nothing was changed."""
+    image = view.image
     mask = np.zeros(image.shape[:2], bool)
     mask[40:80, 40:80] = True
     painted = image.copy()
