@@ -114,7 +114,7 @@ def evaluate(config: Config) -> Result:
             logger.info("%s: %s", name, f"{value:.4f}" if isinstance(value, float) else value)
     return {
         "metrics": metrics,
-        "analyses": {name: finding.to_dict() for name, finding in findings.items()},
+        "analyses": {name: {"words": one.words(), **one.to_dict()} for name, one in findings.items()},
         "per_image": "evaluate/per_image.csv",
         "report": "evaluate/report.html",
         "weights": weight_path,

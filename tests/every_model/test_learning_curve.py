@@ -20,6 +20,7 @@ def test_evaluate_says_whether_there_are_enough_good_parts(
     result = json.loads((output / "evaluate_result.json").read_text(encoding="utf-8"))["analyses"]["learning_curve"]
     assert (result["photos"], result["is_enough"]) == (24, False)
     assert result["photos_needed"] >= 219
+    assert result["words"]
     if MODELS[model_name].refitter is None:
         assert result["not_fitted_again"] and result["points"] == []
     else:

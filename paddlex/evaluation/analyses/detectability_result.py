@@ -154,7 +154,6 @@ class Detectability:
         return {
             "photos": self.photos,
             "share": self.share,
-            "words": self.words(),
             "kinds": {
                 kind: [self._row(row) for row in self.of(kind)] for kind in dict.fromkeys(r.kind for r in self.rows)
             },

@@ -76,7 +76,6 @@ class Robustness:
             "drawn_defects_found": self.drawn[1],
             "disturbances": [one.to_dict() for one in self.withstood],
             "notes": list(self.notes),
-            "in_words": self.words(),
         }
 
     def words(self) -> list[str]:

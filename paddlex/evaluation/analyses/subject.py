@@ -18,7 +18,7 @@ class Finding(Protocol):
     """What an analysis has found: a frozen dataclass."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in evaluate_result.json: nothing that JSON does not know, no NaN."""
+        """As it stands in evaluate_result.json, below its ``words``: nothing that JSON does not know, no NaN."""
         ...
 
     def words(self) -> list[str]:

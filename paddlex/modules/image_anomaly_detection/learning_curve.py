@@ -35,6 +35,8 @@ def learning_curve_of(network: AnomalyNetwork, card: ModelCard, config: Config) 
     reading = replace(config.Global.reading, bit_depth=config.Global.bit_depth or card.bit_depth)
     samples = read_samples(config.Global.dataset_dir or "", TRAIN_LIST, reading)
     photos = [replace(photo, preparation=card.preparation or NOTHING) for photo in normal_images(samples)]
+    if card.preparation is not None and card.preparation.alignment is not None:  # the training left the others out, too
+        photos = [photo for photo in photos if photo.view().is_found]
     model, seed = MODELS[card.model_name], config.Train.seed
     if model.refitter is None:
         return learning_curve(card.calibration, len(photos), "to train it several times takes too long", seed)

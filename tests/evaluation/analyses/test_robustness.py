@@ -278,7 +278,7 @@ def test_a_trained_model_is_judged_as_it_predicts(measured) -> None:
 def test_what_was_measured_of_a_trained_model_is_plain_json(measured) -> None:
     report = measured[2].to_dict()
     assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert report["in_words"][-1] == "Where they come from." and report["photos"] == 4
+    assert measured[2].words()[-1] == "Where they come from." and report["photos"] == 4
 
 
 def test_the_same_photos_and_seed_give_the_same_figures(measured) -> None:
