@@ -148,7 +148,7 @@ class AnomalyPredictor(BatchPredictor):
         views, maps = self._views_and_maps(images)
         for image, view, anomaly_map in zip(images, views, maps, strict=True):
             anomaly_score(anomaly_map)
-            yield view.in_photo(judged(self._scaled(anomaly_map), view.inspected), *image.shape[:2])
+            yield view.in_photo(self._judged(anomaly_map, view), *image.shape[:2])
 
     def many_photo_maps(self, images: Iterable[np.ndarray], batch_size: int = 1) -> Iterator[np.ndarray]:
         """``photo_maps`` of many images, in order; the network runs on several threads, and a few images are taken ahead.
@@ -205,12 +205,14 @@ class AnomalyPredictor(BatchPredictor):
             return self.anomaly_maps(images)
         return (blended_map(image, self.tiling, self.anomaly_maps) for image in images)
 
-    def _scaled(self, anomaly_map: np.ndarray) -> np.ndarray:
-        """A map of a view, in each zone brought to the scale of the thresholds."""
-        regions, calibration = self.preparation.regions, self.folder.calibration
-        if regions is None or calibration is None or not calibration.zones:
+    def _judged(self, anomaly_map: np.ndarray, view: View) -> np.ndarray:
+        """The map of a view where it is judged, in each zone brought to the scale of the thresholds."""
+        if not view.is_found:
             return anomaly_map
-        return scaled(anomaly_map, regions.zones_at(*anomaly_map.shape), calibration.zones)
+        regions, calibration = self.preparation.regions, self.folder.calibration
+        if regions is not None and calibration is not None and calibration.zones:
+            anomaly_map = scaled(anomaly_map, regions.zones_at(*anomaly_map.shape), calibration.zones)
+        return judged(anomaly_map, view.inspected)
 
     def _zones_in(self, view: View, height: int, width: int) -> ZoneAt | None:
         """From a pixel of a photo of a size to the name of its zone."""
@@ -248,7 +250,7 @@ class AnomalyPredictor(BatchPredictor):
             remedy = "Look at the part and the camera, or take another model"
             raise PartNotFoundError(f"{NOT_FOUND} ({position.reason})", remedy=remedy)
         anomaly_score(anomaly_map)  # every value must be finite, also where nothing is judged
-        anomaly_map = judged(self._scaled(anomaly_map), view.inspected)
+        anomaly_map = self._judged(anomaly_map, view)
         raw_score = anomaly_score(anomaly_map)
         full_map = view.in_photo(anomaly_map, height, width)
         inspected = view.inspected_in_photo(height, width)

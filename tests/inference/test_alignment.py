@@ -18,6 +18,7 @@ from paddlex.errors import PartNotFoundError
 from paddlex.inference.alignment import Alignment
 from paddlex.inference.checked import Invalid
 from paddlex.inference.inspection import Inspection
+from paddlex.inference.position import NOT_FOUND_SCORE
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.preparation import Preparation
 from paddlex.inference.view import View
@@ -191,6 +192,20 @@ def test_a_part_that_is_not_found_is_anomalous_everywhere_whatever_the_threshold
     model.limits = replace(model.limits, image=model.limits.image.moved_to(1e30))
     assert model.judge([wrong])[0]["is_anomalous"] is True
     assert next(model.photo_maps([wrong])).min() > result["threshold"]
+
+
+@pytest.mark.parametrize("slope", [1e-30, 1e30])
+def test_no_scale_of_a_zone_changes_what_is_said_of_a_part_that_is_not_found(predictor, good, slope):
+    model = aligned(predictor, good)
+    height, width = good.shape[:2]
+    zone = {"name": "all", "polygon": [[0, 0], [width, 0], [width, height], [0, height]]}
+    regions = Inspection.parse({"size": [width, height], "zones": [zone]})
+    model.preparation = replace(model.preparation, regions=regions)
+    calibration = replace(predictor.folder.calibration, zones=[{"name": "all", "slope": slope, "shift": 0.0}])
+    own = replace(predictor.folder.own, calibration=calibration, preparation=model.preparation)
+    model.folder = replace(predictor.folder, own=own)
+    (result,) = model.judge([draw_part(3, height, width)])
+    assert (result["is_anomalous"], result["score"], result["raw_score"]) == (True, 1.0, NOT_FOUND_SCORE)
 
 
 def test_a_part_that_is_not_found_changes_nothing_for_the_others_of_its_batch(predictor, good):
