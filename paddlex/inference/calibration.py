@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -39,7 +38,7 @@ class ZoneScale(Checked):
     """
 
     name: Annotated[str, text]
-    slope: Annotated[float, within(0, math.inf, "more than 0", open_below=True)]
+    slope: Annotated[float, within(1e-30, 1e30, "from 1e-30 to 1e30")]  # float32 holds it
     shift: Annotated[float, number]
 
 

@@ -80,7 +80,8 @@ def named(name: str, check: Check, value: Any) -> Any:
     except Invalid as error:
         if error.key:
             raise Invalid(error.problem, name + ("" if error.key.startswith("[") else ".") + error.key) from None
-        raise Invalid(f"{error.problem}, not {shown(value)}", name) from None
+        is_told = error.problem.startswith("must")  # what a value must be, beside what it is
+        raise Invalid(f"{error.problem}, not {shown(value)}" if is_told else error.problem, name) from None
 
 
 def shown(value: object) -> str:

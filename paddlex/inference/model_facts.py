@@ -72,6 +72,15 @@ class ModelFacts(Checked):
     preparation: Annotated[Preparation | None, optional(block(Preparation))] = None
     signature: Annotated[Signature | None, optional(block(Signature))] = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.calibration is None:
+            return
+        drawn = [] if self.regions is None else [zone.name for zone in self.regions.zones]
+        if [zone.name for zone in self.calibration.zones] != drawn:
+            all_of_them = ", ".join(drawn) or "none"
+            raise Invalid(f"must be those of preparation.regions, in their order: {all_of_them}", "calibration.zones")
+
     @property
     def regions(self) -> Inspection | None:
         """Where photos are inspected; None for everywhere."""

@@ -262,6 +262,45 @@ def test_a_key_or_value_of_our_block_that_is_not_known_is_refused(
     assert message_of(open_with, content(**own), tmp_path).startswith(problem)
 
 
+def zoned(*names: str, drawn: tuple[str, ...] = ("rim", "seal"), slope: float = 2.0) -> dict[str, Any]:
+    """Our block with scales for zones of these names, and zones drawn with those."""
+    shapes = [[[10 * place, 0], [10 * place + 9, 0], [10 * place + 9, 9]] for place in range(len(drawn))]
+    zones = [{"name": name, "polygon": shape} for name, shape in zip(drawn, shapes, strict=True)]
+    scales = [{"name": name, "slope": slope, "shift": 0.0} for name in names]
+    return {
+        "calibration": {**CALIBRATION, "zones": scales},
+        "preparation": {"regions": {"size": [64, 32], "zones": zones}} if drawn else {},
+    }
+
+
+def test_each_zone_that_is_drawn_has_a_scale_of_its_own(open_with) -> None:
+    assert [one.name for one in open_with(content(**zoned("rim", "seal"))).calibration.zones] == ["rim", "seal"]
+
+
+@pytest.mark.parametrize(
+    ("own", "names"),
+    [
+        (zoned(), "rim, seal"),
+        (zoned("rim"), "rim, seal"),
+        (zoned("seal", "rim"), "rim, seal"),
+        (zoned("rim", "seal", "edge"), "rim, seal"),
+        (zoned("rim", drawn=()), "none"),
+    ],
+)
+def test_scales_of_other_zones_than_are_drawn_are_refused(
+    open_with, tmp_path: Path, own: dict[str, Any], names: str
+) -> None:
+    """A threshold on the scale of a zone says nothing of a map that is not on that scale: defects would be called normal."""
+    said = f"AnomalyDetection.calibration.zones must be those of preparation.regions, in their order: {names} ("
+    assert message_of(open_with, content(**own), tmp_path).startswith(said)
+
+
+@pytest.mark.parametrize("slope", [0, 1e-300, -1, math.nan, 1e38])
+def test_a_scale_that_would_flatten_a_zone_is_refused(open_with, tmp_path: Path, slope: float) -> None:
+    message = message_of(open_with, content(**zoned("rim", "seal", slope=slope)), tmp_path)
+    assert message.startswith("AnomalyDetection.calibration.zones[0].slope must be ")
+
+
 def test_a_typing_error_in_the_name_of_our_block_is_refused(open_with, tmp_path: Path) -> None:
     message = message_of(open_with, {**content(), "AnomalyDetecton": {"calibration": CALIBRATION}}, tmp_path)
     assert message.startswith("AnomalyDetecton is not known; perhaps AnomalyDetection is meant (FILE line ")
