@@ -10,7 +10,8 @@ from pathlib import Path
 
 from paddlex.errors import ModelError
 from paddlex.inference.archive import SUFFIX
-from paddlex.inference.model_folder import ModelFolder, holds_model, open_model_folder
+from paddlex.inference.checked import text
+from paddlex.inference.model_folder import ModelFolder, checked_argument, holds_model, open_model_folder
 from paddlex.utils.logging import logger
 
 #: In the place of a product's name: whichever a photo shows.
@@ -40,12 +41,13 @@ class ModelBank:
         Raises:
             ModelError: there is none of this name.
         """
+        checked_argument("product", text, product)
         if product in self.products:
             return self.products[product]
         if product == AUTO:
             what, remedy = "auto takes one of several models for each photo, and here one is needed", self.names
             raise ModelError(what, where=self.path, remedy=f"Set product to one of {remedy}")
-        if os.path.basename(product) == product and (self.path / product).is_dir():
+        if product in (entry.name for entry in self.path.iterdir() if entry.is_dir()):
             return self.path / product  # it is damaged, and opening it says how
         near = difflib.get_close_matches(product, self.products, n=1)
         remedy = f"Did you mean {near[0]}?" if near else f"Set product to one of {self.names}, or to {AUTO}"

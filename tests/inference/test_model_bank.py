@@ -92,6 +92,14 @@ def test_an_unknown_product_is_told_the_nearest(bank: Path) -> None:
         create_model(model_dir=bank, product="xyz", device="cpu")
 
 
+@pytest.mark.parametrize("product", ["..", ".", "bank/../..", "x" * 5000, "a\0b", "", 5, ["grid"]])
+def test_what_is_no_name_in_the_folder_leads_nowhere(copy_of: Path, product: object) -> None:
+    """Least of all to a model beside it."""
+    shutil.copytree(copy_of / GRID, copy_of.parent, dirs_exist_ok=True)
+    with pytest.raises(ModelError, match=r"the folder has no product|product must be text"):
+        create_model(model_dir=copy_of, product=product, device="cpu")
+
+
 @pytest.mark.parametrize("product", [GRID, "auto"])
 def test_a_product_of_a_folder_that_is_no_bank_is_refused(bank: Path, tmp_path: Path, product: str) -> None:
     for folder in (bank / GRID, tmp_path, None):
