@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paddlex.evaluation.analyses.standing import Standing, Withstood
-from paddlex.evaluation.report.numbers import count, percent, share
+from paddlex.evaluation.numbers import count, percent, share
 
 if TYPE_CHECKING:
     from paddlex.evaluation.analyses.robustness import Robustness

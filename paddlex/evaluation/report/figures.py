@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from paddlex.evaluation.evaluator import Evaluation
 from paddlex.evaluation.metrics import Curve
+from paddlex.evaluation.numbers import count, figure
 from paddlex.evaluation.report import words
 from paddlex.evaluation.report.charts import Axis, Group, Line, curve_chart, histogram
-from paddlex.evaluation.report.numbers import count, figure
 
 _PRO_END = 0.3
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from paddlex.evaluation.analyses.learning_curve import LEAST_GAIN, TOLERANCE, LearningCurve
 from paddlex.evaluation.analyses.learning_curve.fits import CONFIDENCE, Certainty
-from paddlex.evaluation.analyses.learning_curve.words import rate
+from paddlex.evaluation.numbers import rate, share
 from paddlex.evaluation.report.learning_chart import learning_chart
-from paddlex.evaluation.report.numbers import share
 
 
 def values(curve: LearningCurve) -> dict[str, object]:

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import paddlex
-from paddlex.evaluation.report.numbers import NOT_MEASURABLE, figure, interval, percent
+from paddlex.evaluation.numbers import NOT_MEASURABLE, figure, interval, percent
 from paddlex.utils.console import visible_lines
 
 #: What all pages share, by its bare name: frame.html, macros.html; a page of its own by its path below paddlex/.

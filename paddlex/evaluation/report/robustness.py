@@ -10,10 +10,8 @@ from paddlex.evaluation.analyses.robustness import Robustness
 from paddlex.evaluation.analyses.robustness_words import how_sure, words
 from paddlex.evaluation.analyses.standing import Standing, Withstood
 from paddlex.evaluation.metrics import share_interval
-from paddlex.evaluation.report.numbers import percent, share
+from paddlex.evaluation.numbers import percent, share
 from paddlex.evaluation.report.strength_chart import StrengthChart
-
-_PER_CENT = "\N{NO-BREAK SPACE}%"
 
 
 @dataclass(frozen=True)
@@ -99,4 +97,4 @@ def _row(withstood: Withstood, standing: Standing) -> list[str]:
 def _called(standing: Standing, strength: float) -> str:
     called, total = int(standing.levels[strength].sum()), len(standing.levels[strength])
     low, high = share_interval(called, total)
-    return f"{percent(called, total)} ({100 * low:.0f} to {100 * high:.0f}{_PER_CENT})"
+    return f"{percent(called, total)} ({100 * low:.0f} to {100 * high:.0f}\N{NO-BREAK SPACE}%)"

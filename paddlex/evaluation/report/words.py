@@ -8,7 +8,7 @@ import numpy as np
 
 from paddlex.evaluation.evaluator import Evaluation
 from paddlex.evaluation.metrics import Confusion, confusion_at
-from paddlex.evaluation.report.numbers import (
+from paddlex.evaluation.numbers import (
     NOT_MEASURABLE,
     count,
     figure,

@@ -102,7 +102,7 @@ class TestFile:
         analysis = Section("light", "How much light it stands", "Light", Markup("<p>Enough.</p>"))
         page = make_page(evaluation_of([], []), more=[analysis])
         assert [section["id"] for section in page.all("section") if "id" in section][-2:] == ["light", "gallery"]
-        assert page.text.index("Defect types Light Gallery") < page.text.index("How much light it stands Enough.")
+        assert page.text.index("Scores Light Gallery") < page.text.index("How much light it stands Enough.")
 
     def test_the_same_evaluation_gives_the_same_file(self, make_page, evaluation, page):
         assert make_page(evaluation).source == page.source

@@ -2,8 +2,8 @@
 
 import pytest
 
+from paddlex.evaluation.numbers import figure, interval, percent
 from paddlex.evaluation.report import words
-from paddlex.evaluation.report.numbers import figure, interval, percent
 from paddlex.inference.calibration import Calibration
 
 SPACE = "\N{NO-BREAK SPACE}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from paddlex.evaluation.numbers import rate, share
+
 if TYPE_CHECKING:
     from paddlex.evaluation.analyses.learning_curve import LearningCurve
-
-_PER_CENT = "\N{NO-BREAK SPACE}%"
 
 
 def sentences(curve: LearningCurve) -> list[str]:
@@ -49,7 +49,7 @@ def _answer(curve: LearningCurve) -> str:
 
 def _rate(curve: LearningCurve) -> str:
     low, high = curve.whole.false_alarms
-    target = f"{100 * curve.target_fpr:.3g}{_PER_CENT}"
+    target = share(curve.target_fpr)
     text = (
         f"With a threshold that rests on {_scores(curve)}, {rate(low)} to {rate(high)} of new good parts are false alarms in "
         f"8 of 10 trainings, where {target} is meant"
@@ -58,7 +58,7 @@ def _rate(curve: LearningCurve) -> str:
         return f"{text}: near enough."
     from paddlex.evaluation.analyses.learning_curve import TOLERANCE
 
-    margin = f"{100 * TOLERANCE * curve.target_fpr:.3g}{_PER_CENT}"
+    margin = share(TOLERANCE * curve.target_fpr)
     return f"{text}; from about {about(curve.photos_for_rate):,} photos on it should stay within {target} ± {margin}."
 
 
@@ -101,16 +101,6 @@ def about(photos: int) -> int:
     """Rounded up, as such a number deserves: to tens from 50 on, to hundreds from 1,000 on."""
     step = 100 if photos >= 1000 else 10 if photos >= 50 else 5
     return step * math.ceil(photos / step)
-
-
-def rate(value: float) -> str:
-    """A measured share, ``3.2 %``: a decimal below 10, and never 0 or 100 where it is neither."""
-    per_cent = 100 * value
-    if 0 < per_cent < 0.05:
-        return f"less than 0.1{_PER_CENT}"
-    if 99 <= per_cent < 100:
-        return f"{math.floor(10 * per_cent) / 10:g}{_PER_CENT}"
-    return f"{per_cent:.0f}{_PER_CENT}" if per_cent >= 9.95 or not per_cent else f"{per_cent:.1f}{_PER_CENT}"
 
 
 def _points(value: float, *, bare: bool = False) -> str:

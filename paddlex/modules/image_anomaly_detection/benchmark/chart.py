@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from paddlex.evaluation.report.numbers import figure
+from paddlex.evaluation.numbers import figure
 from paddlex.evaluation.report.svg import drawing, element
 from paddlex.modules.image_anomaly_detection.benchmark.table import Table
 

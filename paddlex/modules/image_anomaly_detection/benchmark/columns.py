@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from paddlex.evaluation.report.numbers import figure, percent
+from paddlex.evaluation.numbers import figure, percent
 from paddlex.modules.image_anomaly_detection.benchmark.comparison import Standing
 from paddlex.modules.image_anomaly_detection.benchmark.table import Mean, Row, Table
 from paddlex.utils.console import visible

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from paddlex import __version__
 from paddlex.config_schema import Config
-from paddlex.evaluation.report.numbers import figure, interval
+from paddlex.evaluation.numbers import figure, interval
 from paddlex.evaluation.report.rendering import Section, render
 from paddlex.evaluation.report.words import KeyFigure
 from paddlex.modules.image_anomaly_detection.benchmark import words

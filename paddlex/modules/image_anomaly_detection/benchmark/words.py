@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paddlex.evaluation.report.numbers import figure
+from paddlex.evaluation.numbers import figure
 from paddlex.modules.image_anomaly_detection.benchmark.columns import share_text, signed
 from paddlex.modules.image_anomaly_detection.benchmark.published import CATEGORIES, PUBLISHED, SOURCE
 from paddlex.modules.image_anomaly_detection.benchmark.table import Mean, Row, Table

@@ -11,7 +11,8 @@ import pytest
 
 from paddlex.errors import ModelError
 from paddlex.evaluation.analyses.learning_curve import LearningCurve, analyse, learning_curve
-from paddlex.evaluation.analyses.learning_curve.words import about, rate
+from paddlex.evaluation.analyses.learning_curve.words import about
+from paddlex.evaluation.numbers import rate
 from paddlex.inference.calibration import Calibration
 from paddlex.inference.thresholds import image_threshold
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 NOT_MEASURABLE = "not measurable"
+
+_PER_CENT = "\N{NO-BREAK SPACE}%"
 
 
 def percent(part: int, whole: int) -> str:
@@ -13,13 +16,23 @@ def percent(part: int, whole: int) -> str:
     for decimals in range(3):
         text = f"{share:.{decimals}f}"
         if float(text) not in (0, 100) or share in (0, 100):
-            return f"{text}\N{NO-BREAK SPACE}%"
-    return ("less than 0.01" if share < 50 else "more than 99.99") + "\N{NO-BREAK SPACE}%"
+            return f"{text}{_PER_CENT}"
+    return ("less than 0.01" if share < 50 else "more than 99.99") + _PER_CENT
 
 
 def share(value: float) -> str:
     """A share between 0 and 1 that somebody chose, as per cent: ``5 %``, ``0.1 %``."""
-    return f"{100 * value:.4g}\N{NO-BREAK SPACE}%"
+    return f"{100 * value:.4g}{_PER_CENT}"
+
+
+def rate(value: float) -> str:
+    """A share from 0 to 1 that was measured or computed: ``3.2 %``, ``32 %``; never 0 or 100 where it is neither."""
+    per_cent = 100 * value
+    if 0 < per_cent < 0.05:
+        return f"less than 0.1{_PER_CENT}"
+    if 99 <= per_cent < 100:
+        return f"{math.floor(10 * per_cent) / 10:g}{_PER_CENT}"
+    return f"{per_cent:.0f}{_PER_CENT}" if per_cent >= 9.95 or not per_cent else f"{per_cent:.1f}{_PER_CENT}"
 
 
 def figure(value: float | None) -> str:
