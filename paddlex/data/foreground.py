@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 
-from paddlex.data.dataset import Sample
+from paddlex.data.dataset import Sample, thinned
 from paddlex.utils.logging import logger
 
 #: Photos that are looked at, spread over the list, and the longer side to which they are brought.
@@ -43,7 +43,7 @@ def find_foreground(samples: Sequence[Sample]) -> np.ndarray | None:
     Raises:
         ImageReadError: a photo cannot be read.
     """
-    chosen = samples[:: -(-len(samples) // _MOST)]
+    chosen = thinned(samples, _MOST)
     found = foreground_of(sample.view().image for sample in chosen)
     if found is None:
         logger.warning(

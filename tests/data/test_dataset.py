@@ -14,6 +14,7 @@ from paddlex.data.dataset import (
     read_mask,
     read_samples,
     split_line,
+    thinned,
 )
 from paddlex.errors import DatasetError, ImageReadError
 from paddlex.inference.reading import Reading
@@ -264,3 +265,8 @@ def test_the_limit_of_pixels_holds_for_masks_too(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((6, 8), np.uint8))
     with pytest.raises(ImageReadError, match="8 x 6 pixels, more than 4e-05 megapixels"):
         read_mask(tmp_path / "a.png", Reading(max_megapixels=0.00004))
+
+
+@pytest.mark.parametrize(("count", "most", "taken"), [(7, 3, [0, 3, 6]), (3, 3, [0, 1, 2]), (4, 3, [0, 2]), (0, 3, [])])
+def test_a_long_list_is_thinned_from_all_over_it(count, most, taken):
+    assert list(thinned(range(count), most)) == taken

@@ -8,7 +8,7 @@ from typing import Any
 
 from paddlex.config import load_config
 from paddlex.config_schema import Config
-from paddlex.data.dataset import VAL_LIST, read_samples
+from paddlex.data.dataset import VAL_LIST, read_samples, thinned
 from paddlex.errors import PaddleXError, in_one_line
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.utils.files import write_json
@@ -31,7 +31,7 @@ def measure(config: Config) -> dict[str, Any]:
         bit_depth=config.Global.bit_depth, max_megapixels=config.Global.max_megapixels,
     )  # fmt: skip
     samples = read_samples(config.Global.dataset_dir or "", VAL_LIST, config.Global.reading)
-    paths = [sample.image_path for sample in samples[:: -(-len(samples) // _IMAGES)]]
+    paths = [sample.image_path for sample in thinned(samples, _IMAGES)]
     for path in paths:
         path.read_bytes()  # so that no disk is measured
     seconds: list[float] = []

@@ -12,7 +12,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from paddlex.data.dataset import Sample
+from paddlex.data.dataset import Sample, thinned
 from paddlex.errors import ModelError
 from paddlex.evaluation.evaluator import evaluate
 from paddlex.inference.backends import RUN_MODES
@@ -74,7 +74,7 @@ def check_export(
     original.reading = reading
     original.backend = DynamicGraph(network)
     transform, output = original.folder.transform, original.folder.output
-    some = samples[:: -(-len(samples) // _IMAGES) or 1]
+    some = thinned(samples, _IMAGES)
     inputs = [transform([original.preparation(sample.read()).image]) for sample in some] or [probe(transform.size)]
     wanted = [original.backend.run(batch)[output] for batch in inputs]
     for maps in wanted:

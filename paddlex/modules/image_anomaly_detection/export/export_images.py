@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from paddlex.data.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples
+from paddlex.data.dataset import TRAIN_LIST, VAL_LIST, Sample, read_samples, thinned
 from paddlex.data.tiles import draw_tiles
 from paddlex.errors import ConfigError, DatasetError
 from paddlex.inference.preparation import NOTHING, Preparation
@@ -44,10 +44,7 @@ class ExportImages:
             raise ConfigError(
                 "INT8 needs normal images, and no data set is named", where="Global.dataset_dir", remedy="Set it"
             )
-        chosen = [
-            replace(sample, preparation=preparation)
-            for sample in self.train[:: -(-len(self.train) // CALIBRATION_IMAGES)]
-        ]
+        chosen = [replace(sample, preparation=preparation) for sample in thinned(self.train, CALIBRATION_IMAGES)]
         per_image = CALIBRATION_IMAGES // len(chosen)
         for sample in chosen if tiling is None else draw_tiles(chosen, tiling, per_image, seed=0):
             yield transform([sample.view().image])

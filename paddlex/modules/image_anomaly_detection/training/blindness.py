@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from paddlex.config_schema import GlobalSection
-from paddlex.data.dataset import TRAIN_LIST, read_samples
+from paddlex.data.dataset import TRAIN_LIST, read_samples, thinned
 from paddlex.errors import PaddleXError
 from paddlex.evaluation.analyses.quick_check import QuickCheck, quick_check
 from paddlex.inference.predictor import AnomalyPredictor
@@ -40,7 +40,7 @@ def with_detectability(
         predictor = AnomalyPredictor(inference, device=str(device), quiet=True)
         samples = read_samples(settings.dataset_dir or "", TRAIN_LIST, reading)
         is_slow = predictor.tiling is not None and predictor.preparation.steps
-        chosen = samples[:: -(-len(samples) // (_MOST_WHOLE if is_slow else _MOST_PHOTOS))]
+        chosen = thinned(samples, _MOST_WHOLE if is_slow else _MOST_PHOTOS)
         result = quick_check(predictor, (sample.read() for sample in chosen))
     except (PaddleXError, OSError) as error:
         logger.warning("What the model finds of drawn defects is not known: %s", error)

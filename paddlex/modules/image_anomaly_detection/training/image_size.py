@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from paddlex.config_schema import LARGEST_SIDE, Config
-from paddlex.data.dataset import Sample
+from paddlex.data.dataset import Sample, thinned
 from paddlex.data.tiles import view_size
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
 from paddlex.modules.image_anomaly_detection.training.training_list import training_samples
@@ -52,7 +52,7 @@ def with_image_size(config: Config) -> Config:
 
 def _aspect(samples: Sequence[Sample]) -> float:
     """Height by width of the photos; 1 where they are of different shapes."""
-    sizes = [view_size(sample) for sample in samples[:: -(-len(samples) // _MOST)]]
+    sizes = [view_size(sample) for sample in thinned(samples, _MOST)]
     aspects = np.array([height / width for height, width in sizes])
     typical = float(np.median(aspects))
     is_alike = np.abs(aspects / typical - 1) <= _ALIKE

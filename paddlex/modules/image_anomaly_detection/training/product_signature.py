@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from paddlex.data.dataset import Sample
+from paddlex.data.dataset import Sample, thinned
 from paddlex.inference.parallel import in_order
 from paddlex.inference.signature import Signature, descriptions
 from paddlex.utils.paddle_environment import usable_cores
@@ -25,5 +25,5 @@ def product_signature(samples: Sequence[Sample]) -> Signature | None:
     def look(sample: Sample) -> list[np.ndarray]:
         return descriptions(sample.read())
 
-    chosen = samples[:: -(-len(samples) // _MOST_PHOTOS)]
+    chosen = thinned(samples, _MOST_PHOTOS)
     return Signature.of(list(in_order(look, iter(chosen), usable_cores()))) if len(chosen) >= 2 else None

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from paddlex.config_schema import AlignmentSection
-from paddlex.data.dataset import Sample
+from paddlex.data.dataset import Sample, thinned
 from paddlex.errors import ConfigError, DatasetError, ImageReadError
 from paddlex.inference.alignment import Alignment
 from paddlex.inference.inputs import read_image
@@ -164,8 +164,7 @@ def _reference(options: AlignmentSection, samples: Sequence[Sample]) -> tuple[Al
                 f"the reference picture cannot be used: {reason}", where=f"{_KEY}.reference", remedy=remedy
             )
         return alignment, options.reference
-    step = -(-len(samples) // _CANDIDATES)
-    candidates = [(sample, sample.read()) for sample in samples[::step]]
+    candidates = [(sample, sample.read()) for sample in thinned(samples, _CANDIDATES)]
     best: tuple[float, Alignment, str] | None = None
     for number, (sample, photo) in enumerate(candidates):
         alignment = _to(photo, options)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from paddlex.config_schema import Config
 from paddlex.data.bit_depth import find_reading
-from paddlex.data.dataset import TRAIN_LIST, Sample, read_samples
+from paddlex.data.dataset import TRAIN_LIST, Sample, read_samples, thinned
 from paddlex.inference.light import Light
 from paddlex.inference.preparation import NOTHING, Preparation
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
@@ -55,7 +55,7 @@ def preparation_of(config: Config, samples: Sequence[Sample]) -> tuple[Preparati
         if options.alignment.enable:
             samples = showing_enough([replace(sample, preparation=preparation) for sample in samples])
     if options.light == "brightness":
-        some = samples[:: -(-len(samples) // _MOST_FOR_LIGHT)]
+        some = thinned(samples, _MOST_FOR_LIGHT)
         before = preparation
         preparation = replace(before, light=Light.of(before(sample.read()) for sample in some))
     return preparation, list(samples)
