@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -152,7 +153,7 @@ def _told(row: Row) -> str:
     return "never" if level is None else percent_of(level)
 
 
-def _shares(row: Row, edges: np.ndarray, left: float, column: float, y) -> list[Markup]:  # type: ignore[no-untyped-def]
+def _shares(row: Row, edges: np.ndarray, left: float, column: float, y: Callable[[float], float]) -> list[Markup]:
     """A rectangle for each run of levels at which as many are found."""
     found = [row.found(level) for level in row.levels]
     parts, start = [], 0
@@ -172,7 +173,7 @@ def _shares(row: Row, edges: np.ndarray, left: float, column: float, y) -> list[
     return parts
 
 
-def _most(row: Row, edges: np.ndarray, left: float, column: float, y) -> list[Markup]:  # type: ignore[no-untyped-def]
+def _most(row: Row, edges: np.ndarray, left: float, column: float, y: Callable[[float], float]) -> list[Markup]:
     """The line from which 90 % are found, and its interval."""
     level = row.level_for(MOST)
     lower, upper = row.level_bounds(MOST)
