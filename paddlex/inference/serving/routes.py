@@ -19,6 +19,7 @@ from paddlex.inference.serving.errors import RequestError, explain
 from paddlex.inference.serving.gate import check_reload
 from paddlex.inference.serving.judging import Service, check_count
 from paddlex.inference.serving.openapi import PROBLEMS, json_body, multipart_body
+from paddlex.inference.serving.registry import ServedBank, ServedModel
 from paddlex.inference.serving.streaming import Entry, entry_of, many, streamed
 from paddlex.utils.logging import logger
 
@@ -48,7 +49,7 @@ def _add_detection(router: APIRouter, service: Service) -> None:
     async def infer(request: Request) -> Response:
         """Judge one image: PaddleX's endpoint, with its request and its answer."""
         body = await _parsed(request, service, schemas.ImageRequest)
-        model = service.registry.get(body.model)
+        model = _asked_for(body, service)
         build = partial(
             answers.detection_json,
             threshold=body.threshold,
@@ -68,7 +69,7 @@ def _add_detection(router: APIRouter, service: Service) -> None:
         """Judge several images; a broken one does not spoil the others. An error status only if not one can be judged."""
         body = await _parsed(request, service, schemas.BatchRequest)
         check_count(len(body.images), service.settings)
-        model = service.registry.get(body.model)
+        model = _asked_for(body, service)
 
         def build(judgement: Judgement) -> answers.Parts:
             result = answers.detection_json(
@@ -181,6 +182,19 @@ def _add_health(router: APIRouter, service: Service) -> None:
     async def prometheus() -> Response:
         """For Prometheus."""
         return Response(service.metrics.text(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+def _asked_for(body: schemas.ImageRequest | schemas.BatchRequest, service: Service) -> ServedModel | ServedBank:
+    """The model that a request names.
+
+    Raises:
+        RequestError: 404, there is none of this name; 422, a raw threshold for whichever product an image shows.
+    """
+    model = service.registry.get(body.model)
+    if body.threshold is not None and isinstance(model, ServedBank):
+        what = "threshold is a raw score, and each product's model has a scale of its own"
+        raise RequestError(422, what, remedy="Send scoreThreshold, or the model of a product")
+    return model
 
 
 async def _parsed(request: Request, service: Service, model: type[R]) -> R:

@@ -58,6 +58,23 @@ def test_the_endpoint_of_paddlex_says_the_product(service: Any, parts: dict[str,
     assert answer["errorCode"] == 0 and answer["result"]["product"] == "disc"
 
 
+def test_a_raw_threshold_is_for_a_named_product(service: Any, parts: dict[str, Path]) -> None:
+    """A number on the scale of one model would call the parts of another good."""
+    image = base64.b64encode(parts["disc"].read_bytes()).decode()
+    one, many = f"{service.url}/image-anomaly-detection", f"{service.url}/image-anomaly-detection/batch"
+    for name in ({}, {"model": "auto"}):
+        for url, images in ((one, {"image": image}), (many, {"images": [image]})):
+            refused = httpx.post(url, json={**images, **name, "threshold": 1e9})
+            assert (
+                refused.status_code == 422
+                and "each product's model has a scale of its own" in refused.json()["errorMsg"]
+            )
+    answer = httpx.post(one, json={"image": image, "model": "disc", "threshold": 1e9}).json()
+    assert answer["result"]["isAnomalous"] is False
+    answer = httpx.post(one, json={"image": image, "scoreThreshold": 0.001}).json()
+    assert answer["result"]["isAnomalous"] is True
+
+
 def test_a_named_product_judges_whatever_it_is_given(service: Any, parts: dict[str, Path]) -> None:
     [result] = judge(service.url, [parts["grid"].read_bytes()], "disc")["results"]
     assert result["product"] == "disc" and "productDistance" not in result
