@@ -126,7 +126,11 @@ class BankPredictor(BatchPredictor):
     def _predictor(self, product: str) -> AnomalyPredictor:
         with self._loading:
             if product not in self.loaded:
-                self.loaded[product] = AnomalyPredictor(self.path, product=product, **self._options)
+                predictor = AnomalyPredictor(self.path, product=product, **self._options)
+                if predictor.folder.own != self._folders[product].own:  # what it was recognised by is another's
+                    what, where = "the model has been replaced since the bank was opened", predictor.folder.path
+                    raise ModelError(what, where=where, remedy="Start again")
+                self.loaded[product] = predictor
             return self.loaded[product]
 
 

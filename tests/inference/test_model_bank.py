@@ -153,6 +153,17 @@ def test_a_product_whose_graph_is_gone_does_not_stop_the_others(copy_of: Path, p
     assert [type(error) for error in failed] == [ModelError] and str(folder) in str(failed[0])
 
 
+def test_a_product_that_was_replaced_after_the_bank_was_opened_is_not_judged(
+    copy_of: Path, photos: dict[str, list[str]]
+) -> None:
+    """A photo that is recognised as the old product must not be judged by the new one's model."""
+    predictor, failed = create_model(model_dir=copy_of, product="auto", device="cpu"), []
+    shutil.rmtree(copy_of / GRID)
+    shutil.copytree(copy_of / DISC, copy_of / GRID)
+    assert not list(predictor.predict([photos[GRID][0]], on_error=lambda source, error: failed.append(error)))
+    assert "the model has been replaced since the bank was opened" in str(failed[0])
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [({"target_fpr": 2}, "target_fpr must be between 0 and 1"), ({"device": "tpu"}, "tpu")],
