@@ -155,7 +155,7 @@ def test_a_server_whose_model_is_not_there_says_so_and_ends_with_1(start_server:
     ("arguments", "message"),
     [
         (("--pipeline", "a=one.yaml", "--pipeline", "a=two.yaml"), "two pipelines are called a"),
-        (("--pipeline", "a.yaml", "--host", "192.0.2.1"), "the service cannot listen"),
+        (("--pipeline", "anomaly_detection", "--host", "192.0.2.1"), "the service cannot listen"),
         (("--pipeline", "a.yaml", "--api_key_file", "no/such/key"), "the API key cannot be read"),
         (("--pipeline", "a.yaml", "--max_batch", "0"), "--max_batch must be at least 1, not 0"),
         (("--pipeline", "a.yaml", "--port", "80811"), "--port must be at most 65535, not 80811"),
