@@ -143,6 +143,12 @@ def _members(annotation: Any) -> list[Any]:
     return [typing.get_args(member)[0] if typing.get_origin(member) is Annotated else member for member in members]
 
 
+def _is_text(annotation: Any) -> bool:
+    """Whether it is text, or one of some words."""
+    words = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
+    return annotation is str or (bool(words) and all(isinstance(word, str) for word in words))
+
+
 class _Reader:
     """The values of a config, and where each of them stands.
 
@@ -233,10 +239,10 @@ class _Reader:
         return model
 
     def _takes_text(self, key: str) -> bool:
-        """Whether the key holds text, so that 007, 1e3 or 2026-01-01 must be kept as written."""
+        """Whether the key holds text, so that 007, 1e3, 2026-01-01 or off must be kept as written."""
         members = _members(self._annotation(key))
         items = [item for member in members if typing.get_origin(member) is list for item in typing.get_args(member)]
-        return str in members or any(str in _members(item) for item in items)
+        return any(_is_text(kind) for kind in (*members, *(kind for item in items for kind in _members(item))))
 
     def _takes(self, kind: type, key: str) -> bool:
         """Whether the key holds a list, or a dict."""

@@ -336,6 +336,12 @@ def test_text_is_kept_as_written_in_an_override(write, text: str) -> None:
     assert load_config(write(""), [f"Predict.input={text}"]).Predict.input == text
 
 
+@pytest.mark.parametrize("word", ["off", "'off'", '"off"'])
+def test_a_word_that_yaml_takes_for_false_is_that_word_where_a_key_has_words(write, word: str) -> None:
+    assert load_config(write(f"Train: {{robust: {word}}}")).Train.robust == "off"
+    assert load_config(write(""), [f"Train.robust={word}"]).Train.robust == "off"
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("null", None), ("~", None), ("", None), ("'null'", "null"), ('"007"', "007")]
 )
