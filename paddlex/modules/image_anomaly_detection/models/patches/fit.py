@@ -61,9 +61,8 @@ def fit_patches(
         fitting, calibration, suspects = fit_robustly(fitting, options, options.robust)
         warnings = [*warnings, *report_suspects(suspects, config)]
     fitted = completion.publish(fitting.network, fitting.card, calibration, warnings)
-    photos = photo_numbers(good.fit.samples)
     facts = {
-        "images": len(np.unique(photos)),
+        "images": fitting.photos,
         "held_out_images": len(np.unique(photo_numbers(good.held_out.samples))),
         "architecture": dict(fitting.card.architecture),
     }

@@ -67,6 +67,12 @@ class Fitting:
         """Which images are judged, int [k]: those that there are whole feature maps of."""
         return next(iter(self.features.values())).numbers
 
+    @property
+    def photos(self) -> int:
+        """How many photos are learnt from: those that there are patches of."""
+        images = np.unique(next(iter(self.features.values())).pool_numbers)
+        return len(np.unique(photo_numbers(self.images.samples)[images]))
+
     def inspected(self, position: int) -> np.ndarray | None:
         """Where the image with this position among those is judged, see ``ImageBatches.inspected``."""
         return self.images.inspected(int(self.numbers[position]))
