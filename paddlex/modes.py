@@ -75,7 +75,7 @@ def evaluate(config: Config) -> Result:
     from paddlex.modules.image_anomaly_detection.training.completion import try_to_add_onnx
 
     dataset_dir, device = _dataset_dir(config), _device(config)
-    samples = read_samples(dataset_dir, VAL_LIST, config.Global.reading)
+    read_samples(dataset_dir, VAL_LIST)  # what is wrong with the list is said before anything is loaded
     weight_path = _weight_path(config, config.Evaluate.weight_path, "Evaluate.weight_path")
     network, card = load_network(weight_path, config.Global.model, config.Train)
     with tempfile.TemporaryDirectory() as folder:
@@ -86,6 +86,7 @@ def evaluate(config: Config) -> Result:
             bit_depth=config.Global.bit_depth, max_megapixels=config.Global.max_megapixels,
         )  # fmt: skip
         predictor = open_predictor()
+        samples = read_samples(dataset_dir, VAL_LIST, predictor.reading)
         evaluation = evaluator.evaluate(predictor, samples, config.Evaluate.log_interval)
         about = {
             "Model": str(card),
@@ -93,7 +94,7 @@ def evaluate(config: Config) -> Result:
             "Data set": dataset_dir,
             "Date": date.today().isoformat(),
         }
-        good_parts, note = find_good_parts(evaluation.rows, dataset_dir, config.Global.reading)
+        good_parts, note = find_good_parts(evaluation.rows, dataset_dir, predictor.reading)
         if config.Evaluate.analyses:
             try_to_add_onnx(inference)  # they judge thousands of pictures, several times as fast in an engine for ONNX
         raw_scores = {row.sample.image: row.raw_score for row in evaluation.rows}

@@ -1,5 +1,6 @@
 """evaluate/report.html as a browser reads it: whole, safe, offline, and with the evaluation's own numbers."""
 
+import json
 import re
 import shutil
 import sys
@@ -7,6 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from markupsafe import Markup
@@ -228,3 +230,28 @@ def test_mode_evaluate_writes_the_report_beside_the_table(trained_copy, demo_dat
     assert f"{result['metrics']['image_auroc']:.3f}" in page.text
     links = [link["href"] for link in page.all("a") if not link["href"].startswith("#")]
     assert all((trained_copy / "evaluate" / link).is_file() for link in links)
+
+
+def test_the_analyses_read_pictures_as_the_model_does(trained_copy, demo_dataset, tmp_path, monkeypatch):
+    """Pictures of a camera of 12 bits do not say themselves that they have no more; the model's card does."""
+    card = trained_copy / "best_model" / "model.pdstates"
+    card.write_text(json.dumps({**json.loads(card.read_text(encoding="utf-8")), "bit_depth": 12}), encoding="utf-8")
+    (card.parent / "manifest.json").unlink()  # the card is another one now
+    photo = cv2.imread(str(demo_dataset / "images/val/good/000.jpg"))
+    data = tmp_path / "deep"
+    data.mkdir()
+    cv2.imwrite(str(data / "0.png"), photo.astype(np.uint16) * 16)
+    (data / "val.txt").write_text("0.png\n", encoding="utf-8")
+    subjects = []
+    monkeypatch.setattr(
+        "paddlex.evaluation.analyses.analyse", lambda names, subject, more: subjects.append(subject) or {}
+    )
+    options = [
+        "Global.mode=evaluate",
+        f"Global.output={trained_copy}",
+        "Global.device=cpu",
+        f"Global.dataset_dir={data}",
+    ]
+    evaluate(load_config(str(trained_copy / "config.yaml"), options))
+    (seen,) = subjects[0].good_parts
+    np.testing.assert_allclose(seen.read(), photo, atol=1)
