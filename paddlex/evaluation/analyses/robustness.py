@@ -145,6 +145,12 @@ def measure_robustness(
     possible = [one for one in disturbances if has_colour or not one.needs_colour]
     if len(possible) < len(disturbances):
         notes.append("The photos have no colour, so what changes colours alone was left out.")
+    none_tried = [one for one in possible if any(max(way.strengths) < _least(one, photos) for way in one.directions)]
+    if none_tried:
+        possible = [one for one in possible if one not in none_tried]
+        notes.append(
+            "The photos are so small that no shift that was to be tried moves them by a pixel: none was tried."
+        )
     standings: dict[str, list[Standing]] = {one.name: [] for one in possible}
     directions = [(one, direction) for one in possible for direction in one.directions]
     for one, direction in progress(directions, "Robustness", unit="disturbance"):
@@ -170,12 +176,13 @@ def _strengths(
     Nothing below ``least`` is tried.
     """
     planned = [strength for strength in planned if strength >= least]
-    for strength in planned[_BEGIN:]:
+    begin = min(_BEGIN, len(planned) - 1)  # of small photos only the strongest may be left, and it must be tried
+    for strength in planned[begin:]:
         yield strength
         called = levels[strength]
         if share_interval(int(called.sum()), len(called))[0] > limit:
             break
-    for strength in reversed(planned[:_BEGIN]):
+    for strength in reversed(planned[:begin]):
         if passes(levels[min(levels.keys() - {0.0}, default=0.0)], limit):
             break
         yield strength

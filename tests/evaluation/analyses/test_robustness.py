@@ -18,6 +18,7 @@ from paddlex.evaluation.analyses.disturbances import DISTURBANCES, Disturbance
 from paddlex.evaluation.analyses.robustness import Robustness, analyse, least_usual_tile, measure_robustness
 from paddlex.evaluation.analyses.standing import Standing, Withstood
 from paddlex.evaluation.analyses.subject import Subject
+from paddlex.evaluation.report.findings import finding_sections
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.inference.preparation import NOTHING
 from paddlex.inference.tiling import Tiling
@@ -159,6 +160,17 @@ def test_no_shift_by_less_than_a_pixel_is_tried() -> None:
     found = standings(measure_robustness(rule, photos, disturbances=of("shift sideways")))
     assert {one.stands_up_to for one in found.values()} == {0.0}
     assert min(strength for one in found.values() for strength in one.strengths if strength) >= 50 / 60
+
+
+@pytest.mark.parametrize(("side", "are_tried"), [(3, False), (8, True), (16, True)])
+def test_of_small_photos_the_shifts_are_tried_that_move_them_and_of_smaller_ones_none(side, are_tried) -> None:
+    photos = [np.full((side, side, 3), grey, np.uint8) for grey in (100, 110, 120, 130)]
+    found = measure_robustness(KnownRule(lambda photo: False), photos)
+    shifts = [standing for one in found.withstood if one.disturbance.moves_along for standing in one.standings]
+    assert bool(shifts) is are_tried
+    assert all(standing.stands_up_to >= 50 / side for standing in shifts)
+    assert any("none was tried" in note for note in found.notes) is not are_tried
+    assert len(finding_sections({"robustness": found})) == 1  # every chart can be drawn
 
 
 def test_nothing_is_said_about_defects_where_too_few_are_found_in_undisturbed_photos() -> None:
