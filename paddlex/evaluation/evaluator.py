@@ -42,7 +42,7 @@ class ImageRow:
         called_anomalous: what the model says.
         score, raw_score: as in the result.
         pixels: the mask against the true one; None where the true one does not say where the defect is.
-        inspected: share of the photo that is inspected.
+        inspected: share of the photo that is inspected; None where the part is not found.
         is_outside: whether the true mask marks something, and nothing of it where the photo is inspected.
     """
 
@@ -52,7 +52,7 @@ class ImageRow:
     score: float
     raw_score: float
     pixels: Confusion | None
-    inspected: float = 1.0
+    inspected: float | None = 1.0
     is_outside: bool = False
 
 
@@ -147,7 +147,8 @@ def evaluate(predictor: AnomalyPredictor, samples: Sequence[Sample], log_interva
             pixels.add(result["anomaly_map"], mask, sample.defect_type)
         decision = result["is_anomalous"], result["score"], result["raw_score"]
         is_outside = bool(mask.any()) and "inspected" in result and not (mask & result["inspected"]).any()
-        row = ImageRow(sample, is_anomalous, *decision, counts, result.get("inspected_area", 1.0), is_outside)
+        inspected = result.get("inspected_area", 1.0) if is_found else None
+        row = ImageRow(sample, is_anomalous, *decision, counts, inspected, is_outside)
         rows.append(row)
         if log_interval and number % (log_interval * _BATCH_SIZE) == 0:
             logger.info("Evaluated %d of %d images.", number, len(samples))
@@ -244,7 +245,7 @@ def _notes(rows: Sequence[ImageRow], not_found: int) -> list[str]:
             f"{without_mask} defective images have a mask that does not say where the defect is (it marks nothing, or the "
             "whole image) and are left out of the pixel figures"
         )
-    inspected = float(np.mean([row.inspected for row in rows]))
+    inspected = float(np.mean([row.inspected for row in rows if row.inspected is not None] or [1.0]))
     if inspected < 1:
         notes.append(
             f"{inspected:.0%} of the photo is inspected; elsewhere nothing is found, and every pixel is called normal"

@@ -184,6 +184,9 @@ def test_a_part_that_is_not_found_counts_as_called_anomalous(predictor, samples,
     assert found.pixels is not None
     assert evaluation.image.confusion.false_positive == 1 + found.called_anomalous
     assert "1 of 2 images: not found: wrong part or position" in evaluation.notes[-1]
+    half = Inspection.parse({"size": [128, 128], "inspect": [[[0, 0], [64, 0], [64, 128], [0, 128]]]})
+    aligned.preparation = Preparation(alignment=alignment, regions=half)
+    assert "50% of the photo is inspected" in evaluate(aligned, read_samples(copy, "val.txt")).notes[-1]
 
 
 def test_a_defect_outside_the_inspected_area_is_named_and_its_pixels_are_called_normal(predictor, samples):
