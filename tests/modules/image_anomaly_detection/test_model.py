@@ -86,7 +86,9 @@ def test_a_flipped_bit_of_a_training_s_files_is_found(trained, tmp_path, name):
         shutil.copy(trained / "best_model" / copied, tmp_path)
     load_network(str(tmp_path / "model.pdparams"), "STFPM", OPTIONS)
     content = bytearray((tmp_path / name).read_bytes())
-    content[len(content) // 2] ^= 1
+    middle = len(content) // 2
+    decimal = content.find(b".", middle) + 1 if name.endswith(".pdstates") else middle
+    content[decimal] ^= 1  # in a card a digit becomes another: it can still be read
     (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=f"{name} is not as the training wrote it"):
         load_network(str(tmp_path / "model.pdparams"), "STFPM", OPTIONS)

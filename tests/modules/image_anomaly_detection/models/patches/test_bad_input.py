@@ -151,7 +151,7 @@ def test_weights_without_their_card_are_refused(mode: str, patchcore: Path, demo
 def test_a_network_that_cannot_be_is_refused_before_anything_is_computed(
     fail, monkeypatch, model: str, overrides: list[str], message: str
 ) -> None:
-    monkeypatch.setattr(features, "_open", lambda *arguments: pytest.fail("features were computed"))
+    monkeypatch.setattr(features, "open_backbone", lambda *arguments: pytest.fail("features were computed"))
     failure = fail(model, *overrides)
     assert failure.kind == "ConfigError"
     assert failure.message.partition(". ")[0] == message
