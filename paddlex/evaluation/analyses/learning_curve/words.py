@@ -31,12 +31,12 @@ def _answer(curve: LearningCurve) -> str:
         )
     if curve.is_enough and curve.gain == "little":
         return (
-            f"Enough: from about {about(needed):,} photos of good parts on hardly anything changes any more, and there are "
+            f"Enough: from about {min(about(needed), photos):,} photos of good parts on hardly anything changes any more, and there are "
             f"{photos:,}."
         )
     if curve.is_enough:
         return (
-            f"Enough for the threshold: from about {about(needed):,} photos of good parts on false alarms should stay near "
+            f"Enough for the threshold: from about {min(about(needed), photos):,} photos of good parts on false alarms should stay near "
             f"their target, and there are {photos:,}. Whether more photos would find more is not known."
         )
     is_far = needed > curve.photos_for_rate and (curve.photos_for_finding or 0) > needed
