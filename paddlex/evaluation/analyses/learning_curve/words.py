@@ -29,14 +29,15 @@ def _answer(curve: LearningCurve) -> str:
             f"It cannot be said whether {photos:,} photos of good parts are enough: those that were left out exceed the "
             "threshold more often than chance explains. Look for what differs between the photos first."
         )
+    enough = min(about(needed), photos)
     if curve.is_enough and curve.gain == "little":
         return (
-            f"Enough: from about {min(about(needed), photos):,} photos of good parts on hardly anything changes any more, and there are "
+            f"Enough: from about {enough:,} photos of good parts on hardly anything changes any more, and there are "
             f"{photos:,}."
         )
     if curve.is_enough:
         return (
-            f"Enough for the threshold: from about {min(about(needed), photos):,} photos of good parts on false alarms should stay near "
+            f"Enough for the threshold: from about {enough:,} photos of good parts on false alarms should stay near "
             f"their target, and there are {photos:,}. Whether more photos would find more is not known."
         )
     is_far = needed > curve.photos_for_rate and (curve.photos_for_finding or 0) > needed
