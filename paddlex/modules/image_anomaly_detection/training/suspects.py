@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from paddlex.data.dataset import TRAIN_LIST, Sample
-from paddlex.data.log_scores import log_scores
 from paddlex.errors import TrainingError
 from paddlex.utils.logging import logger
 
@@ -20,11 +19,14 @@ OFF, LIST, LEAVE_OUT = "off", "list", "leave_out"
 #: How often images are left out and the others judged anew: a defect that was hidden by those like it may be found then.
 ROUNDS = 2
 
-#: The chance that of all images of a clean set one or more are suspects, where scores are log-normal.
+#: The chance that of all images of a clean set one or more are suspects.
 _CHANCE = 0.01
 
 #: The percentile that the spread is taken from: on the side where no defect is.
 _PERCENT = 10
+
+#: The least spread, as a share of the median: in a very uniform set no small difference is to look large.
+_LEAST_SPREAD = 0.05
 
 #: With fewer images nothing is said.
 FEWEST_IMAGES = 10
@@ -78,21 +80,28 @@ class Suspect:
 def distances_from_usual(scores: np.ndarray) -> np.ndarray:
     """How far each score is above the median, in spreads: float64 [n].
 
-    The spread is that of the logarithms below the median, from the 10th percentile, so that the scores of defects, which are at
-    the other end, have little part in it.
+    A score is the largest value of a map, and largest values follow a Gumbel distribution (Coles, An introduction to
+    statistical modeling of extreme values, 2001, section 3.1). The spread is that distribution's scale, taken from below the
+    median, from the 10th percentile, so that the scores of defects, which are at the other end, have little part in it.
     """
-    typical = max(float(np.median(scores)), np.finfo(np.float32).tiny)
-    return log_scores(np.maximum(scores, 1e-3 * typical), _PERCENT)
+    median, low = np.percentile(np.asarray(scores, np.float64), [50, _PERCENT])
+    spread = (median - low) / (_gumbel(0.5) - _gumbel(_PERCENT / 100))
+    return (scores - median) / max(spread, _LEAST_SPREAD * abs(median), np.finfo(np.float32).tiny)
 
 
 def limit_for(count: int) -> float:
     """The distance that the farthest of so many good parts exceeds with a probability of 1 %: the quantile 1 - 0.01 / n.
 
-    The outlier identifier of Davies and Gather (The identification of multiple outliers, JASA 88, 1993, section 2) for a
-    normal distribution. It grows with n, so that a clean set, however large, mostly keeps all of its images: a rule that took a
+    The outlier identifier of Davies and Gather (The identification of multiple outliers, JASA 88, 1993, section 2), for a
+    Gumbel distribution. It grows with n, so that a clean set, however large, mostly keeps all of its images: a rule that took a
     fixed share would take the upper tail of the good parts, and the thresholds would be too low.
     """
-    return NormalDist().inv_cdf(1 - _CHANCE / count)
+    return _gumbel(1 - _CHANCE / count) - _gumbel(0.5)
+
+
+def _gumbel(probability: float) -> float:
+    """The quantile of the standard Gumbel distribution."""
+    return -math.log(-math.log(probability))
 
 
 def suspicious(scores: np.ndarray) -> np.ndarray:

@@ -25,24 +25,39 @@ def sample(number: int) -> Sample:
 
 
 def good(seed: int, count: int = 200) -> np.ndarray:
-    """Scores of good parts: log-normal."""
-    return np.exp(np.random.default_rng(seed).normal(2.0, 0.4, count))
+    """Scores of good parts: each the largest of many values."""
+    return 7.0 + 2.0 * np.random.default_rng(seed).gumbel(size=count)
 
 
 def test_the_distance_of_a_score_by_hand():
-    """Logarithms 0 .. 10: the median is 5, the 10th percentile 1: 4 are 1.2816 spreads."""
-    distances = distances_from_usual(np.exp(np.arange(11.0)))
-    assert distances[10] == pytest.approx(5 * 1.2815516 / 4)
+    """Scores 0 .. 10: the median is 5, the 10th percentile 1; of a Gumbel distribution they are 1.2006 scales apart."""
+    distances = distances_from_usual(np.arange(11.0))
+    apart = stats.gumbel_r.ppf(0.5) - stats.gumbel_r.ppf(0.1)
+    assert apart == pytest.approx(1.2006, abs=1e-4)
+    assert distances[10] == pytest.approx(5 * apart / 4)
 
 
-def test_a_score_of_nothing_is_no_suspect():
-    assert not suspicious(np.array([0.0, -1.0, *good(0)]))[:2].any()
+@pytest.mark.parametrize("shift", [-20.0, 0.0, 100.0])
+def test_where_the_scale_of_the_scores_begins_does_not_matter(shift):
+    """Scores are sums of z-scores: those of good parts may lie about 0, or below it."""
+    scores = np.array([*good(0), 60.0])
+    assert suspicious(scores + shift).tolist() == suspicious(scores).tolist()
+    assert suspicious(scores + shift)[-1]
+
+
+def test_a_low_score_is_no_suspect():
+    assert not suspicious(np.array([-100.0, 0.0, *good(0)]))[:2].any()
+
+
+def test_in_a_very_uniform_set_a_small_difference_is_no_suspect():
+    assert not suspicious(np.array([5.0] * 50 + [5.5])).any()
 
 
 @pytest.mark.parametrize("count", [10, 100, 1000])
-def test_the_limit_is_what_the_largest_of_so_many_normal_numbers_exceeds_one_time_in_a_hundred(count):
-    assert limit_for(count) == pytest.approx(stats.norm.isf(0.01 / count))
-    assert 1 - stats.norm.cdf(limit_for(count)) ** count == pytest.approx(0.01, rel=0.01)
+def test_the_limit_is_what_the_largest_of_so_many_exceeds_one_time_in_a_hundred(count):
+    limit = limit_for(count) + stats.gumbel_r.ppf(0.5)
+    assert limit == pytest.approx(stats.gumbel_r.ppf(1 - 0.01 / count))
+    assert 1 - stats.gumbel_r.cdf(limit) ** count == pytest.approx(0.01, rel=0.01)
 
 
 def test_most_clean_sets_keep_all_of_their_images_and_none_loses_many():
@@ -56,7 +71,7 @@ def test_most_clean_sets_keep_all_of_their_images_and_none_loses_many():
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.1, 0.2])
 def test_defects_far_above_the_good_parts_are_found_at_any_share_up_to_a_fifth(share):
     scores = good(0)
-    defects = np.exp(np.random.default_rng(1).normal(5.5, 0.3, round(len(scores) * share / (1 - share))))
+    defects = 100 + np.random.default_rng(1).normal(0, 20, round(len(scores) * share / (1 - share)))
     found = suspicious(np.concatenate([scores, defects]))
     assert found[len(scores) :].all()
     assert found[: len(scores)].sum() <= 2
