@@ -89,6 +89,8 @@ def test_the_commands_of_the_pipeline_page_work_in_their_order(tmp_path, demo_da
     (tmp_path / "dataset").mkdir()
     (tmp_path / "dataset" / "metal_grid").symlink_to(demo_dataset)
     shutil.copytree(trained, tmp_path / "output")
+    shutil.copytree(trained / "best_model" / "inference", tmp_path / "parts" / "bolt")
+    shutil.copytree(demo_dataset / "images" / "val" / "good", tmp_path / "photos")
     text = (ROOT / "docs/pipeline.md").read_text(encoding="utf-8")
     examples = re.findall(r"^```(bash|python)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert [language for language, _ in examples].count("bash") >= 4
