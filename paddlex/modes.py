@@ -63,7 +63,7 @@ def evaluate(config: Config) -> Result:
 
     from paddlex.data.dataset import VAL_LIST, read_samples
     from paddlex.evaluation import evaluator
-    from paddlex.evaluation.analyses import Subject, analyse
+    from paddlex.evaluation.analyses import Finding, NotMade, Subject, analyse
     from paddlex.evaluation.analyses.subject import find_good_parts
     from paddlex.evaluation.evaluation_files import write_table
     from paddlex.evaluation.report import write_report
@@ -94,15 +94,16 @@ def evaluate(config: Config) -> Result:
             "Data set": dataset_dir,
             "Date": date.today().isoformat(),
         }
-        good_parts, note = find_good_parts(evaluation.rows, dataset_dir, predictor.reading)
+        findings: dict[str, Finding | NotMade] = {}
         if config.Evaluate.analyses:
             try_to_add_onnx(inference)  # they judge thousands of pictures, several times as fast in an engine for ONNX
-        raw_scores = {row.sample.image: row.raw_score for row in evaluation.rows}
-        subject = Subject(
-            open_predictor(), good_parts, note, config.Global.pixels_per_mm, config.Train.seed, raw_scores
-        )
-        fitting = {"learning_curve": lambda subject: learning_curve_of(network, card, config)}
-        findings = analyse(config.Evaluate.analyses, subject, fitting)
+            good_parts, note = find_good_parts(evaluation.rows, dataset_dir, predictor.reading)
+            raw_scores = {row.sample.image: row.raw_score for row in evaluation.rows}
+            subject = Subject(
+                open_predictor(), good_parts, note, config.Global.pixels_per_mm, config.Train.seed, raw_scores
+            )
+            fitting = {"learning_curve": lambda subject: learning_curve_of(network, card, config)}
+            findings = analyse(config.Evaluate.analyses, subject, fitting)
         write_report(
             evaluation, predictor, config.output / "evaluate" / "report.html", about=about,
             more=finding_sections(findings),

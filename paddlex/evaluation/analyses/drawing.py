@@ -7,6 +7,7 @@ to some opacity: nothing, itself a little off, or another place of it (CutPaste:
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 
 import cv2
@@ -68,7 +69,9 @@ class Canvas:
 
     def restricted(self, allowed: np.ndarray) -> Canvas:
         """The same where ``allowed``, bool [H, W], is true as well."""
-        return Canvas(self.image, allowed if self.allowed is None else allowed & self.allowed)
+        other = copy(self)  # the part is where it was: nobody need look for it again
+        object.__setattr__(other, "allowed", allowed if self.allowed is None else allowed & self.allowed)
+        return other
 
     def places(self, size: float, count: int, rng: np.random.Generator) -> np.ndarray:
         """Places on the part, anywhere alike, float [count, 2], x and y; what is of a size there is not cut off by the rim.
