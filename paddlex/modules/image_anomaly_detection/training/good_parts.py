@@ -12,7 +12,7 @@ from paddlex.modules.image_anomaly_detection.training.normal_images import hold_
 from paddlex.modules.image_anomaly_detection.training.screening import find_suspects, learnt_from
 from paddlex.modules.image_anomaly_detection.training.suspects import Suspect
 from paddlex.modules.image_anomaly_detection.training.suspects_page import report_suspects
-from paddlex.modules.image_anomaly_detection.training.training_list import card_of, training_samples
+from paddlex.modules.image_anomaly_detection.training.training_list import signed_card_of, training_samples
 from paddlex.utils.devices import Device
 from paddlex.utils.logging import logger
 
@@ -45,7 +45,7 @@ class GoodParts:
             TrainingError: they are too few, a mask marks a defect in one of them, or too many are suspects.
         """
         options, samples = config.Train, training_samples(config)
-        card = card_of(config, samples)
+        card = signed_card_of(config, samples)
         photos = normal_images(samples)
         suspects = find_suspects(photos, config, device) if holdout_percent else []
         reported = report_suspects(suspects, config) if holdout_percent else []

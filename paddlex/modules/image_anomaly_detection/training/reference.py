@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -72,13 +70,6 @@ def align(options: AlignmentSection, samples: Sequence[Sample]) -> Aligned:
         DatasetError: the part is not found in too many of the photos.
         ImageReadError: a photo cannot be read.
     """
-    stamps = tuple(_stamp(path) for path in [options.reference, *(sample.image_path for sample in samples)])
-    return _align(options.model_dump_json(), tuple(samples), stamps)
-
-
-@lru_cache(maxsize=1)  # a training asks twice: for the size of the network's input, and for the photos
-def _align(options_text: str, samples: tuple[Sample, ...], stamps: tuple[object, ...]) -> Aligned:
-    options = AlignmentSection.model_validate_json(options_text)
     logger.info("Train.alignment: %d photos are aligned.", len(samples))
     alignment, name = _reference(options, samples)
     contrast = alignment.registration.contrast
@@ -221,12 +212,3 @@ def _chance(alignment: Alignment) -> float:
 def _mapped(work: Callable, items: Sequence) -> list:
     with ThreadPoolExecutor(usable_cores()) as workers:
         return list(workers.map(work, items))
-
-
-def _stamp(path: object) -> object:
-    """Changes when a file does."""
-    try:
-        found = os.stat(path)  # type: ignore[arg-type]
-    except (OSError, TypeError, ValueError):
-        return path
-    return str(path), found.st_mtime_ns, found.st_size

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 
-from paddlex.config_schema import Config
+from paddlex.config_schema import Config, TrainSection
 from paddlex.data.bit_depth import find_reading
 from paddlex.data.dataset import TRAIN_LIST, Sample, read_samples, thinned
 from paddlex.inference.light import Light
@@ -44,7 +47,15 @@ def preparation_of(config: Config, samples: Sequence[Sample]) -> tuple[Preparati
         ConfigError: the photos cannot be prepared so.
         ImageReadError: a photo cannot be read.
     """
-    preparation, options = NOTHING, config.Train
+    options = config.Train
+    asked = options.model_dump_json(include={"alignment", "regions", "light"})
+    files = [options.alignment.reference, options.regions.mask, *(sample.image_path for sample in samples)]
+    return _prepared(asked, tuple(samples), tuple(map(_stamp, files)))
+
+
+@lru_cache(maxsize=1)  # a training asks twice: for the size of the network's input, and for the photos
+def _prepared(asked: str, samples: Sequence[Sample], stamps: tuple[object, ...]) -> tuple[Preparation, list[Sample]]:
+    preparation, options = NOTHING, TrainSection.model_validate_json(asked)
     if options.alignment.enable:
         aligned = align(options.alignment, samples)
         preparation = replace(preparation, alignment=aligned.alignment)
@@ -61,17 +72,29 @@ def preparation_of(config: Config, samples: Sequence[Sample]) -> tuple[Preparati
     return preparation, list(samples)
 
 
-def card_of(config: Config, samples: Sequence[Sample]) -> ModelCard:
-    """The card of the model that is to be: the architecture that the config describes, and what its photos are like.
+def _stamp(path: str | Path | None) -> object:
+    """Changes when a file does."""
+    try:
+        found = os.stat(path or "")
+    except (OSError, ValueError):
+        return path
+    return str(path), found.st_mtime_ns, found.st_size
+
+
+def signed_card_of(config: Config, samples: Sequence[Sample]) -> ModelCard:
+    """The card of the model that is to be, with what its product looks like.
 
     Raises:
         ImageReadError: a photo cannot be read.
     """
+    return replace(card_of(config, samples), signature=product_signature(samples))
+
+
+def card_of(config: Config, samples: Sequence[Sample]) -> ModelCard:
+    """The same but for the product: the architecture that the config describes, and how its photos are prepared."""
     first = samples[0]
     preparation = None if first.preparation == NOTHING else first.preparation
     if first.preparation.light is not None:
         logger.info("Train.light: %s.", first.preparation.light)
     card = ModelCard.from_config(config.Global.model, config.Train)
-    return replace(
-        card, bit_depth=first.reading.bit_depth, preparation=preparation, signature=product_signature(samples)
-    )
+    return replace(card, bit_depth=first.reading.bit_depth, preparation=preparation)

@@ -49,7 +49,7 @@ from paddlex.modules.image_anomaly_detection.training.normal_images import hold_
 from paddlex.modules.image_anomaly_detection.training.screening import find_suspects, learnt_from
 from paddlex.modules.image_anomaly_detection.training.suspects import Suspect
 from paddlex.modules.image_anomaly_detection.training.suspects_page import report_suspects
-from paddlex.modules.image_anomaly_detection.training.training_list import card_of, training_samples
+from paddlex.modules.image_anomaly_detection.training.training_list import signed_card_of, training_samples
 from paddlex.utils.caches import cache_path
 from paddlex.utils.devices import Device, resolve_device
 from paddlex.utils.logging import logger
@@ -98,7 +98,7 @@ class Trainer:
         self.eval_interval = self.options.eval_interval or usual_interval(self.epochs)
         self.total_steps = batches * self.epochs
         length = {"epochs_iters": self.epochs, "eval_interval": self.eval_interval}
-        self.run = new_run(config, card_of(config, samples), photos, length)
+        self.run = new_run(config, signed_card_of(config, samples), photos, length)
         logger.info("%d images to train on for %d epochs, %d held out.", len(fit), self.epochs, len(held_out))
         self.run.progress.processes = self.world.size
         self.world.check_same(self.run.settings)
