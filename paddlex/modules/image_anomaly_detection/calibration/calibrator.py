@@ -174,9 +174,14 @@ class _Values(NamedTuple):
         cls, photo: int, anomaly_map: np.ndarray, inspected: np.ndarray | None, regions: Inspection | None
     ) -> _Values:
         zones = regions.zones_at(*anomaly_map.shape) if regions is not None and regions.zones else None
-        if inspected is None:
-            return cls(photo, anomaly_map, zones)
-        return cls(photo, anomaly_map[inspected], None if zones is None else zones[inspected])
+        return cls(
+            photo, where_inspected(anomaly_map, inspected), None if zones is None else where_inspected(zones, inspected)
+        )
+
+
+def where_inspected(anomaly_map: np.ndarray, inspected: np.ndarray | None) -> np.ndarray:
+    """The values of a map [H, W] where it is judged, [n]; the map as it is where ``inspected`` is None, for everywhere."""
+    return anomaly_map if inspected is None else anomaly_map[inspected]
 
 
 def _thresholds(

@@ -59,7 +59,7 @@ def collect_features(
     """
     rng = np.random.default_rng([seed, len(images)])
     folds, versions = photos % FOLDS, 1 + len(copies)
-    collected = {name: _Collected() for name in backbone.names}
+    collected = {name: Collected() for name in backbone.names}
     counts = shares(len(images) * versions, sampled_patches)
     is_kept = np.ones(len(images), bool)
     batches = consecutive(len(images), batch_size)
@@ -75,7 +75,9 @@ def collect_features(
                     for features, number in zip(output.transpose(0, 2, 3, 1), numbers, strict=True):
                         if not version and is_kept[number]:
                             of_name.kept.append(features.astype(np.float16))
-                        patches = _seen(features, images.inspected(number), copies[version - 1] if version else None)
+                        patches = seen_patches(
+                            features, images.inspected(number), copies[version - 1] if version else None
+                        )
                         of_name.draw(patches, counts[number * versions + version], number, rng)
             bar.update(len(numbers))
     if not is_kept.all():
@@ -85,7 +87,7 @@ def collect_features(
 
 
 @dataclass
-class _Collected:
+class Collected:
     """What there is of the features of one name so far: feature maps [h, w, C], patches [m, C] and the image of each patch."""
 
     kept: list[np.ndarray] = field(default_factory=list)
@@ -119,7 +121,7 @@ def _there_are(size: tuple[int, int], images: ImageBatches, versions: int) -> np
     return np.repeat([size[0] * size[1] if one is None else np.count_nonzero(one) for one in inspected], versions)
 
 
-def _seen(features: np.ndarray, inspected: np.ndarray | None, copy: Copy | None) -> np.ndarray:
+def seen_patches(features: np.ndarray, inspected: np.ndarray | None, copy: Copy | None) -> np.ndarray:
     """The patches [m, C] of a feature map [h, w, C] at the positions that are inspected.
 
     Args:

@@ -18,12 +18,22 @@ from paddlex.evaluation.analyses.learning_curve.refitting import Draw, Refit
 from paddlex.inference.backends import Backend
 from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.view import inspected_positions
-from paddlex.modules.image_anomaly_detection.calibration.calibrator import CALIBRATED, calibrate_distances
+from paddlex.modules.image_anomaly_detection.calibration.calibrator import (
+    CALIBRATED,
+    calibrate_distances,
+    where_inspected,
+)
 from paddlex.modules.image_anomaly_detection.model import build_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 from paddlex.modules.image_anomaly_detection.models.patches.copies import copies_of
-from paddlex.modules.image_anomaly_detection.models.patches.features import FOLDS, open_backbone, shares
+from paddlex.modules.image_anomaly_detection.models.patches.features import (
+    FOLDS,
+    Collected,
+    open_backbone,
+    seen_patches,
+    shares,
+)
 from paddlex.modules.image_anomaly_detection.models.patches.network import PatchNetwork, channels_of, map_size_of
 from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
 from paddlex.modules.image_anomaly_detection.models.patches.part import PatchFeatures
@@ -97,7 +107,9 @@ class PatchRefitter:
         )  # fmt: skip
         limit = calibration.image_threshold
         maps = self._judged(self._of_photos, judged * self._versions)
-        scores = [anomaly_score(_inside(one, inspected(int(photo)))) for one, photo in zip(maps, judged, strict=True)]
+        scores = [
+            anomaly_score(where_inspected(one, inspected(int(photo)))) for one, photo in zip(maps, judged, strict=True)
+        ]
         drawings = [drawing for photo in drawn_on for drawing in self._places[int(photo)]]
         maps = self._judged(self._of_drawings, np.array([number for number, _ in drawings], int))
         peaks = [float(one[place].max(initial=-np.inf)) for one, (_, place) in zip(maps, drawings, strict=True)]
@@ -158,16 +170,16 @@ class PatchRefitter:
     def _features(self, name: str, chosen: np.ndarray) -> PatchFeatures:
         """What a training on the chosen photos would see, but for the number of patches."""
         pictures = (chosen[:, None] * self._versions + np.arange(self._versions)).ravel()
-        maps, folds = self._of_photos[name], np.arange(len(chosen)) % FOLDS
+        maps = self._of_photos[name]
         counts = shares(len(pictures), min(self._options.sampled_patches, _SAMPLED_PATCHES))
         rng = np.random.default_rng([_SALT, self._options.seed, len(chosen)])
-        pool = []
-        for picture, count in zip(pictures, counts, strict=True):
-            patches = maps[picture].reshape(-1, maps.shape[-1])
-            pool.append(patches[rng.permutation(len(patches))[:count]].astype(np.float32))
-        owners = np.repeat(np.repeat(np.arange(len(chosen)), self._versions), [len(patches) for patches in pool])
-        kept = maps[pictures[:: self._versions]]
-        return PatchFeatures(kept, folds, chosen, np.concatenate(pool), folds[owners], chosen[owners])
+        collected = Collected(kept=list(maps[pictures[:: self._versions]]))
+        for place, (picture, count) in enumerate(zip(pictures, counts, strict=True)):
+            number, version = divmod(place, self._versions)
+            copy = self._copies[version - 1] if version else None
+            patches = seen_patches(maps[picture], self._images.inspected(int(chosen[number])), copy)
+            collected.draw(patches.astype(np.float32), count, number, rng)
+        return collected.features(np.arange(len(chosen)) % FOLDS, np.ones(len(chosen), bool))
 
     def _judged(self, maps: _Maps, numbers: np.ndarray) -> Iterator[np.ndarray]:
         """The anomaly maps, float32 [H, W], of some feature maps."""
@@ -181,7 +193,3 @@ class PatchRefitter:
                     for name in self._names
                 }
                 yield from fuse([part(features[part.layer]) for part in network.parts], self._card.size).numpy()[:, 0]
-
-
-def _inside(anomaly_map: np.ndarray, inspected: np.ndarray | None) -> np.ndarray:
-    return anomaly_map if inspected is None else anomaly_map[inspected]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from paddlex.config import load_config
 from paddlex.config_schema import Config
 from paddlex.data.dataset import TRAIN_LIST, read_samples
 from paddlex.evaluation.analyses.learning_curve.refitting import Drawing
+from paddlex.inference.inspection import Inspection
+from paddlex.inference.preparation import Preparation
 from paddlex.inference.view import View
 from paddlex.modules.image_anomaly_detection.model import load_network
 from paddlex.modules.image_anomaly_detection.models import MODELS
@@ -94,6 +97,18 @@ def test_turned_copies_are_remembered_too_where_the_training_asked_for_them(load
     assert len(both.pool) == 10_000
     assert np.allclose(alone.kept, both.kept, atol=1e-2)  # the photos alone are judged
     assert set(both.pool_folds) == set(range(5)) and len(both.pool_folds) == len(both.pool)
+
+
+def test_patches_are_of_what_is_inspected_as_in_a_training(loaded, refitter) -> None:
+    network, card, photos, config = loaded
+    height, width = photos[0].read().shape[:2]
+    left = [[0, 0], [width // 2, 0], [width // 2, height], [0, height]]
+    preparation = Preparation(regions=Inspection.parse({"size": [width, height], "inspect": [left]}))
+    regional = refitter_of((network, card, [replace(photo, preparation=preparation) for photo in photos], config))
+    whole, half = (one._features("layer2", ALL) for one in (refitter, regional))
+    assert len(whole.pool) == 24 * 16 * 16
+    assert len(half.pool) == 24 * 16 * 8
+    assert np.array_equal(half.folds, whole.folds)
 
 
 def test_of_more_photos_than_memory_holds_some_are_drawn(loaded) -> None:
