@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ _CHANCE = 0.01
 
 #: The percentile that the spread is taken from: on the side where no defect is.
 _PERCENT = 10
+
+#: Clean sets that are simulated, fewer of large ones, and of how many scores at most.
+_SETS, _MOST_SIMULATED = 10_000, 1_000
 
 #: The least spread, as a share of the median: in a very uniform set no small difference is to look large.
 _LEAST_SPREAD = 0.05
@@ -78,25 +82,31 @@ class Suspect:
 
 
 def distances_from_usual(scores: np.ndarray) -> np.ndarray:
-    """How far each score is above the median, in spreads: float64 [n].
+    """How far each score is above the median, in spreads: float64 [..., n] of one set of scores, or of several.
 
     A score is the largest value of a map, and largest values follow a Gumbel distribution (Coles, An introduction to
     statistical modeling of extreme values, 2001, section 3.1). The spread is that distribution's scale, taken from below the
     median, from the 10th percentile, so that the scores of defects, which are at the other end, have little part in it.
     """
-    median, low = np.percentile(np.asarray(scores, np.float64), [50, _PERCENT])
+    median, low = np.percentile(np.asarray(scores, np.float64), [50, _PERCENT], axis=-1, keepdims=True)
     spread = (median - low) / (_gumbel(0.5) - _gumbel(_PERCENT / 100))
-    return (scores - median) / max(spread, _LEAST_SPREAD * abs(median), np.finfo(np.float32).tiny)
+    least = np.maximum(_LEAST_SPREAD * np.abs(median), np.finfo(np.float32).tiny)
+    return np.asarray((scores - median) / np.maximum(spread, least))
 
 
+@lru_cache
 def limit_for(count: int) -> float:
-    """The distance that the farthest of so many good parts exceeds with a probability of 1 %: the quantile 1 - 0.01 / n.
+    """The distance that the farthest of so many good parts exceeds with a probability of 1 %.
 
-    The outlier identifier of Davies and Gather (The identification of multiple outliers, JASA 88, 1993, section 2), for a
-    Gumbel distribution. It grows with n, so that a clean set, however large, mostly keeps all of its images: a rule that took a
-    fixed share would take the upper tail of the good parts, and the thresholds would be too low.
+    The standardised outlier identifier of Davies and Gather (The identification of multiple outliers, JASA 88, 1993, section
+    3), for a Gumbel distribution. It knows that median and spread are of these same scores: the spread of a few may by chance
+    be small, so the limit is found by simulation, and is higher for 10 scores than for 100. It never is a share of the
+    images: a clean set, however large, mostly keeps all of its images.
     """
-    return _gumbel(1 - _CHANCE / count) - _gumbel(0.5)
+    if count > _MOST_SIMULATED:  # median and spread are as good as known
+        return _gumbel(1 - _CHANCE / count) - _gumbel(0.5)
+    sets = np.random.default_rng(count).gumbel(size=(min(_SETS, _SETS * 400 // count), count))
+    return float(np.quantile(distances_from_usual(sets).max(axis=1), 1 - _CHANCE))
 
 
 def _gumbel(probability: float) -> float:
