@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import paddlex
-from paddlex.config_schema import GradientSection
 from paddlex.modules.image_anomaly_detection.models import MODELS
+from paddlex.modules.image_anomaly_detection.models.gradient_options import GradientSection
 
 PACKAGE = Path(paddlex.__file__).parent
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from paddlex.config_schema import ConvolutionalBackbone, GradientSection, HoldoutSection
+from paddlex.config_schema import ConvolutionalBackbone, HoldoutSection
+from paddlex.modules.image_anomaly_detection.models.gradient_options import GradientSection
 
 Layers = Annotated[list[Literal["layer1", "layer2", "layer3"]], Field(min_length=1)]
 

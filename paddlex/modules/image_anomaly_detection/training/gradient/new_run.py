@@ -9,11 +9,12 @@ from typing import Any
 
 import paddle
 
-from paddlex.config_schema import Config, GradientSection
+from paddlex.config_schema import Config
 from paddlex.data.dataset import Sample
 from paddlex.modules.image_anomaly_detection.backbones.weights import load_backbone_weights
 from paddlex.modules.image_anomaly_detection.model import assign, build_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
+from paddlex.modules.image_anomaly_detection.models.gradient_options import GradientSection
 from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
 from paddlex.modules.image_anomaly_detection.training.gradient.checkpoint import Run
 from paddlex.utils.logging import logger

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import paddle
 
-from paddlex.config_schema import Config, GradientSection
+from paddlex.config_schema import Config
 from paddlex.data.dataset import VAL_LIST, Sample, read_samples
 from paddlex.data.tiles import into_tiles
 from paddlex.errors import DatasetError, TrainingError, TrainingInterrupted
+from paddlex.modules.image_anomaly_detection.models.gradient_options import GradientSection
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, shuffled
 from paddlex.modules.image_anomaly_detection.training.completion import BEST_MODEL, PREVIOUS_BEST_MODEL, log_thresholds
 from paddlex.modules.image_anomaly_detection.training.gradient.augment import Augmentation

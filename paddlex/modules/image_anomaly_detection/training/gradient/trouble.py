@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paddlex.config_schema import DEFAULT_LEARNING_RATE
 from paddlex.errors import TrainingError
+from paddlex.modules.image_anomaly_detection.models.gradient_options import DEFAULT_LEARNING_RATE
 
 #: An untrained student's loss is above half a unit a layer: its features have little to do with the teacher's. One that
 #: starts below this was trained before (``Train.pretrain_weight_path`` may hold a student), and is not compared with its start.
