@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 
 from paddlex.errors import ConfigError, ModelError, UnknownProductError
-from paddlex.inference import reading
-from paddlex.inference.batch_predictor import BatchPredictor, Outcome, as_outcome
+from paddlex.inference.batch_predictor import BatchPredictor, Outcome, as_outcome, reading_for
 from paddlex.inference.checked import named, optional, whole
 from paddlex.inference.inputs import Source
 from paddlex.inference.model_bank import AUTO, bank_of
-from paddlex.inference.model_folder import ModelFolder, checked_argument
+from paddlex.inference.model_folder import ModelFolder
 from paddlex.inference.predictor import AnomalyPredictor
-from paddlex.inference.reading import Reading
 from paddlex.inference.recognition import Recognised, recognise
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.tiling import Tiling
@@ -75,10 +73,8 @@ class BankPredictor(BatchPredictor):
         self.batch_size = named("batch_size", whole(1), batch_size)
         self.threads = named("threads", optional(whole(1)), threads) or default_threads()
         self._tiling = tiling
-        self.reading = Reading(
-            checked_argument("bit_depth", optional(reading.bit_depth), bit_depth) or common_depth(self._folders),
-            checked_argument("max_megapixels", optional(reading.megapixels), max_megapixels) or reading.MAX_MEGAPIXELS,
-        )
+        own_depth = common_depth(self._folders) if bit_depth is None else None
+        self.reading = reading_for(own_depth, bit_depth, max_megapixels)
         self.loaded: dict[str, AnomalyPredictor] = {}
         self._options = {
             **options, "threads": threads, "tiling": tiling, "bit_depth": bit_depth, "max_megapixels": max_megapixels,

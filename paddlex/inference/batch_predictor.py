@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ModelError, PaddleXError
-from paddlex.inference.checked import named, whole
+from paddlex.inference import reading
+from paddlex.inference.checked import named, optional, whole
 from paddlex.inference.inputs import Source, describe, expand, is_camera, read_image
+from paddlex.inference.model_folder import checked_argument
 from paddlex.inference.parallel import in_order
 from paddlex.inference.reading import Reading
 from paddlex.inference.results import AnomalyResult
@@ -139,6 +141,23 @@ class BatchPredictor(ABC):
                 raise outcome
             results.append(outcome)
         return results
+
+
+def reading_for(own_depth: int | None, bit_depth: int | None, max_megapixels: float | None) -> Reading:
+    """How pictures are read for a model.
+
+    Args:
+        own_depth: the bit depth that the model was made for.
+        bit_depth: what a user asks for; None as the model was made.
+        max_megapixels: likewise; None as is usual.
+
+    Raises:
+        ModelError: a value that cannot be.
+    """
+    return Reading(
+        checked_argument("bit_depth", optional(reading.bit_depth), bit_depth) or own_depth,
+        checked_argument("max_megapixels", optional(reading.megapixels), max_megapixels) or reading.MAX_MEGAPIXELS,
+    )
 
 
 def as_outcome(error: Exception, source: Source | None) -> PaddleXError:

@@ -12,19 +12,16 @@ from typing import Any
 import numpy as np
 
 from paddlex.errors import ModelError, PartNotFoundError
-from paddlex.inference import reading
 from paddlex.inference.backends import Backend, open_backend
-from paddlex.inference.batch_predictor import FAILURES, BatchPredictor, Outcome, as_outcome
+from paddlex.inference.batch_predictor import FAILURES, BatchPredictor, Outcome, as_outcome, reading_for
 from paddlex.inference.calibration import scaled
 from paddlex.inference.checked import named, optional, whole
 from paddlex.inference.inputs import Source, origin
-from paddlex.inference.model_folder import checked_argument
 from paddlex.inference.official_models import open_model
 from paddlex.inference.parallel import in_order
 from paddlex.inference.position import NOT_FOUND, NOT_FOUND_SCORE
 from paddlex.inference.postprocess import Limits, anomaly_mask, anomaly_score
 from paddlex.inference.preparation import NOTHING
-from paddlex.inference.reading import Reading
 from paddlex.inference.regions import ZoneAt, find_regions
 from paddlex.inference.results import AnomalyResult
 from paddlex.inference.tiling import Tiling, blended_map
@@ -87,10 +84,7 @@ class AnomalyPredictor(BatchPredictor):
         self.threads = threads or default_threads()
         self._concurrent: Backend | None = None
         self.tiling = self.folder.own.tiling if tiling is None else Tiling.of(tiling)
-        self.reading = Reading(
-            checked_argument("bit_depth", optional(reading.bit_depth), bit_depth) or self.folder.own.bit_depth,
-            checked_argument("max_megapixels", optional(reading.megapixels), max_megapixels) or reading.MAX_MEGAPIXELS,
-        )
+        self.reading = reading_for(self.folder.own.bit_depth, bit_depth, max_megapixels)
         if quiet:
             return
         if len(self.device.indices) > 1:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from paddlex.inference.checked import Checked, Invalid, text, whole, within
+from paddlex.utils.log_scores import log_spread
 
 #: Pixels of the side that a photo is brought to, and of the side of its coarse picture.
 _SIDE, _COARSE = 128, 6
@@ -120,9 +121,7 @@ class Signature(Checked):
         described = np.stack([np.stack(list(copies)) for copies in photos])  # [photos, lights, LENGTH]
         count, fold = len(described), np.arange(len(described)) % min(_FOLDS, len(described))
         own = np.concatenate([_own_distances(described, fold == one) for one in range(fold.max() + 1)])
-        logarithms = np.log(np.maximum(own, 1e-3))
-        median, high = np.percentile(logarithms, [50, 80])
-        spread = max((high - median) / 0.8416, _LEAST_SPREAD)  # 0.8416 standard deviations of a normal distribution
+        median, spread = log_spread(np.maximum(own, 1e-3), 80, _LEAST_SPREAD)
         limit = float(np.clip(np.exp(median + _SPREADS * spread), _LEAST_LIMIT, _LARGEST_LIMIT))
         mean, covariance = _moments(described)
         values = np.concatenate([mean, covariance[np.tril_indices(LENGTH)]]).astype("<f4")

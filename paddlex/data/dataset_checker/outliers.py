@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddlex.data.dataset_checker.descriptors import SCALES, Descriptor
-from paddlex.data.log_scores import log_scores
+from paddlex.utils.log_scores import log_scores
 
 #: An image is an outlier from this score on. Clean sets of a few hundred images reach 3 to 5, foreign products 10 to 20.
 OUTLIER_SCORE = 6.0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from paddlex.data.log_scores import log_scores
+from paddlex.utils.log_scores import log_scores
 
 
 def test_the_spread_is_the_distance_of_one_percentile_from_the_median_of_the_logarithms():
