@@ -41,6 +41,15 @@ SERVING = [
     "httpcore>=1.0",  # fetches images from URLs, by way of the addresses that were checked
     "fastapi-offline>=1.7",  # Swagger UI's files, for factories without internet
 ]
+STUDIO = [
+    *SERVING,
+    "sqlalchemy>=2.0.30",
+    "alembic>=1.13",
+    "argon2-cffi>=23.1",  # passwords
+    "pyarrow>=17",  # exports to Parquet
+    "jinja2>=3.1.6",  # the qualification report; CVE-2025-27516
+]
+POSTGRESQL = ["psycopg[binary]>=3.2"]
 HEIC = ["pillow-heif>=1.0"]
 RAY = [
     "ray[data]>=2.60",  # CVE-2025-62593; local_ray.py knows how this one is kept to the machine
@@ -61,6 +70,7 @@ setup(
     package_data={
         "paddlex": ["configs/*/*.yaml", "configs/*/*.yml", "py.typed"],
         "paddlex.inference.serving": ["page/*"],
+        "paddlex.studio": ["page/*"],
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
         "paddlex.modules.image_anomaly_detection.benchmark": ["templates/*"],
         "paddlex.modules.image_anomaly_detection.training": ["templates/*"],
@@ -73,13 +83,16 @@ setup(
         "onnx": ONNX,
         "openvino": OPENVINO,
         "serving": SERVING,
+        "studio": STUDIO,
+        "postgresql": POSTGRESQL,
         "heic": HEIC,
         "ray": RAY,
         "visualdl": VISUALDL,
         "dev": [
             *MAKING,
             *OPENVINO,
-            *SERVING,
+            *STUDIO,
+            *POSTGRESQL,
             *HEIC,
             *RAY,
             *VISUALDL,

@@ -14,6 +14,7 @@ from typing import Any
 from paddlex import __version__
 from paddlex.config_arguments import Parser, add_config_arguments
 from paddlex.serve_command import add_serving_arguments
+from paddlex.studio_command import add_studio_arguments
 from paddlex.utils.console import say, visible
 
 _EPILOG = """\
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_demo_arguments(parser)
     _add_pipeline_arguments(parser)
     add_serving_arguments(parser)
+    add_studio_arguments(parser)
     _add_scale_out_arguments(parser)
     _add_arguments_of_paddlex(parser)
     arguments = parser.parse_args(argv)
@@ -55,6 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from paddlex.pipeline_command import save_pipeline_config
 
         return save_pipeline_config(arguments.get_pipeline_config, arguments.save_path)
+    if arguments.studio:
+        from paddlex.studio_command import run_studio
+
+        return run_studio(arguments)
     if arguments.serve:
         if not arguments.pipeline:
             parser.error("--serve needs --pipeline")
@@ -79,8 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run_pipeline(arguments)
     parser.error(
-        "give --pipeline NAME --input IMAGES, --serve --pipeline NAME, -c CONFIG, --get_pipeline_config NAME "
-        "or --make_demo_dataset FOLDER; --help explains them"
+        "give --pipeline NAME --input IMAGES, --serve --pipeline NAME, --studio WORKSPACE, -c CONFIG, "
+        "--get_pipeline_config NAME or --make_demo_dataset FOLDER; --help explains them"
     )
 
 

@@ -136,6 +136,10 @@ class ProcessLost(TrainingError):
     """Another process of the same training run has ended: the cause is that one's error, not this."""
 
 
+class WorkspaceError(PaddleXError):
+    """A studio's workspace or its database cannot be used, or what is asked for does not go with what is in it."""
+
+
 class MissingPackageError(PaddleXError):
     """What was asked for needs a package that is optional, and not installed."""
 

@@ -23,6 +23,7 @@ FORBIDDEN = {
     "inference": (*HIGHER, "paddlex.data", "paddlex.evaluation"),
     "data": (*HIGHER, "paddlex.evaluation"),
     "evaluation": HIGHER,
+    "studio": HIGHER,
 }
 FILES = [path for room in FORBIDDEN for path in sorted((PACKAGE / room).rglob("*.py"))]
 

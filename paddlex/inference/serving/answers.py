@@ -92,6 +92,7 @@ def decision(judgement: Judgement, threshold: float | None = None) -> dict[str, 
         "regions": result["regions"],
         **{_PRODUCT[key]: result[key] for key in _PRODUCT if key in result},
         **({"position": result["position"]} if "position" in result else {}),
+        **result.get("recorded", {}),
     }
 
 

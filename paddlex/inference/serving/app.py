@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 import paddlex
 from paddlex.inference.serving.errors import RequestError, error_body, explain, failure
+from paddlex.inference.serving.extension import Extension
 from paddlex.inference.serving.gate import Gate
 from paddlex.inference.serving.judging import Service
 from paddlex.inference.serving.routes import add_routes
@@ -29,7 +30,11 @@ _DESCRIPTION = (
 
 
 def create_app(
-    service: Service, *, page: Path = PAGE, on_failure: Callable[[BaseException], None] = lambda error: None
+    service: Service,
+    *,
+    page: Path = PAGE,
+    on_failure: Callable[[BaseException], None] = lambda error: None,
+    extension: Extension | None = None,
 ) -> ASGIApp:
     """The ASGI application of a service. Models are loaded in the background; until then ``/readyz`` says 503.
 
@@ -37,11 +42,14 @@ def create_app(
         service: what the routes work with.
         page: the folder of the page.
         on_failure: called if the models cannot be loaded.
+        extension: what is added to the service.
     """
 
     async def load() -> None:
         try:
             await service.load()
+            if extension is not None:
+                await asyncio.to_thread(extension.start)
         except Exception as error:
             on_failure(error)
 
@@ -51,6 +59,8 @@ def create_app(
         yield
         await loading
         await asyncio.to_thread(service.close)
+        if extension is not None:
+            await asyncio.to_thread(extension.close)
 
     has_key = service.settings.api_key is not None  # checked by the gate; here it is only described
     app = FastAPI(
@@ -69,6 +79,8 @@ def create_app(
         },
     )
     add_routes(app.router, service)
+    if extension is not None:
+        extension.add_routes(app, service)
     add_docs(app)
     add_page(app, page)
     return Gate(
@@ -77,6 +89,7 @@ def create_app(
         metrics=service.metrics,
         bodies=service.budgets.bodies,
         is_draining=lambda: service.is_draining,
+        check_access=None if extension is None else extension.check_access,
     )
 
 

@@ -56,6 +56,7 @@ class Gate:
         metrics: Metrics,
         bodies: Budget,
         is_draining: Callable[[], bool] = lambda: False,
+        check_access: Callable[[Scope, Mapping[bytes, bytes]], None] | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -63,6 +64,7 @@ class Gate:
         self._requests = 0
         self._bodies = bodies
         self._is_draining = is_draining
+        self._check_access = check_access
         self._key_digest = None if settings.api_key is None else _digest(settings.api_key.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,7 +114,9 @@ class Gate:
         if scope["method"] not in _SAFE_METHODS:
             _check_origin(headers)
         is_open = path in _OPEN or path.startswith(_OPEN_BELOW)
-        if self._key_digest is not None and not is_open:
+        if self._check_access is not None and not is_open:
+            self._check_access(scope, headers)
+        elif self._key_digest is not None and not is_open:
             self._check_key(headers)
         if self._requests > self._settings.max_requests and path not in _ALWAYS:
             raise Busy(f"{self._settings.max_requests} requests are at work already")

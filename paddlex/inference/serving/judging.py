@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,18 @@ _QUEUE_POLL = 0.02
 _MAX_RELOADS = 2
 
 
+#: Remembers a verdict: see ``extension.Extension.record``.
+Record = Callable[[bytes, str, str, str, np.ndarray, Judgement], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sent an image, and what they call it; empty where that is not known."""
+
+    user: str = ""
+    name: str = ""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What is told of one image, and what it holds until the client has read it."""
@@ -51,13 +63,19 @@ class Service:
     """
 
     def __init__(
-        self, settings: ServerSettings, registry: ModelRegistry, metrics: Metrics, fetcher: ImageFetcher | None = None
+        self,
+        settings: ServerSettings,
+        registry: ModelRegistry,
+        metrics: Metrics,
+        fetcher: ImageFetcher | None = None,
+        record: Record | None = None,
     ) -> None:
         self.settings = settings
         self.registry = registry
         self.metrics = metrics
         self.is_draining = False
         self._reloads = 0
+        self._record = record
         self._fetcher = fetcher or ImageFetcher(settings)
         self.budgets = Budgets(settings)
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="decode")
@@ -98,6 +116,7 @@ class Service:
         build: Callable[[Judgement], Parts],
         hold: Hold,
         *,
+        sender: Sender = Sender(),
         turn: Turn | None = None,
         is_patient: bool = False,
     ) -> Answer:
@@ -108,6 +127,7 @@ class Service:
             model: judges it, or knows who does.
             build: makes the answer.
             hold: of the request.
+            sender: of the image.
             turn: of an image among several of a request.
             is_patient: wait for a place in a full queue, as one of many images of a request does.
 
@@ -116,7 +136,7 @@ class Service:
         """
         part = hold.part()
         try:
-            parts = await self._judged(source, model, build, part, turn, is_patient)
+            parts = await self._judged(source, model, build, part, sender, turn, is_patient)
         except BaseException as error:
             part.close()
             if not isinstance(error, Exception):
@@ -140,6 +160,7 @@ class Service:
         model: ServedModel | ServedBank,
         build: Callable[[Judgement], Parts],
         hold: Hold,
+        sender: Sender,
         turn: Turn | None,
         is_patient: bool,
     ) -> Parts:
@@ -152,14 +173,19 @@ class Service:
             turn.end()
         reading = model.reading
         image = await self.in_thread(partial(decode, data, size, reading))
+        kept = b"" if self._record is None else data
         del data, source
-        hold.give_back(self.budgets.bodies)
+        if self._record is None:
+            hold.give_back(self.budgets.bodies)
         chosen, recognised = await self.in_thread(partial(model.chosen, image))
         judgement = await self._within(deadline, self._queued(image, chosen, is_patient))
         if judgement.predictor.reading != reading:  # its values may mean something else to the model that judged it
             raise Busy("the model was replaced by one for other pictures in the meantime")
         if recognised is not None:
             judgement.result.update(recognised.to_dict())
+        if self._record is not None:
+            remember = partial(self._record, kept, sender.name, chosen.name, sender.user, image, judgement)
+            judgement.result["recorded"] = dict(await self.in_thread(remember))
         self.metrics.judged(chosen.name, judgement.result["score"], judgement.result["is_anomalous"])
         return await self.in_thread(partial(build, judgement))
 

@@ -202,9 +202,7 @@ class ModelRegistry:
         metrics: Metrics,
         products: Sequence[str] = (),
     ) -> None:
-        if not pipelines:
-            raise ConfigError("no model to serve", remedy="Give --pipeline")
-        self.default = AUTO if products else next(iter(pipelines))
+        self.default = AUTO if products else next(iter(pipelines), "")
         self._products = list(products)
         self._bank: ServedBank | None = None
         self._pipelines = dict(pipelines)
@@ -235,11 +233,21 @@ class ModelRegistry:
             Busy: they are not loaded yet.
         """
         name = self.default if name is None else name
+        if not name:
+            raise RequestError(404, "there is no model yet", remedy="Teach one, and let it go live")
         if name not in self._pipelines and not (name == AUTO and self._products):
             raise RequestError(404, f"there is no model {name[:80]!r}", remedy="GET /models lists them")
+        self.check_ready()
+        return self._bank if name == AUTO and self._bank is not None else self._models[name]
+
+    def check_ready(self) -> None:
+        """See that the models are loaded, if there are any.
+
+        Raises:
+            Busy: they are not.
+        """
         if not self.is_ready:
             raise Busy("the models are being loaded", retry_after=5)
-        return self._bank if name == AUTO and self._bank is not None else self._models[name]
 
     def reload(self, name: str) -> ServedModel:
         """Load a model anew from its path, try it, and put it in the old one's place between two batches.
@@ -257,10 +265,38 @@ class ModelRegistry:
         logger.info("Model %s was loaded anew from %s.", name, model.pipeline)
         return model
 
+    def put(self, name: str, pipeline: str) -> ServedModel:
+        """Serve a pipeline by a name from the next batch on, whether the name is new or not; it is loaded and tried first.
+
+        Raises:
+            PaddleXError: it cannot be loaded, and all stays as it was.
+        """
+        with self._reload_lock:
+            loaded = self._open(pipeline)
+            if (model := self._models.get(name)) is not None:
+                model.replace(loaded)
+                model.pipeline = pipeline
+            else:
+                model = ServedModel(name, pipeline, loaded, self._settings, self._metrics)
+                self._models[name] = model
+            self._pipelines[name] = pipeline
+            self.default = self.default or name
+        logger.info("Model %s is now that of %s.", name, pipeline)
+        return model
+
+    def remove(self, name: str) -> None:
+        """Serve a name no more; what is queued is finished."""
+        with self._reload_lock:
+            self._pipelines.pop(name, None)
+            model = self._models.pop(name, None)
+            if self.default == name:
+                self.default = next(iter(self._pipelines), "")
+        if model is not None:
+            model.batcher.close()
+
     def describe(self) -> list[dict[str, Any]]:
         """What ``GET /models`` tells of each."""
-        if not self.is_ready:
-            raise Busy("the models are being loaded", retry_after=5)
+        self.check_ready()
         served: list[ServedBank | ServedModel] = [*self._models.values()]
         if self._bank is not None:
             served.insert(0, self._bank)

@@ -17,7 +17,7 @@ from paddlex.inference.serving.batching import Judgement
 from paddlex.inference.serving.budget import Turn
 from paddlex.inference.serving.errors import RequestError, explain
 from paddlex.inference.serving.gate import check_reload
-from paddlex.inference.serving.judging import Service, check_count
+from paddlex.inference.serving.judging import Sender, Service, check_count
 from paddlex.inference.serving.openapi import PROBLEMS, json_body, multipart_body
 from paddlex.inference.serving.registry import ServedBank, ServedModel
 from paddlex.inference.serving.streaming import Entry, entry_of, many, streamed
@@ -56,7 +56,7 @@ def _add_detection(router: APIRouter, service: Service) -> None:
             score_threshold=body.scoreThreshold,
             picture=model.visualize if body.visualize is None else body.visualize,
         )
-        answer = await service.answered(body.image, model, build, request.scope["hold"])
+        answer = await service.answered(body.image, model, build, request.scope["hold"], sender=_sender(request))
         start = answers.success_start(body.logId or _log_id(request), "result")
         return streamed([start, *answer.parts, b"}"], service)
 
@@ -83,7 +83,10 @@ def _add_detection(router: APIRouter, service: Service) -> None:
 
         async def entry(image: str, turn: Turn) -> Entry:
             return await entry_of(
-                service.answered(image, model, build, request.scope["hold"], turn=turn, is_patient=True), turn
+                service.answered(
+                    image, model, build, request.scope["hold"], sender=_sender(request), turn=turn, is_patient=True
+                ),
+                turn,
             )
 
         return await many([partial(entry, image) for image in body.images], service, body.logId or _log_id(request))
@@ -104,7 +107,15 @@ def _add_judge(router: APIRouter, service: Service) -> None:
         async def entry(name: str, data: bytes, turn: Turn) -> Entry:
             build = partial(answers.judged_file_json, name=name)
             return await entry_of(
-                service.answered(data, served, build, request.scope["hold"], turn=turn, is_patient=is_patient),
+                service.answered(
+                    data,
+                    served,
+                    build,
+                    request.scope["hold"],
+                    sender=_sender(request, name),
+                    turn=turn,
+                    is_patient=is_patient,
+                ),
                 turn,
                 name,
             )
@@ -171,7 +182,7 @@ def _add_health(router: APIRouter, service: Service) -> None:
         """The models are loaded and tried, and the service is not about to stop."""
         if service.is_draining:
             raise RequestError(503, "the service is shutting down", headers={"Retry-After": "5"})
-        service.registry.get(None)
+        service.registry.check_ready()
         return healthy(request)
 
     @router.get(
@@ -242,6 +253,10 @@ async def _uploads(request: Request, service: Service) -> list[tuple[str, bytes]
         return [((item.filename or "")[:_MAX_NAME], await item.read()) for item in uploads]
     finally:
         await form.close()
+
+
+def _sender(request: Request, name: str = "") -> Sender:
+    return Sender(request.scope.get("user", ""), name)
 
 
 def _log_id(request: Request) -> str:

@@ -15,6 +15,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from paddlex.errors import ConfigError, PaddleXError
 from paddlex.inference.serving.app import create_app
+from paddlex.inference.serving.extension import Extension
 from paddlex.inference.serving.judging import Service
 from paddlex.inference.serving.metrics import Metrics
 from paddlex.inference.serving.protocol import guarded_protocol
@@ -25,7 +26,11 @@ from paddlex.utils.logging import logger
 
 
 def run_server(
-    pipelines: Mapping[str, str], load: PipelineLoader, settings: ServerSettings, products: Sequence[str] = ()
+    pipelines: Mapping[str, str],
+    load: PipelineLoader,
+    settings: ServerSettings,
+    products: Sequence[str] = (),
+    extension: Extension | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop, 1 if the models cannot be loaded.
 
@@ -34,7 +39,7 @@ def run_server(
     """
     listener = listen(settings.host, settings.port)
     announce(settings, listener)
-    server = Server(pipelines, load, settings, products=products)
+    server = Server(pipelines, load, settings, products=products, extension=extension)
     server.run(sockets=[listener])
     logger.info("Stopped.")
     return 0 if server.failure is None else 1
@@ -49,6 +54,7 @@ class Server(uvicorn.Server):
         settings: of the server.
         page: the folder of the page.
         products: see ``ModelRegistry``.
+        extension: what is added to the service.
 
     Attributes:
         service: what the routes work with.
@@ -62,13 +68,15 @@ class Server(uvicorn.Server):
         settings: ServerSettings,
         page: Path = PAGE,
         products: Sequence[str] = (),
+        extension: Extension | None = None,
     ) -> None:
         metrics = Metrics()
-        self.service = Service(settings, ModelRegistry(pipelines, load, settings, metrics, products), metrics)
+        registry = ModelRegistry(pipelines, load, settings, metrics, products)
+        self.service = Service(settings, registry, metrics, record=None if extension is None else extension.record)
         self.failure: BaseException | None = None
         self._stop_at: float | None = None
         config = uvicorn.Config(
-            create_app(self.service, page=page, on_failure=self._give_up),
+            create_app(self.service, page=page, on_failure=self._give_up, extension=extension),
             http=guarded_protocol(settings),
             ws="none",
             lifespan="on",
