@@ -9,8 +9,8 @@ import numpy as np
 from fastapi import APIRouter, FastAPI
 from starlette.types import Scope
 
-from paddlex.inference.serving.batching import Judgement
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.serving.batching import Judgement
 from paddlex.inference.serving.judging import Service
 from paddlex.inference.serving.registry import Loaded
 from paddlex.studio.workspace import Workspace
