@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import math
+import re
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from paddlex.errors import ImageReadError, WorkspaceError, in_one_line
+from paddlex.inference.image_files import decode_picture
+from paddlex.inference.image_header import is_heic, read_header
+from paddlex.inference.reading import ANY, BIT_DEPTHS, MAX_MEGAPIXELS, Reading
 from paddlex.studio.database.schema import Picture
-from paddlex.utils.files import atomic_path
+from paddlex.utils.files import atomic_path, flush
 
 #: Longest side of a thumbnail, in pixels.
 THUMBNAIL = 192
+
+#: Format of a header -> suffix of the file, and what the file is over HTTP. Nothing else is ever kept.
+_FORMATS = {
+    "JPEG": (".jpg", "image/jpeg"),
+    "PNG": (".png", "image/png"),
+    "BMP": (".bmp", "image/bmp"),
+    "GIF": (".gif", "image/gif"),
+    "TIFF": (".tiff", "image/tiff"),
+    "WebP": (".webp", "image/webp"),
+    "PPM": (".ppm", "image/x-portable-anymap"),
+    "HEIC": (".heic", "image/heic"),
+}
+#: Suffix -> media type.
+MEDIA_TYPES = dict(_FORMATS.values())
+
+#: Those that every browser shows, as long as they have 8 bits.
+_SHOWN = frozenset({".jpg", ".png", ".bmp", ".gif", ".webp"})
+
+_DIGEST = re.compile("[0-9a-f]{64}", re.ASCII)
+_JPEG_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 85]
 
 
 class Pictures:
@@ -25,45 +53,135 @@ class Pictures:
     """
 
     def __init__(self, workspace: Path) -> None:
-        self._files, self._thumbnails = workspace / "pictures", workspace / "thumbnails"
+        self.files, self.thumbnails = workspace / "pictures", workspace / "thumbnails"
 
-    def add(self, session: Session, data: bytes, suffix: str, image: np.ndarray) -> Picture:
-        """Keep a picture; the file is there before its row is.
+    def add(self, session: Session, data: bytes, image: np.ndarray | None = None) -> Picture:
+        """Keep a picture: its file is on the disk before its row is, and stays as long as the row does.
+
+        It is best called before anything else of the session: until the row is written, the database is not locked.
 
         Args:
-            session: that writes.
+            session: that writes; of ``Workspace.writing``.
             data: the file as it came.
-            suffix: of its name, such as ``.png``.
-            image: what it shows, uint8 [H, W, 3] BGR.
+            image: what it shows, uint8 [H, W, 3] BGR, if it was decoded already.
+
+        Returns:
+            The row; the same for the same content. It is locked against removal until the session ends.
+
+        Raises:
+            ImageReadError: it is no picture, or damaged.
+            WorkspaceError: it cannot be written.
         """
+        suffix = suffix_of(data)
+        height, width = (decode_for_people(data, MAX_MEGAPIXELS) if image is None else image).shape[:2]
         digest = hashlib.sha256(data).hexdigest()
-        path = self.path(digest, suffix)
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(data)
-        if (known := session.get(Picture, digest)) is not None:
-            return known
-        height, width = image.shape[:2]
-        now = time.time_ns() // 1_000_000
-        picture = Picture(digest=digest, suffix=suffix, width=width, height=height, size=len(data), added_at=now)
-        session.add(picture)
-        session.flush()
+        path = self._place(digest, suffix)
+        self._write(path, data)
+        row = {"digest": digest, "suffix": suffix, "width": width, "height": height, "size": len(data)}
+        insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+        new = insert(Picture).values(**row, added_at=time.time_ns() // 1_000_000)
+        locked = new.on_conflict_do_update(index_elements=[Picture.digest], set_={"size": new.excluded.size})
+        picture = session.scalars(locked.returning(Picture), execution_options={"populate_existing": True}).one()
+        self._write(path, data)  # again if it was removed before the row was locked
         return picture
 
-    def path(self, digest: str, suffix: str) -> Path:
-        """Where a picture is, or would be."""
-        return self._files / digest[:2] / f"{digest}{suffix}"
+    def path(self, digest: str) -> Path:
+        """Where a picture is.
 
-    def thumbnail(self, digest: str, suffix: str) -> bytes:
-        """A small JPEG of it, made when it is first wanted."""
-        path = self._thumbnails / digest[:2] / f"{digest}.jpg"
-        if not path.exists():
-            image = cv2.imdecode(np.frombuffer(self.path(digest, suffix).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-            assert image is not None
-            scale = min(1.0, THUMBNAIL / max(image.shape[:2]))
-            small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            path.parent.mkdir(parents=True, exist_ok=True)
+        Raises:
+            WorkspaceError: there is none, or its file was removed.
+        """
+        if _DIGEST.fullmatch(digest) is None:
+            raise WorkspaceError("that is no digest of a picture")
+        for suffix in MEDIA_TYPES:
+            if (path := self._place(digest, suffix)).exists():
+                return path
+        raise WorkspaceError(f"there is no picture {digest[:12]}… any more")
+
+    def read(self, digest: str) -> bytes:
+        """The file as it came."""
+        return self.path(digest).read_bytes()
+
+    def image(self, digest: str, reading: Reading = ANY) -> np.ndarray:
+        """What a picture shows as a model is to see it, uint8 [H, W, 3] BGR.
+
+        Raises:
+            ImageReadError: it has 16 bits, and ``reading`` does not say what they mean.
+        """
+        return decode_picture(self.read(digest), digest[:12], reading)
+
+    def shown(self, digest: str) -> tuple[bytes, str]:
+        """A picture as any browser shows it, and its media type: the file itself, or else an 8-bit JPEG of its size."""
+        path = self.path(digest)
+        data = path.read_bytes()
+        if path.suffix in _SHOWN and read_header(data, digest[:12]).bits == 8:
+            return data, MEDIA_TYPES[path.suffix]
+        return _jpeg(decode_for_people(data)), MEDIA_TYPES[".jpg"]
+
+    def thumbnail(self, digest: str) -> bytes:
+        """A small JPEG of a picture, its longest side ``THUMBNAIL``, made when it is first wanted, then kept."""
+        path = self.thumbnails / digest[:2] / f"{digest}.jpg"
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            data = thumbnail_of(decode_for_people(self.read(digest)))
+        with atomic_path(path, durable=False) as temporary:
+            temporary.write_bytes(data)
+        return data
+
+    def remove_file(self, digest: str, suffix: str) -> None:
+        """Remove the files of a picture whose row is locked by a session that deletes it."""
+        self._place(digest, suffix).unlink(missing_ok=True)
+        (self.thumbnails / digest[:2] / f"{digest}.jpg").unlink(missing_ok=True)
+
+    def _place(self, digest: str, suffix: str) -> Path:
+        return self.files / digest[:2] / f"{digest}{suffix}"
+
+    def _write(self, path: Path, data: bytes) -> None:
+        if path.exists():  # whole, because that is how files come here
+            return
+        try:
+            is_new = not path.parent.exists()
             with atomic_path(path) as temporary:
-                temporary.write_bytes(cv2.imencode(".jpg", small)[1].tobytes())
-        return path.read_bytes()
+                temporary.write_bytes(data)
+            flush(path.parent)
+            if is_new:
+                flush(self.files)
+        except OSError as error:
+            raise WorkspaceError(f"the picture cannot be kept: {in_one_line(error)}") from error
+
+
+def suffix_of(data: bytes) -> str:
+    """The suffix that a picture's file gets, by what it is, whatever it was called.
+
+    Raises:
+        ImageReadError: it is no picture of a format that is read.
+    """
+    return _FORMATS["HEIC" if is_heic(data) else read_header(data, "picture").format][0]
+
+
+def decode_for_people(data: bytes, max_megapixels: float = math.inf) -> np.ndarray:
+    """What a picture shows, uint8 [H, W, 3] BGR, for eyes: 16-bit values are scaled so that the brightest are seen.
+
+    Raises:
+        ImageReadError: it is damaged, or larger than is allowed.
+    """
+    readings = [Reading(depth, max_megapixels) for depth in (None, *BIT_DEPTHS[1:])]
+    if is_heic(data) or read_header(data, "picture").bits == 8:
+        readings = readings[:1]
+    for reading in readings[:-1]:
+        with contextlib.suppress(ImageReadError):  # the values are not of so few bits
+            return decode_picture(data, "picture", reading)
+    return decode_picture(data, "picture", readings[-1])
+
+
+def thumbnail_of(image: np.ndarray) -> bytes:
+    """A JPEG of at most ``THUMBNAIL`` pixels a side; image: uint8 [H, W, 3] BGR."""
+    height, width = image.shape[:2]
+    scale = min(1.0, THUMBNAIL / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return _jpeg(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    return cv2.imencode(".jpg", image, _JPEG_QUALITY)[1].tobytes()

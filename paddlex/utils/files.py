@@ -74,7 +74,7 @@ def atomic_directory(path: str | os.PathLike[str], keep: Path | None = None) -> 
         try:
             yield temporary
             for part in [temporary, *temporary.rglob("*")]:
-                _flush(part)
+                flush(part)
             with locked(target):
                 if target.exists():
                     os.replace(target, retired)
@@ -82,7 +82,7 @@ def atomic_directory(path: str | os.PathLike[str], keep: Path | None = None) -> 
                 if keep is not None and retired.exists():
                     shutil.rmtree(keep, ignore_errors=True)
                     os.replace(retired, keep)
-            _flush(target.parent)
+            flush(target.parent)
         except OSError as error:
             _name(error, target)
             raise
@@ -170,7 +170,7 @@ def _name(error: OSError, target: Path) -> None:
         error.filename = str(target)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     if os.name != "posix":  # elsewhere a folder cannot be opened
         return
