@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from paddlex.studio.database.engine import DEFAULT_URL, open_database
+from paddlex.studio.database.engine import DEFAULT_URL, WRITES, open_database
 from paddlex.studio.pictures import Pictures
 
 
@@ -54,7 +54,8 @@ class Workspace:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A session whose changes are committed together at its end, or not at all."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        engine = self.engine.execution_options(**{WRITES: True})
+        with Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:

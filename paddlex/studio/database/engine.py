@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, inspect
 
-from paddlex.studio.database.schema import Base
+from paddlex.studio.database.audit_guard import guard_audit
+from paddlex.studio.database.schema import AuditEntry, Base
 
 #: The database of a workspace that names no other.
 DEFAULT_URL = "sqlite:///{path}/studio.db"
+
+#: The execution option of a connection that will write.
+WRITES = "paddlex_writes"
 
 _BUSY_MS = 10_000
 
@@ -20,7 +24,11 @@ def open_database(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    is_new = not inspect(engine).has_table(AuditEntry.__tablename__)
     Base.metadata.create_all(engine)
+    if is_new:
+        with engine.begin() as connection:
+            guard_audit(connection)
     return engine
 
 
@@ -31,4 +39,5 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 
 def _begin_sqlite(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN")
+    """A transaction that will write says so at once: one that begins by reading cannot wait for its turn later."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN")
