@@ -20,12 +20,8 @@ from trained_model import open_trained
 from paddlex.data.dataset import read_samples
 from paddlex.data.demo import make_demo_dataset
 from paddlex.inference.postprocess import anomaly_score
-from paddlex.modules.image_anomaly_detection.calibration.calibrator import (
-    calibrate_distances,
-    fused_maps,
-    layer_distances,
-)
-from paddlex.modules.image_anomaly_detection.models.stfpm.network import product
+from paddlex.inference.refit.calibrating import fused_maps
+from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate_distances, layer_distances
 from paddlex.modules.image_anomaly_detection.models.stfpm.options import STFPMCalibration
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive
 
@@ -44,7 +40,7 @@ def achieved_rates(network, layers, chosen, size, fusion) -> list[float]:
     for rate in RATES:
         options = STFPMCalibration(fusion=fusion, target_fpr=rate)
         threshold = calibrate_distances(network, [layer[chosen] for layer in layers], options, size).image_threshold
-        fuse = network.fusion if fusion == "calibrated" else product
+        fuse = network.fusions().of(options)
         scores = np.array([anomaly_score(anomaly_map) for anomaly_map in fused_maps(fuse, layers, rest, size)])
         rates.append(float((scores > threshold).mean()))
     return rates

@@ -261,8 +261,9 @@ def read_curve(folder: Path, anomalous: np.ndarray) -> Curve:
     import paddlex.modules  # noqa: F401  (prepares Paddle's environment before its import)
     from paddlex.config_schema import CalibrationSection
     from paddlex.evaluation.metrics import image_metrics
-    from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate_distances, fused_maps
-    from paddlex.modules.image_anomaly_detection.models.stfpm.network import STFPM, product
+    from paddlex.inference.refit.calibrating import fused_maps
+    from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate_distances
+    from paddlex.modules.image_anomaly_detection.models.stfpm.network import STFPM
 
     network, size = STFPM(), (256, 256)
     looks = sorted(folder.glob("*.npz"), key=lambda path: int(path.stem))
@@ -271,7 +272,7 @@ def read_curve(folder: Path, anomalous: np.ndarray) -> Curve:
         with np.load(look) as file:
             held_out, test = ([file[f"{key}_{layer}"] for layer in range(3)] for key in ("held_out", "test"))
         calibrate_distances(network, held_out, CalibrationSection(), size)
-        for name, fuse in zip(FUSIONS, (product, network.fusion), strict=True):
+        for name, fuse in zip(FUSIONS, (network.paper_maps, network.fusions().calibrated), strict=True):
             scores = np.array([image.max() for image in fused_maps(fuse, test, np.arange(len(test[0])), size)])
             figures = image_metrics(scores[~anomalous], scores[anomalous], 0.0, resamples=1)
             auroc[name].append(float(figures.auroc or np.nan))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +20,7 @@ from paddlex.inference.reading import ANY, Reading
 from paddlex.inference.view import View
 from paddlex.utils.files import read_regular_file
 from paddlex.utils.paths import advice_for_missing
+from paddlex.utils.sequences import thinned as thinned
 
 _MOST_PATH_BYTES = 10_000
 
@@ -29,8 +28,6 @@ _MOST_PATH_BYTES = 10_000
 FEWEST_TRAINING_IMAGES = 4
 
 _MOST_LIST_BYTES = 2**30
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -133,11 +130,6 @@ def read_samples(dataset_dir: str | os.PathLike[str], list_name: str, reading: R
     if not samples:
         raise DatasetError("the list names no images", where=path, remedy="Write one 'image mask' a line")
     return samples
-
-
-def thinned(samples: Sequence[Item], most: int) -> Sequence[Item]:
-    """At most so many of a list, from all over it: every second, every third, and so on; all if there are no more."""
-    return samples[:: -(-len(samples) // most) or 1]
 
 
 def source_folder(root: Path) -> Path | None:

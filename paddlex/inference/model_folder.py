@@ -134,13 +134,6 @@ class ModelFolder:
         except ValueError as error:
             remedy = "Give a larger one, or score_threshold instead"
             raise ModelError(f"target_fpr cannot be held: {error}", where=where, remedy=remedy) from error
-        except ImportError as error:
-            raise ModelError(
-                f"the calibration scores are too few for target_fpr {target_fpr:g}: the threshold has to be extrapolated, "
-                f"which needs {error.name}",
-                where=where,
-                remedy="pip install scipy, or give threshold instead",
-            ) from error
 
     @property
     def has_limits(self) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from paddlex.inference.student_t import t_quantile
+
 #: Whoever sets a threshold by hand may mean a stricter one, but hardly one that throws away every fifth good part.
 _MANY = 0.2
 
@@ -39,11 +41,9 @@ def image_threshold(scores: Sequence[float], target_fpr: float) -> tuple[float, 
     k = math.ceil((n + 1) * (1 - target_fpr))
     if k <= n:
         return float(ordered[k - 1]), f"conformal quantile: score {k} of {n} in ascending order"
-    from scipy import stats  # heavy, and seldom needed
-
     is_positive = bool(ordered[0] > 0)
     values = np.log(ordered) if is_positive else ordered
-    bound = values.mean() + stats.t.ppf(1 - target_fpr, n - 1) * values.std(ddof=1) * math.sqrt(1 + 1 / n)
+    bound = values.mean() + t_quantile(1 - target_fpr, n - 1) * values.std(ddof=1) * math.sqrt(1 + 1 / n)
     try:
         limit = math.exp(bound) if is_positive else float(bound)
     except OverflowError:

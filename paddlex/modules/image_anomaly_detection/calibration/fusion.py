@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-import numpy as np
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-_SMOOTHING_RADIUS = 3
+from paddlex.inference.refit.fusion import SMOOTHING_RADIUS, CalibratedMaps, Statistics, gaussian
 
 
 def upsample(maps: paddle.Tensor, size: Sequence[int]) -> paddle.Tensor:
@@ -35,18 +33,26 @@ class CalibratedFusion(nn.Layer):
     def __init__(self, sizes: Sequence[tuple[int, int]], sigma: float = 1.0) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
-        if min(self.sizes[0]) <= _SMOOTHING_RADIUS:
+        if min(self.sizes[0]) <= SMOOTHING_RADIUS:
             raise ValueError(
                 f"the finest layer has {self.sizes[0]} positions, too few to smooth: the image is too small"
             )
         for number, (height, width) in enumerate(self.sizes):
             self.register_buffer(f"mean_{number}", paddle.zeros([1, 1, height, width]))
             self.register_buffer(f"deviation_{number}", paddle.ones([1, 1, height, width]))
-        steps = range(-_SMOOTHING_RADIUS, _SMOOTHING_RADIUS + 1)
-        weights = [math.exp(-0.5 * (step / sigma) ** 2) for step in steps]
-        self._gaussian = [weight / sum(weights) for weight in weights]
+        self.sigma = sigma
+        self._gaussian = gaussian(sigma)
 
-    def set_statistics(self, statistics: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    def in_numpy(self) -> CalibratedMaps:
+        """What computes the same without Paddle, to rounding; it has the statistics of now."""
+        maps = CalibratedMaps(self.sizes, self.sigma)
+        buffers = (
+            (getattr(self, f"{name}_{number}") for name in ("mean", "deviation")) for number in range(len(self.sizes))
+        )
+        maps.set_statistics([tuple(buffer.numpy()[0, 0] for buffer in of_layer) for of_layer in buffers])
+        return maps
+
+    def set_statistics(self, statistics: Statistics) -> None:
         """Take over mean and deviation of each layer, [h_l, w_l] each."""
         for number, (mean, deviation) in enumerate(statistics):
             for name, value in ((f"mean_{number}", mean), (f"deviation_{number}", deviation)):
@@ -63,7 +69,7 @@ class CalibratedFusion(nn.Layer):
 
     def _smooth(self, maps: paddle.Tensor) -> paddle.Tensor:
         """A Gaussian along either axis; at the border the picture is mirrored."""
-        r = _SMOOTHING_RADIUS
+        r = SMOOTHING_RADIUS
         kernel = paddle.to_tensor(self._gaussian, "float32")
         maps = F.conv2d(F.pad(maps, [0, 0, r, r], mode="reflect"), kernel.reshape([1, 1, -1, 1]))
         return F.conv2d(F.pad(maps, [r, r, 0, 0], mode="reflect"), kernel.reshape([1, 1, 1, -1]))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
 import paddle
 from paddle import nn
 
+from paddlex.inference.refit.calibrating import Fusions
 from paddlex.modules.image_anomaly_detection.calibration.fusion import CalibratedFusion
 
 
@@ -25,7 +27,7 @@ class AnomalyNetwork(nn.Layer):
 
     Attributes:
         least_shrinkage: how far the statistics of a position are shrunk towards those of its map at least, see
-            ``calibration.fusion_statistics``.
+            ``inference.refit.fusion_statistics``.
     """
 
     least_shrinkage: float = 0.0
@@ -48,6 +50,15 @@ class AnomalyNetwork(nn.Layer):
     @abstractmethod
     def paper_map(self, partial: Sequence[paddle.Tensor], size: Sequence[int]) -> paddle.Tensor:
         """The fusion as the model's paper has it: [N, 1, h_l, w_l] each -> [N, 1, H, W] for ``size`` (H, W)."""
+
+    def paper_maps(self, partial: Sequence[np.ndarray], size: Sequence[int]) -> np.ndarray:
+        """``paper_map`` of arrays: float32 [n, h_l, w_l] each -> float32 [n, H, W]."""
+        with paddle.no_grad():
+            return self.paper_map([paddle.to_tensor(layer[:, None]) for layer in partial], size).numpy()[:, 0]
+
+    def fusions(self) -> Fusions:
+        """What a calibration fuses partial maps by; the network itself stays as it is."""
+        return Fusions(self.fusion.in_numpy(), self.paper_maps, self.least_shrinkage)
 
     def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         """The paper's map and the calibrated one, float32 [N, 1, H, W] each, of images float32 [N, 3, H, W]."""

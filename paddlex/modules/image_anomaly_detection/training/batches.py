@@ -9,6 +9,7 @@ import numpy as np
 
 from paddlex.data.dataset import Sample
 from paddlex.data.tiles import TileSample
+from paddlex.inference.refit.features import consecutive as consecutive
 from paddlex.inference.transforms import Transform
 from paddlex.inference.view import inspected_positions
 from paddlex.utils.paddle_environment import usable_cores
@@ -116,11 +117,6 @@ class ImageBatches:
         if len(self._kept) < self._capacity:
             self._kept[number] = resized
         return resized
-
-
-def consecutive(count: int, batch_size: int) -> list[list[int]]:
-    """0 .. count - 1 in order, in batches; the last may be smaller."""
-    return [list(range(start, min(start + batch_size, count))) for start in range(0, count, batch_size)]
 
 
 def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:

@@ -13,9 +13,10 @@ from paddlex.inference.backends.onnx_runtime import OnnxRuntime
 from paddlex.inference.backends.openvino_runtime import OpenVINO
 from paddlex.inference.backends.paddle_inference import PaddleInference
 from paddlex.inference.model_folder import ModelFolder
+from paddlex.inference.refit.features import PatchFeatures
 from paddlex.inference.transforms import Transform
 from paddlex.modules.image_anomaly_detection.export.onnx_export import convert_to_onnx
-from paddlex.modules.image_anomaly_detection.models.patches.part import Part, PatchFeatures
+from paddlex.modules.image_anomaly_detection.models.patches.part import Part
 from paddlex.utils.devices import Device
 
 ENGINES = {"paddle": PaddleInference, "mkldnn": PaddleInference, "onnx": OnnxRuntime, "openvino": OpenVINO}

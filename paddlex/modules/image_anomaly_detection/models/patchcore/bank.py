@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import paddle
 from paddle.nn import functional as F
 
-from paddlex.modules.image_anomaly_detection.models.patchcore.coreset import (
-    greedy_coreset,
-    nearest_squares,
-    surroundings,
-)
-from paddlex.modules.image_anomaly_detection.models.patches.part import Part, PatchFeatures
-from paddlex.modules.image_anomaly_detection.models.patches.standardise import Standardisation
-from paddlex.modules.image_anomaly_detection.models.patches.threads import in_parallel
-
-#: The distance of a standardised patch below which the arithmetic resolves nothing, as a share of the root of its number of
-#: channels: of the distance that is usual between two of them. Anything nearer counts as that.
-FLOOR = 0.01
-
-
-def bank_size(wanted: int, patches: int) -> int:
-    """How many patches a bank can hold: as many as wanted, or all there are.
-
-    Raises:
-        ValueError: there are none.
-    """
-    size = min(wanted, patches)
-    if size < 1:
-        raise ValueError(f"a memory bank needs at least 1 patch: {wanted} are wanted, of {patches}")
-    return size
+from paddlex.inference.refit.bank import FLOOR, bank_size, fit_bank
+from paddlex.inference.refit.features import PatchFeatures
+from paddlex.modules.image_anomaly_detection.models.patches.part import Part
 
 
 class MemoryBank(Part):
@@ -100,66 +77,9 @@ class MemoryBank(Part):
         return MemoryBank(self.layer, self.channels, bank_size(self.size, patches), self.neighbours)
 
     def fit(self, features: PatchFeatures, seed: int) -> np.ndarray:
-        """Fill the bank with a coreset of the pool; see ``Part.fit``.
-
-        A bank of the other folds holds fewer patches, where they have fewer.
-
-        Raises:
-            ValueError: the pool has fewer patches than the bank holds, all images are in one fold, or the features are no
-                finite numbers.
-        """
-        features.check(self.layer)
-        count = len(features.pool)
-        if count < self.size:
-            raise ValueError(
-                f"the memory bank of {self.layer} holds {self.size} patches, but the training images give only {count}"
-            )
-        splits = list(features.splits())
-        sources = [features.pool, *(features.pool[others] for _, others in splits)]
-        whole, *of_others = in_parallel(lambda pool: self._fitted(pool, seed), sources)
-        self._take_over(whole)
-        judges = {image: fitted for (images, _), fitted in zip(splits, of_others, strict=True) for image in images}
-        distances = in_parallel(
-            lambda image: self._distances(features.kept[image], judges[image]), range(len(features.kept))
-        )
-        return np.stack(distances)
+        """Fill the bank with a coreset of the pool; see ``Part.fit`` and ``fit_bank``."""
+        return self.take_over(fit_bank(features, self.layer, self.size, self.neighbours, seed))
 
     @property
     def _floor(self) -> float:
         return FLOOR * self.channels**0.5
-
-    def _fitted(self, pool: np.ndarray, seed: int) -> _Fitted:
-        standardisation = Standardisation.of(pool)
-        patches = standardisation(pool)
-        return _Fitted(standardisation, patches[greedy_coreset(patches, self.size, seed)])
-
-    def _distances(self, patches: np.ndarray, fitted: _Fitted) -> np.ndarray:
-        """What ``forward`` would give for the features of one image, [h, w, C] -> [h, w]."""
-        points = fitted.standardisation(patches.reshape(-1, self.channels))
-        distances = np.sqrt(np.maximum(nearest_squares(points, fitted.patches), self._floor**2))
-        if self.neighbours:
-            to_bank = np.linalg.norm(fitted.patches - points[distances.argmax()], axis=1)
-            around = surroundings(fitted.patches, to_bank.argmin(keepdims=True), self.neighbours)[0]
-            to_surroundings = np.maximum(to_bank[around], self._floor)
-            shares = np.exp(to_surroundings - to_surroundings.max())
-            distances *= 1 - shares[0] / shares.sum()
-        return distances.reshape(patches.shape[:2])
-
-    def _take_over(self, fitted: _Fitted) -> None:
-        patches = fitted.patches.astype(np.float64)
-        values = {
-            "mean": fitted.standardisation.mean.reshape(1, -1, 1, 1),
-            "scale": fitted.standardisation.scale.reshape(1, -1, 1, 1),
-            "patches": np.vstack([-2 * patches.T, (patches**2).sum(axis=1)]),
-        }
-        for name, value in values.items():
-            getattr(self, name).set_value(np.ascontiguousarray(value, np.float32))
-        if self.neighbours:
-            around = surroundings(fitted.patches, np.arange(self.size), self.neighbours)
-            self.surroundings.set_value(around.astype(np.float32))
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    standardisation: Standardisation
-    patches: np.ndarray  # float32 [b, C], standardised

@@ -8,9 +8,9 @@ from typing import Any
 from paddlex.config_schema import Config
 from paddlex.data.dataset import Sample
 from paddlex.errors import ConfigError
+from paddlex.inference.refit.bank import bank_size
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
-from paddlex.modules.image_anomaly_detection.models.patchcore.bank import bank_size
 from paddlex.modules.image_anomaly_detection.models.patchcore.options import PatchCoreOptions
 from paddlex.modules.image_anomaly_detection.models.patches.fit import fit_patches, screen_patches
 from paddlex.modules.image_anomaly_detection.models.patches.network import JOINED

@@ -13,20 +13,17 @@ from paddlex.data.dataset import Sample
 from paddlex.data.tiles import photo_numbers
 from paddlex.errors import ConfigError, TrainingError
 from paddlex.inference.calibration import Calibration
+from paddlex.inference.refit.calibrating import Aims, fused_maps
+from paddlex.inference.refit.copies import Copy, copies_of
+from paddlex.inference.refit.features import PatchFeatures
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, build_backbone
 from paddlex.modules.image_anomaly_detection.backbones.weights import load_backbone_weights
-from paddlex.modules.image_anomaly_detection.calibration.calibrator import (
-    CALIBRATED,
-    calibrate_with_scores,
-    fused_maps,
-)
+from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate_with_scores
 from paddlex.modules.image_anomaly_detection.model import WHAT_TO_CHANGE, assign, build_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
-from paddlex.modules.image_anomaly_detection.models.patches.copies import Copy, copies_of
 from paddlex.modules.image_anomaly_detection.models.patches.features import collect_features, pool_sizes
 from paddlex.modules.image_anomaly_detection.models.patches.network import PatchBackbone, PatchNetwork
 from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
-from paddlex.modules.image_anomaly_detection.models.patches.part import PatchFeatures
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches
 from paddlex.modules.image_anomaly_detection.training.suspects import (
     LIST,
@@ -135,7 +132,7 @@ def fit_robustly(fitting: Fitting, options: PatchSection, robust: str) -> tuple[
         found = np.flatnonzero(suspicious(scores))
         if robust == OFF or not len(found) or turn == ROUNDS:
             break
-        suspects += _described(fitting, distances, scores, found, options.calibration.fusion)
+        suspects += _described(fitting, distances, scores, found, options.calibration)
         if robust == LIST:
             break
         check_majority(len(suspects), len(numbers) + len(suspects) - len(found), [one.sample for one in suspects])
@@ -144,12 +141,10 @@ def fit_robustly(fitting: Fitting, options: PatchSection, robust: str) -> tuple[
 
 
 def _described(
-    fitting: Fitting, distances: list[np.ndarray], scores: np.ndarray, found: np.ndarray, fusion: str
+    fitting: Fitting, distances: list[np.ndarray], scores: np.ndarray, found: np.ndarray, aims: Aims
 ) -> list[Suspect]:
     """The images with these positions among those that were judged."""
-    network = fitting.network
-    fuse = network.fusion if fusion == CALIBRATED else network.paper_map
-    maps = fused_maps(fuse, distances, found, fitting.card.size)
+    maps = fused_maps(fitting.network.fusions().of(aims), distances, found, fitting.card.size)
     spreads, limit = distances_from_usual(scores), limit_for(len(scores))
     suspects = []
     for position, anomaly_map in zip(found.tolist(), maps, strict=True):

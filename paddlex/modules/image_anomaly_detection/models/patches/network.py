@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
+from paddlex.inference.refit.fusion import summed
 from paddlex.modules.image_anomaly_detection.backbones import BACKBONES, backbone_of, build_backbone
 from paddlex.modules.image_anomaly_detection.calibration.fusion import upsample
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
@@ -88,6 +90,9 @@ class PatchNetwork(AnomalyNetwork):
         for distances in partial[1:]:
             fused = fused + upsample(distances, size)
         return fused
+
+    def paper_maps(self, partial: Sequence[np.ndarray], size: Sequence[int]) -> np.ndarray:
+        return summed(partial, size)
 
 
 def channels_of(card: ModelCard, name: str) -> int:

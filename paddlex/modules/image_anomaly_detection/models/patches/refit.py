@@ -17,26 +17,17 @@ from paddlex.errors import TrainingError
 from paddlex.evaluation.analyses.learning_curve.refitting import Draw, Refit
 from paddlex.inference.backends import Backend
 from paddlex.inference.postprocess import anomaly_score
+from paddlex.inference.refit.calibrating import CALIBRATED, where_inspected
+from paddlex.inference.refit.copies import copies_of
+from paddlex.inference.refit.features import FOLDS, Collected, PatchFeatures, seen_patches, shares
 from paddlex.inference.view import inspected_positions
-from paddlex.modules.image_anomaly_detection.calibration.calibrator import (
-    CALIBRATED,
-    calibrate_distances,
-    where_inspected,
-)
+from paddlex.modules.image_anomaly_detection.calibration.calibrator import calibrate_distances
 from paddlex.modules.image_anomaly_detection.model import build_network
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
 from paddlex.modules.image_anomaly_detection.models.network import AnomalyNetwork
-from paddlex.modules.image_anomaly_detection.models.patches.copies import copies_of
-from paddlex.modules.image_anomaly_detection.models.patches.features import (
-    FOLDS,
-    Collected,
-    open_backbone,
-    seen_patches,
-    shares,
-)
+from paddlex.modules.image_anomaly_detection.models.patches.features import open_backbone
 from paddlex.modules.image_anomaly_detection.models.patches.network import PatchNetwork, channels_of, map_size_of
 from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
-from paddlex.modules.image_anomaly_detection.models.patches.part import PatchFeatures
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches, consecutive
 from paddlex.utils.devices import Device
 from paddlex.utils.progress import progress_bar
@@ -184,7 +175,7 @@ class PatchRefitter:
     def _judged(self, maps: _Maps, numbers: np.ndarray) -> Iterator[np.ndarray]:
         """The anomaly maps, float32 [H, W], of some feature maps."""
         network = self._network
-        fuse = network.fusion if self._calibration.fusion == CALIBRATED else network.paper_map
+        fuse = network.fusions().of(self._calibration)
         for start in range(0, len(numbers), _BATCH_SIZE):
             some = numbers[start : start + _BATCH_SIZE]
             with paddle.no_grad():
@@ -192,4 +183,5 @@ class PatchRefitter:
                     name: paddle.to_tensor(maps[name][some].transpose(0, 3, 1, 2).astype(np.float32))
                     for name in self._names
                 }
-                yield from fuse([part(features[part.layer]) for part in network.parts], self._card.size).numpy()[:, 0]
+                distances = [part(features[part.layer]).numpy()[:, 0] for part in network.parts]
+            yield from fuse(distances, self._card.size)

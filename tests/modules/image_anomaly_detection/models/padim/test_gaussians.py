@@ -7,8 +7,8 @@ import paddle
 import pytest
 from scipy.spatial.distance import mahalanobis
 
+from paddlex.inference.refit.features import PatchFeatures
 from paddlex.modules.image_anomaly_detection.models.padim.gaussians import PositionGaussians
-from paddlex.modules.image_anomaly_detection.models.patches.part import PatchFeatures
 
 CHANNELS = 6
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}  # see ``PositionGaussians``

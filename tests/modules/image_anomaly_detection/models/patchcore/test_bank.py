@@ -11,8 +11,9 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from paddlex.modules.image_anomaly_detection.models.patchcore.bank import FLOOR, MemoryBank, bank_size
-from paddlex.modules.image_anomaly_detection.models.patchcore.coreset import greedy_coreset
+from paddlex.inference.refit.bank import FLOOR, bank_size
+from paddlex.inference.refit.coreset import greedy_coreset
+from paddlex.modules.image_anomaly_detection.models.patchcore.bank import MemoryBank
 
 CHANNELS = 6
 #: Of the distances, between any two ways of computing them; see ``MemoryBank``.

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from paddlex.errors import ConfigError
+from paddlex.inference.refit.copies import WORDS, copies_of
 from paddlex.modules.image_anomaly_detection.models import MODELS
 from paddlex.modules.image_anomaly_detection.models.patchcore.options import PatchCoreOptions
 from paddlex.modules.image_anomaly_detection.models.patches import features
-from paddlex.modules.image_anomaly_detection.models.patches.copies import WORDS, copies_of
 from paddlex.modules.image_anomaly_detection.models.patches.features import collect_features
 from paddlex.modules.image_anomaly_detection.models.patches.fitting import _fitting_copies
 from paddlex.utils.devices import Device

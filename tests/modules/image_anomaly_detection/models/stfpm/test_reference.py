@@ -16,6 +16,9 @@ def test_a_short_training_gives_the_weights_maps_and_scores_it_always_gave(tmp_p
     found = making["short_training"](tmp_path)
     if found["machine"] == expected["machine"]:
         for name, value in expected.items():
-            assert np.array_equal(found[name], value), name
+            if name == "thresholds":  # fused in NumPy since, whose sums are rounded otherwise
+                assert found[name] == pytest.approx(value, rel=1e-6)
+            else:
+                assert np.array_equal(found[name], value), name
     for name in ("weights", "maps", "scores", "thresholds"):
         assert found[name] == pytest.approx(expected[name], rel=0.02, abs=0.02), name

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from paddlex.modules.image_anomaly_detection.calibration.fusion_statistics import (
+from paddlex.inference.refit.fusion_statistics import (
     SHRINKAGES,
     choose_shrinkage,
     fit_statistics,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paddlex.modules.image_anomaly_detection.models.patches.features import FOLDS, shares
+from paddlex.inference.refit.features import FOLDS, shares
 
 
 @pytest.mark.parametrize(("pictures", "total"), [(1, 7), (3, 7), (7, 7), (209, 40_000), (200_000, 40_000)])

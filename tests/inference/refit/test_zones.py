@@ -8,8 +8,8 @@ import pytest
 from paddlex.errors import TrainingError
 from paddlex.inference.calibration import scaled
 from paddlex.inference.inspection import Zone
+from paddlex.inference.refit.zones import ZoneTally
 from paddlex.inference.thresholds import image_threshold
-from paddlex.modules.image_anomaly_detection.calibration.zones import ZoneTally
 
 SQUARE = [[0, 0], [1, 0], [1, 1]]
 #: Two rows are the rest, three are zone 1, three are zone 2.

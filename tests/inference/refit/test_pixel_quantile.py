@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from paddlex.modules.image_anomaly_detection.calibration.pixel_quantile import PixelQuantile
+from paddlex.inference.refit.pixel_quantile import PixelQuantile
 
 RANDOM = np.random.default_rng(0).normal(size=(6, 10, 20)).astype(np.float32)
 TIES = np.random.default_rng(1).integers(0, 5, size=(6, 10, 20)).astype(np.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from paddlex.modules.image_anomaly_detection.models.patchcore.coreset import (
+from paddlex.inference.refit.coreset import (
     PROJECTION,
     greedy_coreset,
     nearest_squares,

@@ -12,9 +12,9 @@ import numpy as np
 from paddlex.errors import TrainingError
 from paddlex.inference.calibration import ZoneScale
 from paddlex.inference.inspection import Zone
+from paddlex.inference.refit.fusion_statistics import FOLDS
+from paddlex.inference.refit.pixel_quantile import PixelQuantile
 from paddlex.inference.thresholds import image_threshold
-from paddlex.modules.image_anomaly_detection.calibration.fusion_statistics import FOLDS
-from paddlex.modules.image_anomaly_detection.calibration.pixel_quantile import PixelQuantile
 
 
 class ZoneTally:

@@ -5,11 +5,11 @@ import threading
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from paddlex.modules.image_anomaly_detection.models.patches.threads import in_parallel
+from paddlex.inference.refit.threads import in_parallel
 
 
 def blas_threads() -> set[int]:
-    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+    return {library["num_threads"] for library in threadpool_info() if "numpy.libs" in library["filepath"]}
 
 
 def test_the_results_are_in_the_order_of_the_pieces():
