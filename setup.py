@@ -48,6 +48,8 @@ STUDIO = [
     "argon2-cffi>=23.1",  # passwords
     "pyarrow>=17",  # exports to Parquet
     "jinja2>=3.1.6",  # the qualification report; CVE-2025-27516
+    "markupsafe>=2.1",
+    "scipy>=1.11",
 ]
 POSTGRESQL = ["psycopg[binary]>=3.2"]
 HEIC = ["pillow-heif>=1.0"]
@@ -74,6 +76,7 @@ setup(
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
         "paddlex.modules.image_anomaly_detection.benchmark": ["templates/*"],
         "paddlex.modules.image_anomaly_detection.training": ["templates/*"],
+        "paddlex.evaluation.qualification": ["templates/*"],
         "paddlex.evaluation.report": ["templates/*", "templates/*/*"],
     },
     install_requires=USING,

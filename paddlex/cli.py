@@ -13,6 +13,7 @@ from typing import Any
 
 from paddlex import __version__
 from paddlex.config_arguments import Parser, add_config_arguments
+from paddlex.qualify_command import add_qualify_arguments
 from paddlex.serve_command import add_serving_arguments
 from paddlex.studio_command import add_studio_arguments
 from paddlex.utils.console import say, visible
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_pipeline_arguments(parser)
     add_serving_arguments(parser)
     add_studio_arguments(parser)
+    add_qualify_arguments(parser)
     _add_scale_out_arguments(parser)
     _add_arguments_of_paddlex(parser)
     arguments = parser.parse_args(argv)
@@ -57,6 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         from paddlex.pipeline_command import save_pipeline_config
 
         return save_pipeline_config(arguments.get_pipeline_config, arguments.save_path)
+    if arguments.qualify:
+        if not (arguments.model_dir and arguments.save_path):
+            parser.error("--qualify needs --model_dir and --save_path")
+        from paddlex.qualify_command import run_qualification
+
+        return run_qualification(arguments)
     if arguments.studio:
         from paddlex.studio_command import run_studio
 
