@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from paddlex.studio.database.schema import Picture, Verdict, Version
 
 #: Of a verdict's regions so many are kept, the strongest.
-_REGIONS = 10
+REGIONS = 10
 
 _LONGEST_NAME = 255
 
@@ -74,7 +74,7 @@ def record(
         offset_x=right,
         offset_y=down,
         angle=position["angle"] if position["found"] else None,
-        regions=list(result["regions"][:_REGIONS]),
+        regions=list(result["regions"][:REGIONS]),
         by=by,
         shadow_id=None if shadow is None else shadow.version_id,
         shadow_score=None if shadow is None else shadow.score,

@@ -105,6 +105,14 @@ def copy_files(source: Path, target: Path) -> None:
             shutil.copyfile(path, copy)
 
 
+def move_folder(source: Path, target: Path) -> None:
+    """Give a folder, whose content is on the disk, a name on the same disk that is free; the name is on the disk then."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(source, target)
+    for folder in (target.parent, target.parent.parent, source.parent):
+        flush(folder)
+
+
 @contextmanager
 def open_regular_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a regular file for reading; a pipe without a writer, or a device, is never waited for.

@@ -81,6 +81,11 @@ class Service:
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="decode")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")  # beside it: loading takes seconds
 
+    @property
+    def remembers(self) -> bool:
+        """Whether every verdict is remembered before it is answered."""
+        return self._record is not None
+
     async def load(self) -> None:
         """Load and try all models.
 

@@ -38,6 +38,9 @@ class Predictor(Judge, Protocol):
 #: Batches at work at once, where the backend serves several threads.
 _WORKERS = 2
 
+#: Letters of an answer that says why a model is not served.
+_LONGEST_REASON = 500
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -210,6 +213,7 @@ class ModelRegistry:
         self._settings = settings
         self._metrics = metrics
         self._models: dict[str, ServedModel] = {}
+        self._withdrawn: dict[str, str] = {}
         self._reload_lock = threading.Lock()
         self.is_ready = False
 
@@ -229,12 +233,18 @@ class ModelRegistry:
         """A model by its name, or the default one.
 
         Raises:
-            RequestError: 404, there is none of this name.
+            RequestError: 404, there is none of this name; 409, it was withdrawn; 422, none is the default.
             Busy: they are not loaded yet.
         """
         name = self.default if name is None else name
-        if not name:
+        if not name and not self._pipelines and not self._withdrawn:
             raise RequestError(404, "there is no model yet", remedy="Teach one, and let it go live")
+        if not name:
+            raise RequestError(
+                422, "there are several models", remedy="Name the one that is meant: GET /models lists them"
+            )
+        if (why := self._withdrawn.get(name)) is not None:
+            raise RequestError(409, f"{name} is not served: {why}"[:_LONGEST_REASON])
         if name not in self._pipelines and not (name == AUTO and self._products):
             raise RequestError(404, f"there is no model {name[:80]!r}", remedy="GET /models lists them")
         self.check_ready()
@@ -265,39 +275,59 @@ class ModelRegistry:
         logger.info("Model %s was loaded anew from %s.", name, model.pipeline)
         return model
 
-    def put(self, name: str, pipeline: str) -> ServedModel:
-        """Serve a pipeline by a name from the next batch on, whether the name is new or not; it is loaded and tried first.
+    def opened(self, pipeline: str) -> Loaded:
+        """Load a pipeline and try it; nothing is served by it yet.
 
         Raises:
-            PaddleXError: it cannot be loaded, and all stays as it was.
+            PaddleXError: it cannot be loaded.
         """
         with self._reload_lock:
-            loaded = self._open(pipeline)
+            return self._open(pipeline)
+
+    def serves(self, name: str, pipeline: str) -> bool:
+        """Whether a name stands for a pipeline."""
+        return self._pipelines.get(name) == pipeline
+
+    def put(self, name: str, pipeline: str, loaded: Loaded) -> None:
+        """Serve a pipeline that is ``opened`` by a name from the next batch on, whether the name is new or not.
+
+        The only name is the default; of several none is, lest a request that names none is judged by what it does not mean.
+        """
+        with self._reload_lock:
             if (model := self._models.get(name)) is not None:
                 model.replace(loaded)
                 model.pipeline = pipeline
             else:
-                model = ServedModel(name, pipeline, loaded, self._settings, self._metrics)
-                self._models[name] = model
+                self._models[name] = ServedModel(name, pipeline, loaded, self._settings, self._metrics)
+            self._withdrawn.pop(name, None)
             self._pipelines[name] = pipeline
-            self.default = self.default or name
-        logger.info("Model %s is now that of %s.", name, pipeline)
-        return model
+            self._choose_default()
 
-    def remove(self, name: str) -> None:
-        """Serve a name no more; what is queued is finished."""
+    def withdraw(self, name: str, why: str) -> None:
+        """Serve a name no more, and tell whoever asks for it why; what is queued is finished."""
         with self._reload_lock:
             self._pipelines.pop(name, None)
             model = self._models.pop(name, None)
-            if self.default == name:
-                self.default = next(iter(self._pipelines), "")
+            self._withdrawn[name] = why
+            self._choose_default()
         if model is not None:
             model.batcher.close()
+
+    def remove(self, name: str) -> None:
+        """Forget a name; what is queued is finished."""
+        self.withdraw(name, "")
+        with self._reload_lock:
+            self._withdrawn.pop(name, None)
+            self._choose_default()
+
+    def _choose_default(self) -> None:
+        names = [*self._pipelines, *self._withdrawn]
+        self.default = names[0] if len(names) == 1 else ""
 
     def describe(self) -> list[dict[str, Any]]:
         """What ``GET /models`` tells of each."""
         self.check_ready()
-        served: list[ServedBank | ServedModel] = [*self._models.values()]
+        served: list[ServedBank | ServedModel] = list(self._models.values())
         if self._bank is not None:
             served.insert(0, self._bank)
         return [model.describe(model.name == self.default) for model in served]

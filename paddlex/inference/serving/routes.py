@@ -199,9 +199,13 @@ def _asked_for(body: schemas.ImageRequest | schemas.BatchRequest, service: Servi
     """The model that a request names.
 
     Raises:
-        RequestError: 404, there is none of this name; 422, a raw threshold for whichever product an image shows.
+        RequestError: 404, there is none of this name; 422, a raw threshold for whichever product an image shows, or any where
+            verdicts are remembered.
     """
     model = service.registry.get(body.model)
+    if service.remembers and (body.threshold is not None or body.scoreThreshold is not None):
+        what = "a request has no threshold of its own here: every verdict is remembered, and is that of the model"
+        raise RequestError(422, what, remedy="Leave it out, or give the model another threshold")
     if body.threshold is not None and isinstance(model, ServedBank):
         what = "threshold is a raw score, and each product's model has a scale of its own"
         raise RequestError(422, what, remedy="Send scoreThreshold, or the model of a product")

@@ -130,7 +130,8 @@ async function connect() {
     }
   }
   const chosen = $("model").value; // none at the start
-  state.model = state.models.find(({ name }) => name === chosen) ?? state.models.find((model) => model.isDefault);
+  const wanted = [({ name }) => name === chosen, ({ isDefault }) => isDefault, () => true]; // a studio may have no default
+  state.model = wanted.map((is) => state.models.find(is)).find(Boolean);
   renderModels();
   if (state.items.length) send(state.items); // whatever was dropped before the service answered
   else showService("ready", t("service.ready"));

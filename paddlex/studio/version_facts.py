@@ -1,0 +1,71 @@
+"""What is told of a version: its row, and what the model's folder says of itself."""
+
+from __future__ import annotations
+
+import shlex
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from paddlex.errors import ModelError
+from paddlex.inference.model_folder import ModelFolder, open_model_folder
+from paddlex.studio.database.schema import Product, Version
+from paddlex.studio.gate_rule import Count
+from paddlex.studio.workspace import Workspace
+
+
+def version_json(workspace: Workspace, product: Product, version: Version) -> dict[str, Any]:
+    """A version as the page has it; of a damaged folder what it says of itself is None."""
+    folder = workspace.path / version.folder
+    return {
+        "id": version.id,
+        "number": version.number,
+        "how": version.how,
+        "pictures": version.pictures,
+        "parent": version.parent_id,
+        "madeAt": version.made_at,
+        "madeBy": version.made_by,
+        "isLive": version.id == product.live_id,
+        "isShadow": version.id == product.shadow_id,
+        "liveAt": version.live_at,
+        "gate": version.gate or None,
+        "digest": version.digest,
+        "folder": version.folder,
+        "command": command(folder, version.threshold),
+        **_of_folder(folder, version),
+    }
+
+
+def command(folder: Path, threshold: float | None, pictures: str = "PICTURES") -> str:
+    """The shell command that gives the same verdicts."""
+    parts = ["paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(folder)]
+    if threshold is not None:
+        parts += ["--threshold", repr(threshold)]
+    return shlex.join([*parts, "--input", pictures])
+
+
+def _of_folder(folder: Path, version: Version) -> dict[str, Any]:
+    try:
+        model = _opened(folder, version.digest)
+        limit = model.limits_at(threshold=version.threshold).image
+    except ModelError as error:
+        nothing = dict.fromkeys(("threshold", "ownThreshold", "typical", "targetFpr", "falseAlarms", "modelName"))
+        return {**nothing, "scores": [], "error": error.what}
+    calibration = model.calibration
+    scores = [] if calibration is None else calibration.scores
+    return {
+        "modelName": model.model_name,
+        "threshold": limit.threshold,
+        "ownThreshold": model.limits.image.threshold if model.has_limits else None,
+        "typical": limit.typical,
+        "targetFpr": None if calibration is None else calibration.target_fpr,
+        "scores": scores,
+        "falseAlarms": Count(sum(score > limit.threshold for score in scores), len(scores)).to_json(),
+        "error": None,
+    }
+
+
+@lru_cache(maxsize=64)
+def _opened(folder: Path, digest: str) -> ModelFolder:
+    """The folder of a version never changes: it is read once."""
+    return open_model_folder(folder)
