@@ -54,7 +54,7 @@ def test_the_report_says_of_each_question_what_the_study_proves(
     assert missed["count"] == sum(rows[name] == "good" for name in rows if name.startswith("challenge/"))
     assert missed["of"] == 4
     assert figures["good"]["false_alarms"]["of"] == 4
-    assert figures["repeatability"]["deviation"] == 0  # the very same pictures
+    assert figures["repeatability"]["deviation"] == pytest.approx(0, abs=1e-9)  # the very same pictures
     assert figures["repeatability"]["changed"]["count"] == 0
     assert len(figures["agreement"]["pairs"]) == 3
     assert figures["agreement"]["disputed"] == 0
