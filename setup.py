@@ -72,7 +72,8 @@ setup(
     package_data={
         "paddlex": ["configs/*/*.yaml", "configs/*/*.yml", "py.typed"],
         "paddlex.inference.serving": ["page/*"],
-        "paddlex.studio": ["page/*"],
+        "paddlex.studio": ["page/*", "page/*/*"],
+        "paddlex.studio.database": ["migrations/*", "migrations/versions/*.py"],
         "paddlex.modules.image_anomaly_detection": ["pretrained/*"],
         "paddlex.modules.image_anomaly_detection.benchmark": ["templates/*"],
         "paddlex.modules.image_anomaly_detection.training": ["templates/*"],

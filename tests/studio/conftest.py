@@ -2,21 +2,86 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from sqlalchemy import URL, create_engine
 
 from paddlex.studio.database.schema import Product, Version
 from paddlex.studio.workspace import Workspace, now_ms
 
+#: That of PostgreSQL's user ``postgres``.
+PASSWORD = "s3cret@/"
+
+
+def _as_postgres(*command: str | Path) -> None:
+    """Run a program of PostgreSQL's, which refuses to run as root."""
+    user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
+    subprocess.run([*user, *command], check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=120)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[URL]:
+    """A server of Debian's, in a folder of its own, and the URL of a database in which nothing is yet."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs or (os.geteuid() == 0 and shutil.which("setpriv") is None):
+        pytest.skip("PostgreSQL is not here: apt-get install postgresql")
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="pg"))  # the path of a socket is short
+    try:
+        (folder / "password").write_text(PASSWORD, encoding="utf-8")
+        if os.geteuid() == 0:
+            for path in (folder, folder / "password"):
+                shutil.chown(path, "postgres", "postgres")
+        _as_postgres(
+            programs[-1] / "initdb", "--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync",
+            f"--pwfile={folder / 'password'}", f"--pgdata={folder / 'data'}",
+        )  # fmt: skip
+        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+        pg_ctl, data = programs[-1] / "pg_ctl", folder / "data"
+        _as_postgres(pg_ctl, "start", "--wait", "-D", data, "-l", folder / "log", "-o", options)
+        try:
+            query = {"host": str(folder)}
+            yield URL.create("postgresql", "postgres", PASSWORD, database="postgres", query=query)
+        finally:
+            _as_postgres(pg_ctl, "stop", "-D", data, "-m", "immediate")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def new_database(postgresql: URL) -> Callable[[], str]:
+    """Makes an empty database of the server; returns its URL, password and all."""
+    engine = create_engine(postgresql.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    numbers = itertools.count(1)
+
+    def made() -> str:
+        name = f"studio_{next(numbers)}"
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        return postgresql.set(database=name).render_as_string(hide_password=False)
+
+    return made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """What a workspace is opened with: None for SQLite, then the URL of a new PostgreSQL database."""
+    return None if request.param == "sqlite" else request.getfixturevalue("new_database")()
+
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    """An empty workspace."""
-    opened = Workspace(tmp_path / "workspace")
+def workspace(tmp_path: Path, database_url: str | None) -> Iterator[Workspace]:
+    """An empty workspace, of either database."""
+    opened = Workspace(tmp_path / "workspace", database_url)
     yield opened
     opened.close()
 

@@ -2,39 +2,101 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError
 
-from paddlex.studio.database.audit_guard import guard_audit
-from paddlex.studio.database.schema import AuditEntry, Base
+from paddlex.errors import MissingPackageError, WorkspaceError
+from paddlex.studio.database.failures import failures_in_one_line, where
 
 #: The database of a workspace that names no other.
-DEFAULT_URL = "sqlite:///{path}/studio.db"
+DEFAULT_NAME = "studio.db"
 
 #: The execution option of a connection that will write.
 WRITES = "paddlex_writes"
 
 _BUSY_MS = 10_000
+_CONNECT_SECONDS = 10
+
+#: Of PostgreSQL's advisory lock: that of whoever works in a workspace, whatever else locks.
+_LOCK = 0x53747564
+
+#: JSON has no NaN; nor has any column, whichever the database.
+_JSON = partial(json.dumps, allow_nan=False)
 
 
-def open_database(url: str) -> Engine:
-    """The database at a URL, with its tables brought up to date."""
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
+def parse_url(text_of_url: str) -> URL:
+    """The URL of a database.
+
+    Raises:
+        WorkspaceError: it is none, or of a database that is not known; the message shows nothing of it.
+    """
+    try:
+        url = make_url(text_of_url)
+        kind = url.get_backend_name()
+    except (ArgumentError, ValueError):
+        what = "the database's URL cannot be understood"
+        raise WorkspaceError(what, remedy="Give postgresql://user@host/name, the password with %40 for @") from None
+    if kind in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    if kind == "sqlite" and url.database and url.database != ":memory:":
+        return url.set(drivername="sqlite")
+    what = f"the database is of no kind that keeps a workspace: {kind[:40]}"
+    raise WorkspaceError(what, remedy="Give postgresql://user@host/name, or sqlite:///path")
+
+
+def make_engine(url: URL) -> Engine:
+    """Connections to a database, which is not looked at yet.
+
+    Raises:
+        MissingPackageError: what speaks with it is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, json_serializer=_JSON)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    is_new = not inspect(engine).has_table(AuditEntry.__tablename__)
-    Base.metadata.create_all(engine)
-    if is_new:
-        with engine.begin() as connection:
-            guard_audit(connection)
-    return engine
+        return engine
+    arguments = {"connect_timeout": _CONNECT_SECONDS, "application_name": "paddlex studio"}
+    arguments = {key: value for key, value in arguments.items() if key not in url.query}
+    try:
+        return create_engine(url, json_serializer=_JSON, pool_pre_ping=True, connect_args=arguments)
+    except ImportError:
+        what = "PostgreSQL needs psycopg, which is not installed or finds no libpq"
+        raise MissingPackageError(what, remedy='In the checkout: pip install ".[postgresql]"') from None
+
+
+@contextmanager
+def working_alone(engine: Engine) -> Iterator[None]:
+    """Hold the database against any other studio while the block runs; SQLite's is in the folder, which is held itself.
+
+    Raises:
+        WorkspaceError: another studio works with it.
+    """
+    if engine.dialect.name == "sqlite":
+        yield
+        return
+    with failures_in_one_line(engine.url):
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        with failures_in_one_line(engine.url):
+            is_held = connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK})
+        if not is_held:
+            what = "another studio works with this database"
+            raise WorkspaceError(what, where=where(engine.url), remedy="Stop it, or choose another database")
+        yield
+    finally:
+        connection.invalidate()  # the lock ends with the connection, which must not go back to be used again
+        connection.close()
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # transactions begin when SQLAlchemy says so, not when Python's module guesses
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}"):
+    for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -83,7 +83,11 @@ class Member(Base):
     """
 
     __tablename__ = "members"
-    __table_args__ = (UniqueConstraint("product_id", "digest"), Index(None, "product_id", "role"))
+    __table_args__ = (
+        UniqueConstraint("product_id", "digest"),
+        Index(None, "product_id", "role"),
+        Index(None, "digest"),
+    )
 
     id: Mapped[int] = mapped_column(_Number, primary_key=True)
     product_id: Mapped[int] = mapped_column(ForeignKey("products.id"))
@@ -182,13 +186,14 @@ class Verdict(Base):
 
     __tablename__ = "verdicts"
     __table_args__ = (
-        Index(None, "at"),
-        Index(None, "product_id", "at"),
-        Index(None, "product_id", "is_anomalous", "at"),
-        Index(None, "product_id", "score"),
-        Index(None, "corrected", "at"),
+        Index(None, "at", "id"),
+        Index(None, "score", "id"),
+        Index(None, "product_id", "at", "id"),
+        Index(None, "product_id", "score", "id"),
+        Index(None, "product_id", "is_anomalous", "at", "id"),
+        Index(None, "corrected", "at", "id"),
         Index(None, "digest"),
-        Index(None, "is_kept", "is_anomalous", "at"),
+        Index(None, "is_kept", "is_anomalous", "at", "id"),
     )
 
     id: Mapped[int] = mapped_column(_Number, primary_key=True)
