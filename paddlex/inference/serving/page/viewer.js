@@ -2,40 +2,21 @@
 
 import { judge } from "./api.js";
 import { details, keepDetails } from "./details.js";
-import { drawHeat } from "./heat.js";
 import { decimal, percent, reasonOf, t } from "./i18n.js";
+import { PictureView } from "./picture.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const $ = (id) => document.getElementById(id);
-const ZOOMS = [1, 2, 4];
 
 export class Viewer {
   #shown = null; // the item whose picture is on the page
   #address = null; // its object URL
   #isDrawn = false; // whether its heat map is, too
-  #hasPicture = true; // whether the browser can show it
-  #zoom = 0;
+  #view;
 
   constructor() {
-    $("opacity").addEventListener("input", () => this.#applyOpacity());
-    $("show-outlines").addEventListener("change", () => {
-      $("outlines").classList.toggle("hidden", !$("show-outlines").checked);
-    });
-    $("zoom").addEventListener("click", () => this.#setZoom((this.#zoom + 1) % ZOOMS.length));
-    $("viewport").addEventListener("pointermove", (event) => {
-      if (this.#zoom > 0 && event.buttons === 1 && event.pointerType === "mouse") {
-        $("viewport").scrollBy(-event.movementX, -event.movementY);
-      }
-    });
-    $("picture").addEventListener("dragstart", (event) => event.preventDefault());
-    $("picture").addEventListener("load", () => this.#setRatio($("picture").naturalWidth, $("picture").naturalHeight));
-    $("picture").addEventListener("error", () => {
-      if (!$("picture").hasAttribute("src")) return;
-      this.#hasPicture = false;
-      $("picture").hidden = true;
-      this.#note();
-    });
-    this.#applyOpacity();
+    const parts = Object.fromEntries(["viewport", "frame", "picture", "heat", "outlines", "opacity", "zoom"].map((id) => [id, $(id)]));
+    const controls = { showOutlines: $("show-outlines"), zoomLevel: $("zoom-level") };
+    this.#view = new PictureView({ ...parts, ...controls }, () => this.#note());
   }
 
   /** Show what `state` has selected; cheap when that has not changed. */
@@ -53,8 +34,7 @@ export class Viewer {
 
   #wipe() {
     this.#isDrawn = false;
-    $("heat").width = $("heat").height = 1;
-    $("outlines").replaceChildren();
+    this.#view.wipe();
   }
 
   #renderVerdict(state, item) {
@@ -91,30 +71,21 @@ export class Viewer {
 
   #open(item) {
     this.#shown = item;
-    this.#hasPicture = true;
+    this.#isDrawn = false;
     if (this.#address) URL.revokeObjectURL(this.#address);
     this.#address = item && URL.createObjectURL(item.file);
-    this.#wipe(); // the last image's heat map must not lie on this one
-    $("picture").hidden = item === null;
-    if (item) $("picture").src = this.#address;
-    else $("picture").removeAttribute("src");
-    if (this.#zoom !== 0) this.#setZoom(0);
+    this.#view.open(this.#address);
   }
 
   async #draw(item) {
     this.#isDrawn = true;
-    this.#setRatio(item.size[1], item.size[0]);
+    this.#view.setRatio(item.size[1], item.size[0]);
     try {
       if (!details.get(item.id)) await this.#fetchAgain(item);
-      const { heat, regions } = details.get(item.id);
-      const scratch = document.createElement("canvas");
-      await drawHeat(scratch, heat);
       if (item !== this.#shown) return; // the user has walked on
-      const canvas = $("heat");
-      canvas.width = scratch.width;
-      canvas.height = scratch.height;
-      canvas.getContext("2d").drawImage(scratch, 0, 0);
-      drawOutlines(item.size, regions);
+      const { heat, regions } = details.get(item.id);
+      this.#view.drawOutlines(item.size, regions);
+      await this.#view.drawHeat(heat);
     } catch (error) {
       if (item === this.#shown) this.#note(String(error.message ?? error));
     }
@@ -133,42 +104,9 @@ export class Viewer {
     const item = this.#shown;
     let text = words ?? "";
     if (!text && item?.error) text = reasonOf(item);
-    else if (!text && item && !this.#hasPicture) text = t("picture.unknown");
+    else if (!text && item && !this.#view.hasPicture) text = t("picture.unknown");
     $("picture-note").textContent = text;
     $("picture-note").hidden = text === "";
-  }
-
-  #setRatio(width, height) {
-    const { style } = $("frame");
-    style.setProperty("--width", width);
-    style.setProperty("--height", height);
-  }
-
-  #applyOpacity() {
-    $("heat").style.opacity = $("opacity").value / 100;
-    $("opacity").setAttribute("aria-valuetext", percent($("opacity").value / 100, 0));
-  }
-
-  #setZoom(index) {
-    this.#zoom = index;
-    $("frame").style.setProperty("--zoom", ZOOMS[index]);
-    $("viewport").classList.toggle("enlarged", index > 0);
-    if (index > 0) $("viewport").tabIndex = 0; // the arrows then move the picture
-    else $("viewport").removeAttribute("tabindex");
-    $("zoom-level").textContent = `${ZOOMS[index]}×`;
-    if (index > 0) this.#scrollToStrongest();
-  }
-
-  /** An enlarged picture opens at its strongest region, where there is one. */
-  #scrollToStrongest() {
-    const [viewport, frame] = [$("viewport"), $("frame")];
-    const strongest = details.get(this.#shown?.id)?.regions[0];
-    const [height, width] = this.#shown?.size ?? [1, 1];
-    const [x, y, w, h] = strongest?.bbox ?? [0, 0, width, height];
-    viewport.scrollTo(
-      ((x + w / 2) / width) * frame.offsetWidth - viewport.clientWidth / 2,
-      ((y + h / 2) / height) * frame.offsetHeight - viewport.clientHeight / 2,
-    );
   }
 }
 
@@ -176,19 +114,4 @@ function describe({ isFound, regionCount, area }) {
   if (!isFound) return t("meaning.notFound");
   const key = regionCount === 0 ? "details.none" : regionCount === 1 ? "details.one" : "details.many";
   return t(key, { count: regionCount, area: percent(area, area < 0.001 ? 2 : 1) });
-}
-
-/** Outline `regions`, in pixels of an image of `size` [height, width]: dark below bright, so that both show. */
-function drawOutlines([height, width], regions) {
-  const svg = $("outlines");
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const lines = ["casing", "line"].flatMap((kind) =>
-    regions.map((region) => {
-      const polygon = document.createElementNS(SVG, "polygon");
-      polygon.setAttribute("class", kind);
-      polygon.setAttribute("points", region.polygon.map(([x, y]) => `${x + 0.5},${y + 0.5}`).join(" "));
-      return polygon;
-    }),
-  );
-  svg.replaceChildren(...lines);
 }
