@@ -113,6 +113,15 @@ def move_folder(source: Path, target: Path) -> None:
         flush(folder)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Let a file, which nobody will ever write into, be found at another path too; missing folders are made."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
 @contextmanager
 def open_regular_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a regular file for reading; a pipe without a writer, or a device, is never waited for.
