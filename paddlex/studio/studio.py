@@ -12,6 +12,7 @@ from starlette.types import Scope
 from paddlex.inference.serving.batching import Judgement
 from paddlex.inference.serving.judging import Service
 from paddlex.inference.serving.registry import Loaded
+from paddlex.studio.access import Access
 from paddlex.studio.changes import Changes
 from paddlex.studio.database.schema import Verdict
 from paddlex.studio.gate import Gate
@@ -20,7 +21,7 @@ from paddlex.studio.live import Live, version_of
 from paddlex.studio.loading import Loader
 from paddlex.studio.recording import Recorder
 from paddlex.studio.versions import tidy
-from paddlex.studio.web import version_routes
+from paddlex.studio.web import access_routes, audit_routes, version_routes
 from paddlex.studio.web.problems import answer_problems
 from paddlex.studio.workspace import Workspace
 
@@ -31,10 +32,12 @@ class Studio:
     Args:
         workspace: that it works in.
         device: that models judge on; None for whatever there is.
+        behind_proxy: see ``Access``.
 
     Attributes:
         workspace: the same.
         service: what it extends; set before any request, as are:
+        access: who may ask what.
         live: lets versions go live.
         changes: what people ask for.
         gate: looks at versions.
@@ -43,12 +46,14 @@ class Studio:
     """
 
     service: Service
+    access: Access
     live: Live
     changes: Changes
     is_started = False
 
-    def __init__(self, workspace: Workspace, device: str | None = None) -> None:
+    def __init__(self, workspace: Workspace, device: str | None = None, *, behind_proxy: bool = False) -> None:
         self.workspace = workspace
+        self._behind_proxy = behind_proxy
         self.loader = Loader(workspace, device)
         self.gate = Gate(workspace, self.loader)
         self.gate_jobs = GateJobs(workspace, self.gate)
@@ -58,18 +63,21 @@ class Studio:
         """Open a version for the service."""
         return Loaded(self.loader.open(version_of(pipeline)))
 
-    def check_access(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    async def check_access(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         """Who asks, and whether they may."""
-        scope["user"] = ""
+        await self.access.check(scope, headers)
 
     def add_routes(self, app: FastAPI, service: Service) -> None:
         """All that the studio answers, below ``/studio``."""
         self.service = service
+        self.access = Access(self.workspace, service.settings, behind_proxy=self._behind_proxy)
+        self.access.say_how_to_begin()
         self.live = Live(self.workspace, service.registry)
         self.changes = Changes(self.workspace, self.loader, self.live, self.gate)
         answer_problems(app)
         router = APIRouter(prefix="/studio", include_in_schema=False)
-        version_routes.add_routes(router, self)
+        for routes in (access_routes, audit_routes, version_routes):
+            routes.add_routes(router, self)
         app.include_router(router)
 
     def record(
@@ -87,6 +95,7 @@ class Studio:
 
     def close(self) -> None:
         """Let go of the workspace."""
+        self.access.close()
         self.gate_jobs.close()
         self.workspace.close()
 

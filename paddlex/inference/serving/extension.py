@@ -15,8 +15,8 @@ from paddlex.inference.serving.batching import Judgement
 class Extension(Protocol):
     """All of it is called by one service, from one process."""
 
-    def check_access(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
-        """See that whoever asks may, and note in ``scope["user"]`` who it is; called on the event loop before any route.
+    async def check_access(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        """See that whoever asks may, and note in ``scope["user"]`` who it is; called before any route but the open ones.
 
         Raises:
             RequestError: 401 for a stranger, 403 for whoever is known and may not.

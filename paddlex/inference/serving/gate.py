@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,7 +56,7 @@ class Gate:
         metrics: Metrics,
         bodies: Budget,
         is_draining: Callable[[], bool] = lambda: False,
-        check_access: Callable[[Scope, Mapping[bytes, bytes]], None] | None = None,
+        check_access: Callable[[Scope, Mapping[bytes, bytes]], Awaitable[None]] | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -65,7 +65,6 @@ class Gate:
         self._bodies = bodies
         self._is_draining = is_draining
         self._check_access = check_access
-        self._key_digest = None if settings.api_key is None else _digest(settings.api_key.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,7 +82,7 @@ class Gate:
         self._requests += 1
         self._metrics.requests_in_flight.inc()
         try:
-            self._check(scope, headers)
+            await self._check(scope, headers)
             await self._app(scope, body.receive, answer.send)
         except ClientDisconnect:
             answer.status = 499  # nginx's number for a client that left
@@ -106,18 +105,18 @@ class Gate:
         # a little less than it is: who sends in the moment in which the connection is closed would lose the request
         return [(b"keep-alive", b"timeout=%d" % max(1, int(0.9 * self._settings.idle_timeout)))]
 
-    def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    async def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         self._check_host(headers)
         path = scope["path"]
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise RequestError(415, "the body is compressed", remedy="Send it as it is, without Content-Encoding")
-        if scope["method"] not in _SAFE_METHODS:
+        if not is_safe(scope["method"]):
             _check_origin(headers)
         is_open = path in _OPEN or path.startswith(_OPEN_BELOW)
         if self._check_access is not None and not is_open:
-            self._check_access(scope, headers)
-        elif self._key_digest is not None and not is_open:
-            self._check_key(headers)
+            await self._check_access(scope, headers)
+        elif self._settings.api_key is not None and not is_open:
+            check_key(headers, self._settings.api_key)
         if self._requests > self._settings.max_requests and path not in _ALWAYS:
             raise Busy(f"{self._settings.max_requests} requests are at work already")
 
@@ -132,20 +131,6 @@ class Gate:
         if not settings.is_loopback and _is_address(host):
             return
         raise RequestError(421, "this server does not go by that name", remedy="Start it with --allowed_host NAME")
-
-    def _check_key(self, headers: Mapping[bytes, bytes]) -> None:
-        sent = headers.get(b"x-api-key")
-        if sent is None:
-            scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-            sent = token.strip() if scheme.lower() == b"bearer" else b""
-        # digests are of one length, and compared in constant time
-        if self._key_digest is None or not hmac.compare_digest(_digest(sent), self._key_digest):
-            raise RequestError(
-                401,
-                "the API key is missing or wrong",
-                remedy="Send it as X-API-Key",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
 
     async def _fail(self, error: Exception, scope: Scope, answer: _Answer) -> None:
         if not isinstance(error, RequestError):
@@ -194,6 +179,44 @@ class _Answer:
         await self._send(message)
 
 
+def is_safe(method: str) -> bool:
+    """Whether a method of HTTP changes nothing."""
+    return method in _SAFE_METHODS
+
+
+def has_key(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request brings an API key, be it the right one or not."""
+    return _sent_key(headers) is not None
+
+
+def check_key(headers: Mapping[bytes, bytes], key: str) -> None:
+    """See that a request brings the API key.
+
+    Raises:
+        RequestError: 401.
+    """
+    # digests are of one length, and compared in constant time
+    if not hmac.compare_digest(_digest(_sent_key(headers) or b""), _digest(key.encode())):
+        raise RequestError(
+            401,
+            "the API key is missing or wrong",
+            remedy="Send it as X-API-Key",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+
+def _sent_key(headers: Mapping[bytes, bytes]) -> bytes | None:
+    if (sent := headers.get(b"x-api-key")) is not None:
+        return sent
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else None
+
+
+def came_through_proxy(headers: Mapping[str, str]) -> bool:
+    """Whether a request says that a proxy has handed it on."""
+    return any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
+
+
 def check_reload(headers: Mapping[str, str], client: Any, settings: ServerSettings) -> None:
     """Only whoever has the key, or without one sits at this machine, may reload a model.
 
@@ -204,8 +227,7 @@ def check_reload(headers: Mapping[str, str], client: Any, settings: ServerSettin
     """
     if settings.api_key is not None:
         return  # it was checked at the gate
-    came_through_proxy = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
-    if came_through_proxy or client is None or not is_loopback(client.host):
+    if came_through_proxy(headers) or client is None or not is_loopback(client.host):
         raise RequestError(403, "models are reloaded from the server's own machine only", remedy="Or set an API key")
 
 

@@ -36,4 +36,4 @@ async def parsed(request: Request, schema: type[B]) -> B:
         return schema.model_validate_json(bytes(content) or b"{}")
     except pydantic.ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-        raise RequestError(422, explain(problems), remedy="Reload the page") from error
+        raise RequestError(422, explain(problems), remedy="Reload the page") from None  # it holds what was sent

@@ -26,7 +26,7 @@ from paddlex.studio.workspace import Workspace, now_ms
 class OpenStudio(Studio):
     """Lets everyone in; the header X-Role says as whom."""
 
-    def check_access(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    async def check_access(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         scope["user"] = "ada"
         scope["role"] = headers.get(b"x-role", b"engineer").decode()
 
