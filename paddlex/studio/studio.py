@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class Studio:
         is_started: whether what was left was taken up.
     """
 
+    page: Path | None = Path(__file__).parent / "page"
     service: Service
     access: Access
     live: Live

@@ -82,7 +82,7 @@ def create_app(
     if extension is not None:
         extension.add_routes(app, service)
     add_docs(app)
-    add_page(app, page)
+    add_page(app, page, None if extension is None else extension.page)
     return Gate(
         app,
         settings=service.settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +14,13 @@ from paddlex.inference.serving.batching import Judgement
 
 
 class Extension(Protocol):
-    """All of it is called by one service, from one process."""
+    """All of it is called by one service, from one process.
+
+    Attributes:
+        page: a folder with what is added to the page, see ``web_pages.add_page``; None for the page as it is.
+    """
+
+    page: Path | None
 
     async def check_access(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         """See that whoever asks may, and note in ``scope["user"]`` who it is; called before any route but the open ones.

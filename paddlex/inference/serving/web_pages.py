@@ -24,6 +24,11 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",  # asked for anew each time, and answered with 304 as long as it is the same
 }
 
+_MAIN = '<script type="module" src="page/main.js"></script>'
+_STUDIO = """<link rel="stylesheet" href="page/studio/studio.css">
+<script type="module" src="page/studio/studio.js"></script>
+"""
+
 #: Swagger UI puts style attributes into its page, and its icons are data URLs.
 _DOCS_HEADERS = {
     **_PAGE_HEADERS,
@@ -65,8 +70,15 @@ class _Files(StaticFiles):
         await super().__call__(scope, receive, send_with_headers)
 
 
-def add_page(app: FastAPI, folder: Path = PAGE) -> None:
-    """Serve index.html at ``/`` and the other files below ``/page/``; without them ``/`` leads to the documentation."""
+def add_page(app: FastAPI, folder: Path = PAGE, studio: Path | None = None) -> None:
+    """Serve index.html at ``/`` and the other files below ``/page/``; without them ``/`` leads to the documentation.
+
+    Args:
+        app: that serves them.
+        folder: of the page.
+        studio: of what a larger application adds to the page; its files are served below ``/page/studio/``, and its
+            studio.js runs before the page's own main.js.
+    """
     if not folder.is_dir():
 
         @app.get("/", include_in_schema=False)
@@ -75,10 +87,16 @@ def add_page(app: FastAPI, folder: Path = PAGE) -> None:
 
         return
     files = _Files(folder, _PAGE_HEADERS)
+    if studio is not None:
+        app.mount("/page/studio", _Files(studio, _PAGE_HEADERS), name="studio page")
     app.mount("/page", files, name="page")
+
+    grown = "" if studio is None else (folder / "index.html").read_text("utf-8").replace(_MAIN, _STUDIO + _MAIN)
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
+        if studio is not None:
+            return HTMLResponse(grown, headers=_PAGE_HEADERS)
         response = await files.get_response("index.html", request.scope)
         response.headers.update(_PAGE_HEADERS)
         return response

@@ -1,10 +1,16 @@
-// The two calls that this page makes: GET models, POST judge. Addresses are relative, so that the page also works below
+// What this page asks the service: GET models, POST judge; a studio asks more, by the same `request`. Addresses are relative, so that the page also works below
 // a path of a reverse proxy.
 
 const KEY = "apiKey";
 const PATIENCE = 150; // seconds for an answer: the service takes 60 for an image at most
 const BODY_RATE = 64 * 1024; // bytes of a request that may take a second more, as in the service's own limits
 let apiKey = recall();
+
+/**
+ * Who asks: `headers()` go with every request, `ask()` asks the user who she is where the service wants to know, and
+ * resolves when it does. A studio puts its own in their place.
+ */
+export const identity = { headers: () => (apiKey ? { "X-API-Key": apiKey } : {}), ask: null };
 
 function recall() {
   try {
@@ -24,18 +30,19 @@ export function setApiKey(key) {
   }
 }
 
-/** What the service said instead of an answer; `code` is the HTTP status, 0 when it said nothing at all. */
+/** What the service said instead of an answer; `code` is the HTTP status, 0 when it said nothing at all; `answer` its JSON. */
 export class ServiceError extends Error {
-  constructor(code, message, retryAfter = null) {
+  constructor(code, message, retryAfter = null, answer = null) {
     super(message);
     this.code = code;
     this.retryAfter = retryAfter; // seconds, or null
+    this.answer = answer;
   }
 }
 
-/** The models that the service has loaded, a non-empty list. */
+/** The models that the service has loaded; a list that is empty in a new studio only. */
 export async function fetchModels(signal) {
-  return (await call("models", { signal }, (answer) => answer?.models?.length > 0)).models;
+  return (await request("models", { signal }, (answer) => Array.isArray(answer?.models))).models;
 }
 
 /**
@@ -47,7 +54,7 @@ export async function judge(files, model, signal) {
   for (const file of files) body.append("files", file, file.name);
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   const isAnswer = (answer) => answer?.results?.length === files.length;
-  const { results } = await call(`judge?model=${encodeURIComponent(model)}`, { method: "POST", body, signal }, isAnswer, bytes);
+  const { results } = await request(`judge?model=${encodeURIComponent(model)}`, { method: "POST", body, signal }, isAnswer, bytes);
   return results;
 }
 
@@ -62,9 +69,11 @@ export function isJudgement(result) {
   return errorCode === 0 && areNumbers && size?.length === 2 && Array.isArray(regions) && typeof heatMap === "string";
 }
 
-/** A network that went away in between is not always noticed: who has waited long enough counts as not answered. */
-async function call(address, { signal, ...options }, isAnswer, bytes = 0) {
-  const headers = apiKey ? { "X-API-Key": apiKey } : {};
+/**
+ * The JSON that the service answers to a request of `bytes`, if `isAnswer` takes it for one; else a ServiceError. A network
+ * that went away in between is not always noticed: who has waited long enough counts as not answered.
+ */
+export async function request(address, { signal, headers, ...options }, isAnswer, bytes = 0) {
   const abort = new AbortController();
   const cancel = () => abort.abort();
   const timer = setTimeout(cancel, 1000 * (PATIENCE + bytes / BODY_RATE));
@@ -73,7 +82,7 @@ async function call(address, { signal, ...options }, isAnswer, bytes = 0) {
   let answer;
   try {
     signal?.throwIfAborted();
-    response = await fetch(address, { ...options, headers, cache: "no-store", signal: abort.signal });
+    response = await fetch(address, { ...options, headers: { ...headers, ...identity.headers() }, cache: "no-store", signal: abort.signal });
     answer = await response.json().catch(() => null);
   } catch (error) {
     if (signal?.aborted) throw error;
@@ -82,8 +91,8 @@ async function call(address, { signal, ...options }, isAnswer, bytes = 0) {
     clearTimeout(timer);
     signal?.removeEventListener("abort", cancel);
   }
-  if (isAnswer(answer)) return answer;
+  if (isAnswer(answer, response)) return answer;
   const wait = Number.parseFloat(response.headers.get("Retry-After"));
   const message = answer?.errorMsg ?? response.statusText;
-  throw new ServiceError(response.ok ? 502 : response.status, message, Number.isFinite(wait) ? wait : null);
+  throw new ServiceError(response.ok ? 502 : response.status, message, Number.isFinite(wait) ? wait : null, answer);
 }

@@ -5,6 +5,8 @@ import zh from "./strings.zh.js";
 
 const STRINGS = { en, zh };
 
+const listeners = [];
+
 let language = remembered() ?? (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
 
 function remembered() {
@@ -14,6 +16,11 @@ function remembered() {
   } catch {
     return null; // storage is switched off
   }
+}
+
+/** Add words, or put others in the place of some: {en: {key: words}, zh: {…}}. */
+export function addStrings(further) {
+  for (const [name, words] of Object.entries(further)) Object.assign(STRINGS[name], words);
 }
 
 export const currentLanguage = () => language;
@@ -54,6 +61,9 @@ export function translate() {
   }
 }
 
+/** Call `listener` after the user has chosen the other language. */
+export const onLanguage = (listener) => listeners.push(listener);
+
 export function toggleLanguage() {
   language = language === "en" ? "zh" : "en";
   try {
@@ -62,4 +72,5 @@ export function toggleLanguage() {
     // then the choice lasts as long as the page
   }
   translate();
+  for (const listener of listeners) listener();
 }

@@ -14,10 +14,12 @@ const byName = new Intl.Collator(undefined, { numeric: true });
 /**
  * Take in what is dropped anywhere on the page, pasted, or chosen through the inputs.
  *
+ * @param isOpen says whether what is dropped and pasted is meant for this taker, of several on one page
+ * @param signal of an AbortController that ends it
  * @param onImages called with items, as they are found
  * @param onSkipped called with how many files of a folder were left out because they are no images
  */
-export function openIntake({ files, folder, photo, dropTarget }, onImages, onSkipped) {
+export function openIntake({ files, folder, photo, dropTarget, isOpen = () => true, signal }, onImages, onSkipped) {
   const take = (found) => {
     if (found.length) onImages(found.map(({ file, name }) => new Item(file, name)));
   };
@@ -40,7 +42,9 @@ export function openIntake({ files, folder, photo, dropTarget }, onImages, onSki
     });
   }
 
-  document.addEventListener("paste", (event) => {
+  const listen = (kind, listener) => document.addEventListener(kind, listener, { signal });
+  listen("paste", (event) => {
+    if (!isOpen()) return;
     const pasted = [...(event.clipboardData?.files ?? [])];
     if (pasted.length === 0) return;
     event.preventDefault();
@@ -48,25 +52,25 @@ export function openIntake({ files, folder, photo, dropTarget }, onImages, onSki
   });
 
   let depth = 0; // dragenter and dragleave also come from every element below the pointer
-  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  const hasFiles = (event) => isOpen() && event.dataTransfer?.types.includes("Files");
   const show = (isShown) => {
     dropTarget.hidden = !isShown;
     if (!isShown) depth = 0;
   };
-  document.addEventListener("dragenter", (event) => {
+  listen("dragenter", (event) => {
     if (!hasFiles(event)) return;
     depth += 1;
     show(true);
   });
-  document.addEventListener("dragleave", (event) => {
+  listen("dragleave", (event) => {
     if (hasFiles(event) && --depth <= 0) show(false);
   });
-  document.addEventListener("dragover", (event) => {
+  listen("dragover", (event) => {
     if (!hasFiles(event)) return;
     event.preventDefault();
     event.dataTransfer.dropEffect = "copy";
   });
-  document.addEventListener("drop", async (event) => {
+  listen("drop", async (event) => {
     show(false);
     if (!hasFiles(event)) return;
     event.preventDefault();

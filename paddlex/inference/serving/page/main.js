@@ -1,6 +1,6 @@
 // Puts the parts together: what comes in is judged, what is judged is shown, and every control moves the state.
 
-import { ServiceError, fetchModels, setApiKey } from "./api.js";
+import { ServiceError, fetchModels, identity, setApiKey } from "./api.js";
 import { Camera } from "./camera.js";
 import { download, toCsv } from "./csv.js";
 import { forget, keepDetails } from "./details.js";
@@ -14,7 +14,7 @@ import { Uploader } from "./uploader.js";
 import { Viewer } from "./viewer.js";
 
 const $ = (id) => document.getElementById(id);
-const state = new State();
+export const state = new State();
 const settled = new WeakMap(); // item -> what to call when it has its verdict, or none
 
 // ---- judging
@@ -34,6 +34,7 @@ const uploader = new Uploader({
       isFound: result.position?.found ?? true,
       model: state.model.name,
       product: result.product,
+      verdictId: result.verdictId, // of a studio, which remembers it
       judgedAt: new Date(),
     });
     finish(item);
@@ -51,7 +52,7 @@ const uploader = new Uploader({
     judgeAnew(null);
     connect();
   },
-  onKey: askForKey,
+  onKey: () => (identity.ask ?? askForKey)(),
   onWait(seconds, code) {
     const isBusy = code === 503 || code === 429;
     showService(isBusy ? "busy" : "lost", t(isBusy ? "service.full" : "service.lost", { seconds: Math.ceil(seconds) }));
@@ -115,14 +116,15 @@ function clear() {
 
 // ---- the service and its models
 
-async function connect() {
+/** Ask for the models, and judge by the chosen one. */
+export async function connect() {
   for (let wait = 1; ; wait = Math.min(2 * wait, 15)) {
     try {
       state.models = await fetchModels();
       break;
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
-      if (error.code === 401) await askForKey();
+      if (error.code === 401) await (identity.ask ?? askForKey)();
       else {
         showService("lost", t("service.lost", { seconds: wait }));
         await new Promise((resolve) => setTimeout(resolve, 1000 * wait));
@@ -131,20 +133,26 @@ async function connect() {
   }
   const chosen = $("model").value; // none at the start
   const wanted = [({ name }) => name === chosen, ({ isDefault }) => isDefault, () => true]; // a studio may have no default
-  state.model = wanted.map((is) => state.models.find(is)).find(Boolean);
+  if (state.further.includes(chosen)) wanted.splice(1);
+  state.model = wanted.map((is) => state.models.find(is)).find(Boolean) ?? null;
   renderModels();
   if (state.items.length) send(state.items); // whatever was dropped before the service answered
   else showService("ready", t("service.ready"));
   state.changed();
 }
 
-function renderModels() {
+/** Fill the chooser. */
+export function renderModels() {
   const options = state.models.map(({ name, isDefault }) => {
     const label = isDefault && state.models.length > 1 ? t("model.default", { name }) : name;
-    return new Option(label, name, isDefault, name === state.model.name);
+    return new Option(label, name, isDefault, name === state.model?.name);
   });
+  const chosen = $("model").value;
+  options.push(...state.further.map((name) => new Option(t("model.untaught", { name }), name, false, name === chosen)));
   $("model").replaceChildren(...options);
-  $("model").disabled = state.models.length < 2;
+  $("model").disabled = options.length < 2;
+  $("model-facts").textContent = "";
+  if (!state.model) return;
   if (state.model.products) {
     $("model-facts").textContent = t("model.products", { products: state.model.products.join(", ") });
     return;
@@ -154,7 +162,7 @@ function renderModels() {
 }
 
 function changeModel() {
-  judgeAnew(state.models.find((model) => model.name === $("model").value));
+  judgeAnew(state.models.find((model) => model.name === $("model").value) ?? null);
   renderModels();
 }
 
@@ -198,7 +206,7 @@ function showNotice(words) {
 let announceTimer;
 
 /** Say something to a screen reader, when nothing newer comes within half a second. */
-function announce(words) {
+export function announce(words) {
   clearTimeout(announceTimer);
   announceTimer = setTimeout(() => ($("announcer").textContent = words), 500);
 }
@@ -240,6 +248,11 @@ function renderSwitches() {
   $("language").setAttribute("aria-label", t("language"));
 }
 
+/** In a studio, other views may stand in the place of this one. */
+function isShown() {
+  return !$("judge").hidden;
+}
+
 // ---- start
 
 translate();
@@ -262,7 +275,7 @@ state.onChange(() => {
 });
 
 openIntake(
-  { files: $("files"), folder: $("folder"), photo: $("photo"), dropTarget: $("drop-target") },
+  { files: $("files"), folder: $("folder"), photo: $("photo"), dropTarget: $("drop-target"), isOpen: isShown },
   (items) => {
     showNotice("");
     take(items);
@@ -290,8 +303,9 @@ $("theme").addEventListener("click", () => {
 $("language").addEventListener("click", () => {
   toggleLanguage();
   renderSwitches();
-  if (state.model) renderModels();
-  if (!uploader.isBusy) showService($("service").dataset.state, t(state.model ? "service.ready" : "service.waiting"));
+  if (state.models.length) renderModels();
+  const lamp = $("service").dataset.state;
+  if (!uploader.isBusy) showService(lamp, t(lamp === "waiting" ? "service.waiting" : "service.ready"));
   state.changed();
 });
 $("search").addEventListener("input", () => {
@@ -308,6 +322,7 @@ $("previous").addEventListener("click", () => state.walk(-1));
 $("next").addEventListener("click", () => state.walk(1));
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (!isShown()) return;
   if (event.target.closest("input, select, textarea, dialog, .viewport.enlarged")) return; // there the arrows have another meaning
   if (event.key === "ArrowLeft") state.walk(-1);
   if (event.key === "ArrowRight") state.walk(1);

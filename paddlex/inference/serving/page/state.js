@@ -33,6 +33,7 @@ export class State {
 
   items = [];
   models = [];
+  further = []; // names that can be chosen although no model judges under them: products of a studio that are not taught yet
   model = null;
   selected = null;
   filter = "all";

@@ -4,6 +4,7 @@ export default {
   stage: "Verdict",
   model: "Model",
   "model.default": "{name} (default)",
+  "model.untaught": "{name} (not live yet)",
   "model.replaced": "The service has another version of the model now: all images are judged anew.",
   "model.products": "each image by the model of its product: {products}",
   "model.facts": "{architecture} · {width}×{height} · {device} · {runMode}",

@@ -4,6 +4,7 @@ export default {
   stage: "判定结果",
   model: "模型",
   "model.default": "{name}（默认）",
+  "model.untaught": "{name}（尚未上线）",
   "model.replaced": "服务中的模型已更换，所有图片将重新判定。",
   "model.products": "每张图片由其产品的模型判定：{products}",
   "model.facts": "{architecture} · {width}×{height} · {device} · {runMode}",
