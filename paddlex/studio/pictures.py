@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import os
 import re
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -20,6 +22,8 @@ from paddlex.inference.image_header import is_heic, read_header
 from paddlex.inference.reading import ANY, BIT_DEPTHS, MAX_MEGAPIXELS, Reading
 from paddlex.studio.database.schema import Picture
 from paddlex.utils.files import atomic_path, flush
+from paddlex.utils.leftovers import tidy_up
+from paddlex.utils.logging import logger
 
 #: Longest side of a thumbnail, in pixels.
 THUMBNAIL = 192
@@ -41,8 +45,16 @@ MEDIA_TYPES = dict(_FORMATS.values())
 #: Those that every browser shows, as long as they have 8 bits.
 _SHOWN = frozenset({".jpg", ".png", ".bmp", ".gif", ".webp"})
 
+#: More than so many files that a database knows nothing of are not from a kill.
+_MOST_LEFT = 100
+
+_ANY = re.compile(".+", re.DOTALL)
 _DIGEST = re.compile("[0-9a-f]{64}", re.ASCII)
 _JPEG_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 85]
+
+
+class PictureGoneError(WorkspaceError):
+    """There is no such picture, or its file was removed."""
 
 
 class Pictures:
@@ -89,14 +101,14 @@ class Pictures:
         """Where a picture is.
 
         Raises:
-            WorkspaceError: there is none, or its file was removed.
+            PictureGoneError: there is none, or its file was removed.
         """
         if _DIGEST.fullmatch(digest) is None:
-            raise WorkspaceError("that is no digest of a picture")
+            raise PictureGoneError("that is no digest of a picture")
         for suffix in MEDIA_TYPES:
             if (path := self._place(digest, suffix)).exists():
                 return path
-        raise WorkspaceError(f"there is no picture {digest[:12]}… any more")
+        raise PictureGoneError(f"there is no picture {digest[:12]}…, or not any more")
 
     def read(self, digest: str) -> bytes:
         """The file as it came."""
@@ -134,6 +146,28 @@ class Pictures:
         self._place(digest, suffix).unlink(missing_ok=True)
         (self.thumbnails / digest[:2] / f"{digest}.jpg").unlink(missing_ok=True)
 
+    def tidy(self, session: Session) -> None:
+        """Remove what a studio that was killed has left: half-written files, and files of which no row tells.
+
+        A database that was restored from a copy does not know of pictures that are newer; such are left alone.
+
+        Args:
+            session: that reads, while nobody writes.
+        """
+        unknown = []
+        for folder in (*_folders(self.files), *_folders(self.thumbnails)):
+            tidy_up(folder, own=_ANY)
+            query = select(Picture.digest).where(Picture.digest.between(folder.name, f"{folder.name}g"))
+            known = set(session.scalars(query))
+            unknown += [folder / name for name in os.listdir(folder) if name.partition(".")[0] not in known]
+        if len(unknown) > _MOST_LEFT:
+            logger.warning(
+                "%d files of pictures in %s are unknown to the database, and stay.", len(unknown), self.files.parent
+            )
+            return
+        for path in unknown:
+            path.unlink(missing_ok=True)
+
     def _place(self, digest: str, suffix: str) -> Path:
         return self.files / digest[:2] / f"{digest}{suffix}"
 
@@ -149,6 +183,10 @@ class Pictures:
                 flush(self.files)
         except OSError as error:
             raise WorkspaceError(f"the picture cannot be kept: {in_one_line(error)}") from error
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.iterdir() if len(path.name) == 2) if parent.is_dir() else []
 
 
 def suffix_of(data: bytes) -> str:

@@ -21,8 +21,9 @@ from paddlex.studio.gate_jobs import GateJobs
 from paddlex.studio.live import Live, version_of
 from paddlex.studio.loading import Loader
 from paddlex.studio.recording import Recorder
+from paddlex.studio.retention import Retention
 from paddlex.studio.versions import tidy
-from paddlex.studio.web import access_routes, audit_routes, version_routes
+from paddlex.studio.web import access_routes, audit_routes, history_routes, version_routes
 from paddlex.studio.web.problems import answer_problems
 from paddlex.studio.workspace import Workspace
 
@@ -43,6 +44,7 @@ class Studio:
         changes: what people ask for.
         gate: looks at versions.
         gate_jobs: the same, beside the service.
+        retention: keeps the workspace within its limits.
         is_started: whether what was left was taken up.
     """
 
@@ -59,6 +61,7 @@ class Studio:
         self.loader = Loader(workspace, device)
         self.gate = Gate(workspace, self.loader)
         self.gate_jobs = GateJobs(workspace, self.gate)
+        self.retention = Retention(workspace)
         self._recorder = Recorder(workspace, self._judged)
 
     def load(self, pipeline: str) -> Loaded:
@@ -78,7 +81,7 @@ class Studio:
         self.changes = Changes(self.workspace, self.loader, self.live, self.gate)
         answer_problems(app)
         router = APIRouter(prefix="/studio", include_in_schema=False)
-        for routes in (access_routes, audit_routes, version_routes):
+        for routes in (access_routes, audit_routes, history_routes, version_routes):
             routes.add_routes(router, self)
         app.include_router(router)
 
@@ -93,12 +96,14 @@ class Studio:
         tidy(self.workspace)
         self.gate_jobs.tidy()
         self.live.start()
+        self.retention.start()
         self.is_started = True
 
     def close(self) -> None:
         """Let go of the workspace."""
         self.access.close()
         self.gate_jobs.close()
+        self.retention.close()
         self.workspace.close()
 
     def _judged(self, verdict: Verdict) -> None:

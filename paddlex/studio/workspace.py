@@ -82,6 +82,8 @@ class Workspace:
         try:
             with self.writing() as session:
                 check_identity(session, self.path)
+            with self.reading() as session:
+                self.pictures.tidy(session)
         except OSError as error:
             raise WorkspaceError(f"the workspace cannot be used: {in_one_line(error)}") from error
 

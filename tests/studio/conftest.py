@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sqlalchemy import URL, create_engine
 
-from paddlex.studio.database.schema import Product, Version
+from paddlex.studio.database.schema import Product, Verdict, Version
 from paddlex.studio.workspace import Workspace, now_ms
 
 #: That of PostgreSQL's user ``postgres``.
@@ -118,3 +118,32 @@ def add_version() -> Callable[..., Version]:
         return version
 
     return added
+
+
+@pytest.fixture
+def fill(add_version: Callable[..., Version]) -> Callable[..., list[Verdict]]:
+    """(workspace, how many) -> verdicts on three products at random, several in the same millisecond; without pictures."""
+
+    def filled(workspace: Workspace, count: int, seed: int = 0) -> list[Verdict]:
+        rng = np.random.default_rng(seed)
+        versions = [add_version(workspace, name) for name in ("grid", "网格", "screw")]
+        words = ("IMG_0001.png", "img%5.PNG", "teil_a.bmp", "=cmd|' /C calc'!A0", "图像.png", "")
+        verdicts = []
+        for _ in range(count):
+            version, score = versions[rng.integers(3)], round(float(rng.random()), 2)
+            corrected = str(rng.choice(["", "", "", "good", "bad"]))
+            verdicts.append(
+                Verdict(
+                    at=1_700_000_000_000 + int(rng.integers(count // 2)), product_id=version.product_id, version_id=version.id,
+                    model_digest=version.digest, name=words[rng.integers(len(words))], digest=f"{rng.integers(40):064x}",
+                    is_anomalous=score > 0.5, score=score, raw_score=score * 40, threshold=20.0, area=score / 9, by="api",
+                    regions=[{"box": [1, 2, 3, 4], "score": score}] if score > 0.5 else [], corrected=corrected,
+                    brightness=0.5 if score > 0.3 else None, corrected_by="anna" if corrected else "",
+                    corrected_at=1_700_000_100_000 if corrected else None,
+                )
+            )  # fmt: skip
+        with workspace.writing() as session:
+            session.add_all(verdicts)
+        return verdicts
+
+    return filled

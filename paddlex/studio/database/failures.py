@@ -32,9 +32,13 @@ _OTHERWISE = "See that the database's server runs and can be reached"
 _OTHERWISE_A_FILE = "See that the disk is sound and has space"
 
 
+class DatabaseError(WorkspaceError):
+    """A database fails at what was asked of it: it is not there, full, broken, or does not let us in."""
+
+
 @contextmanager
 def failures_in_one_line(url: URL) -> Iterator[None]:
-    """Let a failure of the database, whatever it was doing, be a ``WorkspaceError``.
+    """Let a failure of the database, whatever it was doing, be a ``DatabaseError``.
 
     That a constraint is violated is none: whoever writes knows what to make of it.
     """
@@ -48,14 +52,14 @@ def failures_in_one_line(url: URL) -> Iterator[None]:
         raise _known("it has no connection to spare", url) from error
 
 
-def _known(said: str, url: URL) -> WorkspaceError:
+def _known(said: str, url: URL) -> DatabaseError:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     what = next((line for line in reversed(lines) if "rror" in line or "FATAL" in line), lines[0] if lines else said)
     if url.password:
         what = what.replace(str(url.password), "***")
     otherwise = _OTHERWISE_A_FILE if url.get_backend_name() == "sqlite" else _OTHERWISE
     remedy = next((remedy for part, remedy in _REMEDIES.items() if part in what.lower()), otherwise)
-    return WorkspaceError(f"the database cannot be used: {what}", where=where(url), remedy=remedy)
+    return DatabaseError(f"the database cannot be used: {what}", where=where(url), remedy=remedy)
 
 
 def where(url: URL) -> str:

@@ -8,17 +8,24 @@ from starlette.responses import Response
 
 from paddlex.errors import ImageReadError, PaddleXError
 from paddlex.inference.serving.errors import error_body
+from paddlex.studio.database.failures import DatabaseError
+from paddlex.studio.pictures import PictureGoneError
 from paddlex.utils.logging import logger
+
+_STATUS = {ImageReadError: 415, PictureGoneError: 404, DatabaseError: 503}
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Let errors that a user can put right be told: 415 for what is no picture, 409 for whatever else cannot be done now."""
+    """Let errors that a user can put right be told: 415 for what is no picture, 404 for one that is not there, 503 while the
+    database fails, 409 for whatever else cannot be done now.
+    """
     app.add_exception_handler(PaddleXError, _problem)
 
 
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, PaddleXError)
     logger.warning("%s %s: %s", request.method, request.url.path, error)
-    status = 415 if isinstance(error, ImageReadError) else 409
-    content = error_body(status, str(error), request.scope["log_id"])
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 409)
+    said = "the database cannot be used. The server's log says why." if status == 503 else str(error)
+    content = error_body(status, said, request.scope["log_id"])
     return Response(content, status, media_type="application/json")
