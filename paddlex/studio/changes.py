@@ -14,6 +14,7 @@ from paddlex.studio.database.schema import Product, Version
 from paddlex.studio.gate import Gate, check_passed
 from paddlex.studio.live import Live
 from paddlex.studio.loading import Loader
+from paddlex.studio.shadow import note_shadow
 from paddlex.studio.versions import add_threshold, locked_product
 from paddlex.studio.workspace import Workspace
 
@@ -94,7 +95,7 @@ class Changes:
             version = None if version_id is None else _version(session, version_id)
             if version is not None and version.product_id != product.id:
                 raise WorkspaceError(f"that is no version of {product.name}", remedy="Choose one of its versions")
-            product.shadow_id = version_id
+            note_shadow(session, product, version_id)
             details = {"version": None if version is None else version.number}
             audit.append(session, by=by, action="version.shadow", product=product.name, details=details)
 

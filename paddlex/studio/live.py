@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from paddlex.errors import PaddleXError, WorkspaceError, in_one_line
+from paddlex.inference.serving.errors import RequestError
 from paddlex.inference.serving.registry import ModelRegistry
 from paddlex.studio import audit
 from paddlex.studio.database.schema import Product, Version
@@ -75,7 +76,7 @@ class Live:
                     version = session.get_one(Version, version_id)
                     _change(session, product, version, by, action, allow(session, product, version))
                     name = product.name
-            except PaddleXError:  # it was refused
+            except RequestError:  # it was refused
                 raise
             except Exception:  # a database that is lost while it commits does not say whether it has
                 self._agree(product_id)
@@ -116,6 +117,8 @@ def _change(
 ) -> None:
     before = None if product.live_id is None else session.get(Version, product.live_id)
     product.live_id, version.live_at = version.id, now_ms()
+    if product.shadow_id == version.id:  # it has stepped out of the shadow
+        product.shadow_id = None
     details = {
         "version": version.number,
         "before": None if before is None else before.number,

@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from paddlex.errors import WorkspaceError, in_one_line
 from paddlex.inference.appearance import appearance_of
@@ -78,8 +78,6 @@ def _small(region: Mapping[str, Any]) -> dict[str, Any]:
 
 def _reason(error: Exception) -> str:
     """What a client may know of it: neither paths nor SQL."""
-    if isinstance(error, DBAPIError):
-        return f"the database says: {str(error.orig).strip().splitlines()[0][:200]}"
     if isinstance(error, WorkspaceError):
         return error.what
     return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

@@ -15,15 +15,19 @@ from paddlex.inference.serving.judging import Service
 from paddlex.inference.serving.registry import Loaded
 from paddlex.studio.access import Access
 from paddlex.studio.changes import Changes
-from paddlex.studio.database.schema import Verdict
+from paddlex.studio.corrections import Corrections
+from paddlex.studio.database.schema import Job, Verdict
 from paddlex.studio.gate import Gate
 from paddlex.studio.gate_jobs import GateJobs
+from paddlex.studio.heat import Heat
 from paddlex.studio.live import Live, version_of
 from paddlex.studio.loading import Loader
 from paddlex.studio.recording import Recorder
+from paddlex.studio.refitting import Refitting
 from paddlex.studio.retention import Retention
+from paddlex.studio.shadow import Shadow
 from paddlex.studio.versions import tidy
-from paddlex.studio.web import access_routes, audit_routes, history_routes, version_routes
+from paddlex.studio.web import access_routes, audit_routes, correction_routes, history_routes, version_routes
 from paddlex.studio.web.problems import answer_problems
 from paddlex.studio.workspace import Workspace
 
@@ -45,6 +49,10 @@ class Studio:
         gate: looks at versions.
         gate_jobs: the same, beside the service.
         retention: keeps the workspace within its limits.
+        corrections: of verdicts.
+        refitting: what comes of them.
+        shadow: judges beside what is live.
+        heat: judges anew.
         is_started: whether what was left was taken up.
     """
 
@@ -53,15 +61,20 @@ class Studio:
     access: Access
     live: Live
     changes: Changes
+    refitting: Refitting
+    corrections: Corrections
+    shadow: Shadow
     is_started = False
 
     def __init__(self, workspace: Workspace, device: str | None = None, *, behind_proxy: bool = False) -> None:
         self.workspace = workspace
         self._behind_proxy = behind_proxy
+        self._device = device
         self.loader = Loader(workspace, device)
         self.gate = Gate(workspace, self.loader)
         self.gate_jobs = GateJobs(workspace, self.gate)
         self.retention = Retention(workspace)
+        self.heat = Heat(workspace, self.loader)
         self._recorder = Recorder(workspace, self._judged)
 
     def load(self, pipeline: str) -> Loaded:
@@ -79,9 +92,12 @@ class Studio:
         self.access.say_how_to_begin()
         self.live = Live(self.workspace, service.registry)
         self.changes = Changes(self.workspace, self.loader, self.live, self.gate)
+        self.refitting = Refitting(self.workspace, self.start_refit, self.gate_jobs, self.changes)
+        self.corrections = Corrections(self.workspace, self.refitting.soon)
+        self.shadow = Shadow(self.workspace, Loader(self.workspace, self._device), lambda: service.registry.depth > 0)
         answer_problems(app)
         router = APIRouter(prefix="/studio", include_in_schema=False)
-        for routes in (access_routes, audit_routes, history_routes, version_routes):
+        for routes in (access_routes, audit_routes, history_routes, version_routes, correction_routes):
             routes.add_routes(router, self)
         app.include_router(router)
 
@@ -91,20 +107,26 @@ class Studio:
         """Remember a verdict."""
         return self._recorder.record(data, name, user, image, judgement)
 
+    def start_refit(self, product_id: int, by: str) -> Job | None:
+        """Let a product's model learn anew; None where it cannot by itself."""
+        return None
+
     def start(self) -> None:
         """Take up what was left when the studio last ended."""
         tidy(self.workspace)
         self.gate_jobs.tidy()
         self.live.start()
+        self.shadow.start()
+        self.refitting.start()
         self.retention.start()
         self.is_started = True
 
     def close(self) -> None:
         """Let go of the workspace."""
-        self.access.close()
-        self.gate_jobs.close()
-        self.retention.close()
+        for part in (self.access, self.refitting, self.shadow, self.gate_jobs, self.retention):
+            part.close()
         self.workspace.close()
 
     def _judged(self, verdict: Verdict) -> None:
         """What follows a verdict that is remembered."""
+        self.shadow.offer(verdict)

@@ -80,8 +80,11 @@ def add(
         by: who asked for it.
         pictures: good ones that it has learnt from.
         parent_id: the version that it was made from.
-        threshold: raw; None for the model's own.
+        threshold: raw; None for the model's own, or, for a refit, whatever an engineer has set for its parent.
     """
+    parent = None if parent_id is None else session.get(Version, parent_id)
+    if threshold is None and how == "refit" and parent is not None:
+        threshold = parent.threshold
     number = next_number(session, product)
     folder = workspace.models / product.name / str(number)
     if folder.exists():  # of a transaction that was never committed

@@ -324,6 +324,11 @@ class ModelRegistry:
         names = [*self._pipelines, *self._withdrawn]
         self.default = names[0] if len(names) == 1 else ""
 
+    @property
+    def depth(self) -> int:
+        """Images that wait for any of the models."""
+        return sum(model.batcher.depth for model in list(self._models.values()))
+
     def describe(self) -> list[dict[str, Any]]:
         """What ``GET /models`` tells of each."""
         self.check_ready()

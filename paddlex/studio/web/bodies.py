@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import pydantic
 from starlette.requests import Request
@@ -10,6 +10,9 @@ from starlette.requests import Request
 from paddlex.inference.serving.errors import RequestError, explain
 
 B = TypeVar("B", bound=pydantic.BaseModel)
+
+#: Of a row: what is larger no database takes.
+Number = Annotated[int, pydantic.Field(ge=1, lt=2**62)]
 
 #: Bytes of a body: what people draw and type is small.
 _MOST_BYTES = 2**20

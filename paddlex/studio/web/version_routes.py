@@ -11,19 +11,24 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from paddlex.inference.serving.errors import RequestError, error_body
+from paddlex.studio import searching
 from paddlex.studio.access import need_engineer, user_of
 from paddlex.studio.database.schema import Product, Version
 from paddlex.studio.gate import GateRefused
 from paddlex.studio.gate_jobs import job_json
 from paddlex.studio.version_facts import version_json
-from paddlex.studio.web.bodies import Body, parsed
+from paddlex.studio.web.bodies import Body, Number, parsed
 
 if TYPE_CHECKING:
     from paddlex.studio.studio import Studio
 
 
 class _Back(Body):
-    version: int | None = None
+    version: Number | None = None
+
+
+class _Shadow(Body):
+    version: Number | None
 
 
 class _Threshold(Body):
@@ -38,13 +43,13 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         return JSONResponse({"versions": await run_in_threadpool(_all, studio, name)})
 
     @router.post("/versions/{number}/gate")
-    async def gate(number: int, request: Request) -> Response:
+    async def gate(number: Number, request: Request) -> Response:
         need_engineer(request)
         job = await run_in_threadpool(studio.gate_jobs.start, number, user_of(request))
         return JSONResponse(job_json(job))
 
     @router.post("/versions/{number}/live")
-    async def go_live(number: int, request: Request) -> Response:
+    async def go_live(number: Number, request: Request) -> Response:
         need_engineer(request)
         try:
             version = await run_in_threadpool(studio.changes.go_live, number, user_of(request))
@@ -74,6 +79,22 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             return _one(studio, version.id)
 
         return JSONResponse(await run_in_threadpool(work))
+
+    @router.post("/products/{name}/shadow")
+    async def set_shadow(name: str, request: Request) -> Response:
+        need_engineer(request)
+        body = await parsed(request, _Shadow)
+
+        def work() -> dict[str, Any]:
+            studio.changes.set_shadow(_id_of(studio, name), body.version, user_of(request))
+            studio.shadow.refresh()
+            return _compared(studio, name)
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.get("/products/{name}/shadow")
+    async def shadow(name: str) -> Response:
+        return JSONResponse(await run_in_threadpool(_compared, studio, name))
 
 
 def product_of(session: Session, name: str) -> Product:
@@ -106,3 +127,22 @@ def _one(studio: Studio, version_id: int) -> dict[str, Any]:
         version = session.get_one(Version, version_id)
         product = session.get_one(Product, version.product_id)
     return version_json(studio.workspace, product, version)
+
+
+def _compared(studio: Studio, name: str) -> dict[str, Any]:
+    compared = studio.shadow.compare(_id_of(studio, name))
+    with studio.workspace.reading() as session:
+        version = None if compared.version_id is None else session.get_one(Version, compared.version_id)
+        known = searching.names(session, compared.examples)
+        examples = [searching.to_json(verdict, known) for verdict in compared.examples]
+        product = product_of(session, name)
+    return {
+        "version": None if version is None else version_json(studio.workspace, product, version),
+        "of": compared.of,
+        "agree": compared.agree,
+        "onlyLive": compared.only_live,
+        "onlyShadow": compared.only_shadow,
+        "dropped": compared.dropped,
+        "error": compared.error,
+        "examples": examples,
+    }

@@ -86,6 +86,11 @@ class Running:
 
 
 @pytest.fixture
+def database_url() -> None:
+    """SQLite, where a module does not say otherwise: ``test_going_live`` does."""
+
+
+@pytest.fixture
 def run_studio() -> Iterator[Callable[[Workspace], Running]]:
     """Workspace -> a studio that works in it."""
     running: list[Running] = []

@@ -20,6 +20,12 @@ from .conftest import Running
 Live = tuple[Running, Version]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """Either database: the transactions are what matters here."""
+    return None if request.param == "sqlite" else request.getfixturevalue("new_database")()
+
+
 def audit_of(workspace: Workspace) -> list[tuple[str, dict]]:
     with workspace.reading() as session:
         return [
@@ -174,7 +180,7 @@ def test_an_operator_changes_no_version(live_studio: Live) -> None:
 
 def test_a_live_version_whose_folder_was_changed_is_not_served_and_no_other_takes_its_place(
     live_studio: Live, workspace: Workspace, model: Path, bad_part: Path,
-    add_model: Callable[..., Version], run_studio: Callable[..., Running],
+    add_model: Callable[..., Version], run_studio: Callable[..., Running], database_url: str | None,
 ) -> None:  # fmt: skip
     running, first = live_studio
     other = add_model(model, "other")
@@ -184,7 +190,7 @@ def test_a_live_version_whose_folder_was_changed_is_not_served_and_no_other_take
     config = workspace.path / first.folder / "inference.yml"
     whole = config.read_text(encoding="utf-8")
     config.write_text(whole + "\n", encoding="utf-8")
-    again = run_studio(Workspace(workspace.path))
+    again = run_studio(Workspace(workspace.path, database_url))
     for query in ("?model=grid", ""):
         refused = again.client.post(f"/judge{query}", files={"files": bad_part.read_bytes()})
         assert refused.status_code in (409, 422), refused.text

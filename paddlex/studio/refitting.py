@@ -1,0 +1,149 @@
+"""After corrections the model learns anew, once for several that come together; the gate looks at it, and it goes live.
+
+What is wanted stands in the database, in the transaction of the correction, until a version has come of it: a studio that is
+killed in between takes it up when it starts.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from paddlex.errors import in_one_line
+from paddlex.studio.changes import Changes
+from paddlex.studio.database.schema import Job, Product, Setting, Version
+from paddlex.studio.gate_jobs import GateJobs
+from paddlex.studio.workspace import Workspace, now_ms
+from paddlex.utils.logging import logger
+
+#: Seconds that a correction waits for others; however many come, the first has waited the longer time at most.
+_QUIET, _LONGEST = 2.0, 10.0
+
+#: Seconds between two looks at what is due.
+_LOOK_EVERY = 0.25
+
+_PREFIX = "refit/"
+_UNFINISHED = ("waiting", "running")
+_FITS = ("train", "refit")
+
+#: (product's number, who wants it) -> the job that learns anew; None for a model that cannot by itself.
+StartRefit = Callable[[int, str], "Job | None"]
+
+
+def ask_for_refit(session: Session, product: Product, by: str) -> None:
+    """Note in the caller's transaction that a product's model is to learn anew."""
+    name = f"{_PREFIX}{product.id}"
+    value = {"by": by, "at": now_ms()}
+    known = session.get(Setting, name)
+    if known is None:
+        session.add(Setting(name=name, value=value))
+    else:
+        known.value = {**known.value, **value}
+
+
+def is_wanted(session: Session, product: Product) -> bool:
+    """Whether a product's model is to learn anew, and has not yet."""
+    return session.get(Setting, f"{_PREFIX}{product.id}") is not None
+
+
+class Refitting:
+    """Starts what is wanted, when nothing has been added for a moment and no other fit of the product is at work.
+
+    Args:
+        workspace: of the products.
+        start_refit: starts the job.
+        gate_jobs: look at what comes of it.
+        changes: let it go live.
+    """
+
+    def __init__(self, workspace: Workspace, start_refit: StartRefit, gate_jobs: GateJobs, changes: Changes) -> None:
+        self._workspace = workspace
+        self._start_refit = start_refit
+        self._gate_jobs = gate_jobs
+        self._changes = changes
+        self._due: dict[int, tuple[float, float]] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._work, name="refitting", daemon=True)
+
+    def start(self) -> None:
+        """Take up what was wanted when the studio last ended."""
+        with self._workspace.reading() as session:
+            names = session.scalars(select(Setting.name).where(Setting.name.startswith(_PREFIX))).all()
+        for name in names:
+            self.soon(int(name.removeprefix(_PREFIX)))
+        self._thread.start()
+
+    def soon(self, product_id: int) -> None:
+        """A product's model is to learn anew; that is noted already."""
+        now = time.monotonic()
+        with self._lock:
+            _, latest = self._due.get(product_id, (0.0, now + _LONGEST))
+            self._due[product_id] = (now + _QUIET, latest)
+        self._wake.set()
+
+    def fitted(self, version: Version) -> None:
+        """A version was made by a fit: the gate looks at it, and a refit that passes goes live unless ``autoLive`` is off.
+
+        It is on where nobody has said otherwise: whoever corrects a verdict expects the next part to be judged accordingly;
+        what it might break the gate has looked at, and one click goes back.
+        """
+        with self._workspace.writing() as session:
+            wanted = session.get(Setting, f"{_PREFIX}{version.product_id}")
+            is_more_wanted = wanted is not None and wanted.value.get("at") != wanted.value.get("started")
+            if wanted is not None and not is_more_wanted:
+                session.delete(wanted)
+            goes_live = bool(session.get_one(Product, version.product_id).settings.get("autoLive", True))
+        if is_more_wanted:
+            self.soon(version.product_id)
+
+        def then(found: dict[str, Any]) -> None:
+            if found["passed"] and goes_live and version.how == "refit":
+                self._changes.go_live(version.id, version.made_by)
+
+        self._gate_jobs.start(version.id, version.made_by, then)
+
+    def close(self) -> None:
+        """Start nothing more."""
+        self._is_closed = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        while not self._is_closed:
+            self._wake.wait(_LOOK_EVERY if self._due else None)
+            self._wake.clear()
+            now = time.monotonic()
+            with self._lock:
+                ready = [product_id for product_id, times in self._due.items() if now >= min(times)]
+            for product_id in ready:
+                try:
+                    if self._is_started(product_id):
+                        with self._lock:
+                            self._due.pop(product_id, None)
+                except Exception as error:
+                    logger.error("The model of product %d cannot learn anew: %s", product_id, in_one_line(error))
+                    with self._lock:
+                        self._due.pop(product_id, None)
+
+    def _is_started(self, product_id: int) -> bool:
+        """Start a refit; False while another fit of the product is at work."""
+        at_work = select(Job.id).where(Job.product_id == product_id, Job.kind.in_(_FITS), Job.state.in_(_UNFINISHED))
+        with self._workspace.reading() as session:
+            if session.scalar(at_work.limit(1)) is not None:
+                return False
+        with self._workspace.writing() as session:
+            wanted = session.get(Setting, f"{_PREFIX}{product_id}")
+            if wanted is None:
+                return True
+            by = str(wanted.value["by"])
+            wanted.value = {**wanted.value, "started": wanted.value["at"]}
+        self._start_refit(product_id, by)
+        return True
