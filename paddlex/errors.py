@@ -132,6 +132,10 @@ class TrainingInterrupted(Interrupted):
     """Training was stopped by a signal, after a checkpoint was saved."""
 
 
+class RefitError(TrainingError):
+    """A model cannot be fitted again, or not to these photos."""
+
+
 class ProcessLost(TrainingError):
     """Another process of the same training run has ended: the cause is that one's error, not this."""
 

@@ -145,7 +145,7 @@ def export(config: Config) -> Result:
     folder = config.output / "inference"
     with atomic_directory(folder) as temporary:
         exporter.write_model(network, card, temporary)
-        exporter.add_onnx(temporary)
+        exporter.add_onnx(temporary, network)
         if options.precision == "int8":
             quantise(
                 temporary / ONNX_NAME,

@@ -11,6 +11,7 @@ import numpy as np
 
 from paddlex.data.folder_names import is_neutral_folder, is_normal_folder
 from paddlex.errors import DatasetError, remedy_of
+from paddlex.inference.fit_facts import FEWEST_TRAINING_IMAGES as FEWEST_TRAINING_IMAGES
 from paddlex.inference.image_files import decode_image, read_bytes
 from paddlex.inference.inputs import read_image
 from paddlex.inference.list_files import SOURCE_FILE, VAL_LIST, split_line
@@ -23,9 +24,6 @@ from paddlex.utils.paths import advice_for_missing
 from paddlex.utils.sequences import thinned as thinned
 
 _MOST_PATH_BYTES = 10_000
-
-#: Different training images that a training needs: two to train on, and two held out to choose and calibrate with.
-FEWEST_TRAINING_IMAGES = 4
 
 _MOST_LIST_BYTES = 2**30
 

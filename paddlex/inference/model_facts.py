@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from paddlex.errors import ModelError
 from paddlex.inference.calibration import Calibration
 from paddlex.inference.checked import Checked, Invalid, block, list_of, mapping, named, optional, text, whole
+from paddlex.inference.fit_facts import FitFacts
 from paddlex.inference.inspection import Inspection
 from paddlex.inference.preparation import Preparation
 from paddlex.inference.reading import bit_depth
@@ -56,6 +57,7 @@ class ModelFacts(Checked):
         bit_depth: of the pictures that it was trained on, see ``Reading``; None where nothing was noted.
         preparation: what is done to a photo before the network sees it; None for nothing.
         signature: what the product looks like, to tell it from others; None where nothing was noted.
+        fit: how it was fitted, for it to be fitted again; None where it has to be trained instead.
 
     Raises:
         Invalid: a value that cannot be.
@@ -71,6 +73,7 @@ class ModelFacts(Checked):
     bit_depth: Annotated[int | None, optional(bit_depth)] = None
     preparation: Annotated[Preparation | None, optional(block(Preparation))] = None
     signature: Annotated[Signature | None, optional(block(Signature))] = None
+    fit: Annotated[FitFacts | None, optional(block(FitFacts))] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -39,6 +39,9 @@ _LEAST_LIMIT, _LARGEST_LIMIT = 1.0, 1.75
 
 _FOLDS = 10
 
+#: Photos that a signature is made of, spread over all: more hardly change a mean and a covariance.
+MOST_PHOTOS = 250
+
 
 def describe(photo: np.ndarray, light: float = 1.0) -> np.ndarray:
     """What a photo looks like, whatever its size and its exposure: float64 [LENGTH], in tolerances.

@@ -12,6 +12,7 @@ from typing import Any
 
 from paddlex.errors import ModelError
 from paddlex.inference.checked import shown
+from paddlex.inference.protobuf import fields
 from paddlex.utils.files import read_regular_file
 from paddlex.utils.strict import Malformed, read_json
 
@@ -168,7 +169,7 @@ def _values(data: bytes, root: str, schema: Mapping[str, Mapping[int, str]]) -> 
     count = 0
     while waiting:
         kind, message = waiting.pop()
-        for number, value in _fields(message):
+        for number, value, _ in fields(message):
             count += 1
             if count > _MAX_FIELDS:
                 raise ValueError("too many fields")
@@ -181,46 +182,6 @@ def _values(data: bytes, root: str, schema: Mapping[str, Mapping[int, str]]) -> 
                 raise ValueError("a number where a message belongs")
             else:
                 waiting.append((name, value))
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """The fields of a message: number and value, a number for the types of fixed size.
-
-    Raises:
-        ValueError: it breaks off, or has what protocol buffers do not have.
-    """
-    place = 0
-    while place < len(message):
-        tag, place = _varint(message, place)
-        if tag >= 2**32:  # readers that keep 32 bits would see another field
-            raise ValueError("an impossible field")
-        number, wire_type = tag >> 3, tag & 7
-        value: memoryview | int
-        if wire_type == 0:
-            value, place = _varint(message, place)
-        elif wire_type in (1, 5):
-            value, place = 0, place + (8 if wire_type == 1 else 4)
-        elif wire_type == 2:
-            length, place = _varint(message, place)
-            value, place = message[place : place + length], place + length
-        else:
-            raise ValueError("an unknown type")
-        if place > len(message) or number == 0:
-            raise ValueError("it breaks off")
-        yield number, value
-
-
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if place >= len(message):
-            break
-        byte = message[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-    raise ValueError("it breaks off")
 
 
 def _damaged(path: Path) -> ModelError:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import paddle
 from paddle import nn
 from paddle.pir_utils import OldIrGuard
 
-from paddlex.inference.model_folder import CONFIG_NAME, GRAPH_NAMES, ONNX_NAME, PARAMS_NAME, ModelFolder
+from paddlex.inference.fit_facts import LEARNT, features_value
+from paddlex.inference.model_folder import (
+    CONFIG_NAME,
+    GRAPH_NAMES,
+    ONNX_NAME,
+    PARAMS_NAME,
+    ModelFolder,
+    open_model_folder,
+)
 from paddlex.inference.postprocess import anomaly_score
 from paddlex.inference.self_check import probe, summarise
 from paddlex.modules.image_anomaly_detection.export.onnx_export import convert_to_onnx
@@ -40,10 +49,7 @@ def write_model(network: nn.Layer, card: ModelCard, folder: Path) -> None:
     """What ``export`` does, into a folder that is there."""
     was_training = network.training
     network.eval()
-    width, height = card.transform.size
-    x = paddle.static.InputSpec([None, 3, height, width], "float32", name="x")
-    with OldIrGuard():  # without it Paddle 3 writes .json
-        paddle.jit.save(network, str(folder / GRAPH_STEM), input_spec=[x])
+    _save(network, card.transform.size, folder)
     write_inference_config(card, folder, network)
     if was_training:
         network.train()
@@ -72,13 +78,18 @@ def export_layer(layer: nn.Layer, card: ModelCard, folder: Path, onnx_outputs: S
     Raises:
         ModelError: it cannot be converted to ONNX.
     """
-    width, height = card.transform.size
-    x = paddle.static.InputSpec([None, 3, height, width], "float32", name="x")
-    with OldIrGuard():
-        paddle.jit.save(layer, str(folder / GRAPH_STEM), input_spec=[x])
+    _save(layer, card.transform.size, folder)
     if onnx_outputs:
         convert_to_onnx(folder / GRAPH_NAMES[0], folder / PARAMS_NAME, folder / ONNX_NAME, onnx_outputs)
     return ModelFolder(folder, card.model_name, card.transform)
+
+
+def _save(layer: nn.Layer, size: tuple[int, int], folder: Path) -> None:
+    """Write Paddle's graph of a layer, for images of a width and height."""
+    width, height = size
+    x = paddle.static.InputSpec([None, 3, height, width], "float32", name="x")
+    with OldIrGuard():  # without it Paddle 3 writes .json
+        paddle.jit.save(layer, str(folder / GRAPH_STEM), input_spec=[x])
 
 
 class _PartialMaps(nn.Layer):
@@ -90,15 +101,30 @@ class _PartialMaps(nn.Layer):
         return self.network.partial_maps(x)
 
 
-def add_onnx(folder: Path) -> None:
+def add_onnx(folder: Path, network: AnomalyNetwork | None = None) -> None:
     """Write the graph of an inference folder as ONNX too.
+
+    Args:
+        folder: with Paddle's graph.
+        network: what it was exported from, in evaluation mode, for the ONNX file to have names for what a refit needs: the
+            features, and the arrays that are learnt. Without it the file has none.
 
     Raises:
         ModelError: it cannot be converted.
     """
-    with atomic_path(folder / ONNX_NAME) as temporary:
+    refittable = None if network is None else network.with_features()
+    with atomic_path(folder / ONNX_NAME) as temporary, TemporaryDirectory() as scratch:
         temporary.unlink()  # the converter shall make it
-        convert_to_onnx(folder / GRAPH_NAMES[0], folder / PARAMS_NAME, temporary)
+        graph, params = folder / GRAPH_NAMES[0], folder / PARAMS_NAME
+        if network is None or refittable is None:
+            convert_to_onnx(graph, params, temporary)
+            return
+        layer, names = refittable
+        layer.eval()
+        _save(layer, open_model_folder(folder).transform.size, Path(scratch))
+        arrays = {tensor.name: name for name, tensor in network.state_dict().items() if name.startswith(LEARNT)}
+        graph, params = Path(scratch) / GRAPH_NAMES[0], Path(scratch) / PARAMS_NAME
+        convert_to_onnx(graph, params, temporary, inner=[features_value(name) for name in names], arrays=arrays)
 
 
 def write_inference_config(card: ModelCard, folder: Path, network: nn.Layer) -> None:

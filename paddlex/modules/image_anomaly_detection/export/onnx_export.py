@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import numpy as np
 
@@ -22,21 +24,37 @@ OPSET = 17
 OUTPUTS = ("raw_map", "calibrated_map")
 
 
-def convert_to_onnx(graph: Path, params: Path, path: Path, outputs: Sequence[str] = OUTPUTS) -> None:
+def convert_to_onnx(
+    graph: Path,
+    params: Path,
+    path: Path,
+    outputs: Sequence[str] = OUTPUTS,
+    inner: Sequence[str] = (),
+    arrays: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Write a Paddle graph (.pdmodel and .pdiparams) as one ONNX file with a free batch size.
 
     Constants are folded and batch normalisation is merged into the convolutions, by ONNX Runtime's basic optimisations,
-    which hold on every processor. The input is ``x``; the outputs get the names that are given.
+    which hold on every processor. The input is ``x``; the outputs get the names that are given. Further outputs of Paddle's
+    graph, which ``inner`` names, are outputs no more: they are values of these names within the graph.
 
     The converter works in a process of its own: it changes Paddle's state and, where it fails, damages or ends the process
     that it runs in.
+
+    Args:
+        graph: Paddle's.
+        params: the weights beside it.
+        path: the file to write.
+        outputs: what the graph gives.
+        inner: further outputs of Paddle's graph.
+        arrays: the name that a parameter or buffer has in Paddle -> the one it gets.
 
     Raises:
         ModelError: paddle2onnx, ONNX or ONNX Runtime is missing, or cannot convert the graph.
     """
     _require("the export to ONNX", "paddle2onnx", "onnx", "onnxruntime")
     done = subprocess.run(
-        [sys.executable, "-m", __name__, graph, params, path, *outputs],
+        [sys.executable, "-m", __name__, graph, params, path, json.dumps([[*outputs], [*inner], {**arrays}])],
         env=environment_of_child(), capture_output=True, text=True, errors="replace",
     )  # fmt: skip
     if done.returncode != 0 or not path.is_file():
@@ -48,8 +66,9 @@ def convert_to_onnx(graph: Path, params: Path, path: Path, outputs: Sequence[str
         )
 
 
-def _convert(graph: str, params: str, path: str, *outputs: str) -> None:
+def _convert(graph: str, params: str, path: str, names: str) -> None:
     """What the process of ``convert_to_onnx`` does."""
+    outputs, inner, arrays = json.loads(names)
     onnxruntime = import_onnxruntime()  # before others import it
     import onnx
     import paddle2onnx
@@ -64,7 +83,9 @@ def _convert(graph: str, params: str, path: str, *outputs: str) -> None:
         options.optimized_model_filepath = str(optimised)
         onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         result = onnx.load(optimised)
-    _name_ends(result, outputs)
+    _name_ends(result, [*outputs, *inner])
+    _take_in(result, inner)
+    _name_arrays(result, arrays)
     result.producer_name = "paddlex"
     del result.opset_import[:]
     result.opset_import.append(onnx.helper.make_opsetid("", OPSET))
@@ -143,6 +164,26 @@ def _name_ends(model: object, outputs: Sequence[str]) -> None:
     for value in (*graph.input, *graph.output):
         value.name = names.get(value.name, value.name)
         value.type.tensor_type.shape.dim[0].dim_param = "N"
+
+
+def _take_in(model: object, names: Sequence[str]) -> None:
+    """Make outputs to values within the graph, and leave out what had copied them to there."""
+    graph = model.graph  # type: ignore[attr-defined]
+    for output in [output for output in graph.output if output.name in names]:
+        graph.output.remove(output)
+    for copying in [node for node in graph.node if node.op_type == "Identity" and node.output[0] in names]:
+        graph.node.remove(copying)
+        for node in graph.node:
+            for places in (node.input, node.output):
+                places[:] = [copying.output[0] if one == copying.input[0] else one for one in places]
+
+
+def _name_arrays(model: object, names: Mapping[str, str]) -> None:
+    graph = model.graph  # type: ignore[attr-defined]
+    for tensor in graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in graph.node:
+        node.input[:] = [names.get(one, one) for one in node.input]
 
 
 if __name__ == "__main__":

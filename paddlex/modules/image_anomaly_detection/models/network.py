@@ -60,6 +60,13 @@ class AnomalyNetwork(nn.Layer):
         """What a calibration fuses partial maps by; the network itself stays as it is."""
         return Fusions(self.fusion.in_numpy(), self.paper_maps, self.least_shrinkage)
 
+    def with_features(self) -> tuple[nn.Layer, list[str]] | None:
+        """What gives the outputs of this network and, after them, the features that it can be fitted again to; their names.
+
+        None for a network that has to be trained.
+        """
+        return None
+
     def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         """The paper's map and the calibrated one, float32 [N, 1, H, W] each, of images float32 [N, 3, H, W]."""
         partial = self.partial_maps(x)

@@ -10,6 +10,7 @@ import numpy as np
 from paddlex.data.dataset import Sample
 from paddlex.data.tiles import TileSample
 from paddlex.inference.refit.features import consecutive as consecutive
+from paddlex.inference.refit.pictures import is_constant
 from paddlex.inference.transforms import Transform
 from paddlex.inference.view import inspected_positions
 from paddlex.utils.paddle_environment import usable_cores
@@ -19,9 +20,6 @@ Augmentation = Callable[[np.ndarray, int, int], np.ndarray]
 
 #: Resized images kept in memory; beyond it they are read again in every epoch.
 IMAGE_MEMORY_BYTES = 1 << 30
-
-#: An image is constant if the values of each channel differ by no more: what compression can make of a single colour.
-_CONSTANT_RANGE = 2
 
 
 class ImageBatches:
@@ -88,13 +86,11 @@ class ImageBatches:
             ImageReadError: an image that cannot be read.
         """
 
-        def is_constant(number: int) -> bool:
-            resized, inspected = self._resized(number), self.inspected(number)
-            pixels = resized.reshape(-1, 3) if inspected is None else resized[inspected]
-            return bool(np.all(np.ptp(pixels, axis=0) <= _CONSTANT_RANGE))
+        def look(number: int) -> bool:
+            return is_constant(self._resized(number), self.inspected(number))
 
         with ThreadPoolExecutor(usable_cores()) as readers:
-            found = list(readers.map(is_constant, range(len(self))))
+            found = list(readers.map(look, range(len(self))))
         samples = [sample for sample, is_found in zip(self.samples, found, strict=True) if is_found]
         return [sample for sample in samples if isinstance(sample, Sample)]
 

@@ -83,7 +83,7 @@ class Completion:
         """
         export(network, replace(card, calibration=calibration), folder / INFERENCE)
         if onnx:
-            try_to_add_onnx(folder / INFERENCE)
+            try_to_add_onnx(folder / INFERENCE, network)
         card = replace(card, calibration=self._consider_best_f1(calibration, folder / INFERENCE))
         save_arrays(network.state_dict(), folder / WEIGHTS)
         card.save(folder / WEIGHTS)
@@ -199,9 +199,9 @@ def log_thresholds(calibration: Calibration, previous_best: Path | None) -> None
     )  # fmt: skip
 
 
-def try_to_add_onnx(inference: Path) -> None:
+def try_to_add_onnx(inference: Path, network: AnomalyNetwork | None = None) -> None:
     """Let a model run in the engines for ONNX as well; nothing fails for want of it."""
     try:
-        add_onnx(inference)
+        add_onnx(inference, network)
     except (PaddleXError, OSError) as error:
         logger.warning("The model has no ONNX file: %s", error)

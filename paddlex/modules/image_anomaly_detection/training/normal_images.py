@@ -9,10 +9,8 @@ import numpy as np
 
 from paddlex.data.dataset import FEWEST_TRAINING_IMAGES, TRAIN_LIST, VAL_LIST, Sample, read_mask
 from paddlex.errors import TrainingError
+from paddlex.inference.fit_facts import FEW_IMAGES as FEW_IMAGES
 from paddlex.inference.image_files import read_bytes
-
-#: With fewer training images a warning says that they are few; with fewer than this a threshold for 5 % rests on ten images.
-FEW_IMAGES = 50
 
 _NAMED = 5
 

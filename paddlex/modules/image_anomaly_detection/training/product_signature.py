@@ -8,11 +8,8 @@ import numpy as np
 
 from paddlex.data.dataset import Sample, thinned
 from paddlex.inference.parallel import in_order
-from paddlex.inference.signature import Signature, descriptions
+from paddlex.inference.signature import MOST_PHOTOS, Signature, descriptions
 from paddlex.utils.paddle_environment import usable_cores
-
-#: Photos that are looked at, spread over the list: more hardly change a mean and a covariance.
-_MOST_PHOTOS = 250
 
 
 def product_signature(samples: Sequence[Sample]) -> Signature | None:
@@ -25,5 +22,5 @@ def product_signature(samples: Sequence[Sample]) -> Signature | None:
     def look(sample: Sample) -> list[np.ndarray]:
         return descriptions(sample.read())
 
-    chosen = thinned(samples, _MOST_PHOTOS)
+    chosen = thinned(samples, MOST_PHOTOS)
     return Signature.of(list(in_order(look, iter(chosen), usable_cores()))) if len(chosen) >= 2 else None

@@ -6,8 +6,10 @@ import numpy as np
 import paddle
 from paddle.nn import functional as F
 
+from paddlex.inference.fit_facts import GAUSSIANS, PartFacts
 from paddlex.inference.refit.features import PatchFeatures
 from paddlex.inference.refit.gaussians import fit_gaussians
+from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
 from paddlex.modules.image_anomaly_detection.models.patches.part import Part
 
 #: What a graph may weigh: a file of Protocol Buffers, such as ONNX, holds no more.
@@ -48,6 +50,9 @@ class PositionGaussians(Part):
         white = F.linear(rows, self.whitening)  # a matrix for each position: a batched product
         distance = (white * white).sum(axis=-1) ** 0.5
         return distance.transpose([1, 0]).reshape([-1, 1, height, width])
+
+    def facts(self, options: PatchSection) -> PartFacts:
+        return PartFacts(GAUSSIANS, self.layer)
 
     def unfitted(self, patches: int) -> PositionGaussians:
         """Others for the same features, however many patches there are; see ``Part.unfitted``."""

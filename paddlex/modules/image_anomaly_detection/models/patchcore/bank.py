@@ -6,8 +6,11 @@ import numpy as np
 import paddle
 from paddle.nn import functional as F
 
+from paddlex.inference.fit_facts import BANK, PartFacts
 from paddlex.inference.refit.bank import FLOOR, bank_size, fit_bank
 from paddlex.inference.refit.features import PatchFeatures
+from paddlex.modules.image_anomaly_detection.models.patchcore.options import PatchCoreOptions
+from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
 from paddlex.modules.image_anomaly_detection.models.patches.part import Part
 
 
@@ -36,6 +39,7 @@ class MemoryBank(Part):
         super().__init__(layer)
         self.channels = channels
         self.size = size
+        self.wanted_neighbours = neighbours
         self.neighbours = min(neighbours, size)
         if neighbours:
             if self.neighbours < 2:
@@ -71,6 +75,10 @@ class MemoryBank(Part):
         squares = squares + (farthest * farthest).sum(axis=-1, keepdim=True) - 1
         to_surroundings = paddle.clip(squares, min=self._floor**2) ** 0.5
         return (1 - F.softmax(to_surroundings, axis=-1)[:, :1]).unsqueeze(-1)
+
+    def facts(self, options: PatchSection) -> PartFacts:
+        assert isinstance(options, PatchCoreOptions)
+        return PartFacts(BANK, self.layer, options.bank_size, self.wanted_neighbours)
 
     def unfitted(self, patches: int) -> MemoryBank:
         """An empty one that holds as many patches, or as many as there are; see ``Part.unfitted``."""

@@ -11,7 +11,13 @@ from paddlex.config_schema import Config
 from paddlex.data.dataset import Sample
 from paddlex.data.tiles import photo_numbers
 from paddlex.modules.image_anomaly_detection.models.contract import Fitted
-from paddlex.modules.image_anomaly_detection.models.patches.fitting import Architecture, begin, fit_parts, fit_robustly
+from paddlex.modules.image_anomaly_detection.models.patches.fitting import (
+    Architecture,
+    begin,
+    fit_parts,
+    fit_robustly,
+    with_fit_facts,
+)
 from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
 from paddlex.modules.image_anomaly_detection.training.batches import ImageBatches
 from paddlex.modules.image_anomaly_detection.training.completion import Completion
@@ -60,7 +66,8 @@ def fit_patches(
     else:
         fitting, calibration, suspects = fit_robustly(fitting, options, options.robust)
         warnings = [*warnings, *report_suspects(suspects, config)]
-    fitted = completion.publish(fitting.network, fitting.card, calibration, warnings)
+    card = with_fit_facts(fitting, options, copies)
+    fitted = completion.publish(fitting.network, card, calibration, warnings)
     facts = {
         "images": fitting.photos,
         "held_out_images": len(np.unique(photo_numbers(good.held_out.samples))),

@@ -13,6 +13,7 @@ from paddlex.data.dataset import Sample
 from paddlex.data.tiles import photo_numbers
 from paddlex.errors import ConfigError, TrainingError
 from paddlex.inference.calibration import Calibration
+from paddlex.inference.fit_facts import FitFacts
 from paddlex.inference.refit.calibrating import Aims, fused_maps
 from paddlex.inference.refit.copies import Copy, copies_of
 from paddlex.inference.refit.features import PatchFeatures
@@ -179,6 +180,25 @@ def _with_weights(backbone: PatchBackbone, card: ModelCard, source: str | None) 
     assign(backbone.network, described.adapted(weights.arrays, card.size), weights.source)
     logger.info("Backbone: %s from %s.", card.backbone, weights.source)
     return replace(card, teacher_weights={"source": weights.source, "sha256": weights.sha256})
+
+
+def with_fit_facts(fitting: Fitting, options: PatchSection, copies: Sequence[str]) -> ModelCard:
+    """The card that says how the network was fitted, so that it can be fitted again; not where photos are scanned in tiles."""
+    network = fitting.network
+    if fitting.card.tiling is not None:
+        return fitting.card
+    facts = FitFacts(
+        parts=[part.facts(options) for part in network.parts],
+        seed=options.seed,
+        sampled_patches=options.sampled_patches,
+        memory_gb=options.memory_gb,
+        batch_size=options.batch_size,
+        sigma=network.fusion.sigma,
+        least_shrinkage=network.least_shrinkage,
+        rule=options.calibration.rule,
+        copies=list(copies),
+    )
+    return replace(fitting.card, fit=facts)
 
 
 def fit_parts(network: PatchNetwork, features: Mapping[str, PatchFeatures], seed: int) -> list[np.ndarray]:

@@ -81,8 +81,15 @@ class PatchNetwork(AnomalyNetwork):
         self.parts = nn.LayerList(parts)
 
     def partial_maps(self, x: paddle.Tensor) -> list[paddle.Tensor]:
-        features = dict(zip(self.backbone.names, self.backbone(x)))  # noqa: B905  (Paddle's tracer knows no strict)
-        return [part(features[part.layer]) for part in self.parts]
+        return self.judged(self.backbone(x))
+
+    def with_features(self) -> tuple[nn.Layer, list[str]]:
+        return _WithFeatures(self), list(self.backbone.names)
+
+    def judged(self, features: Sequence[paddle.Tensor]) -> list[paddle.Tensor]:
+        """The partial maps of features by ``backbone.names``, float32 [N, C, h, w] each."""
+        named = dict(zip(self.backbone.names, features))  # noqa: B905  (Paddle's tracer knows no strict)
+        return [part(named[part.layer]) for part in self.parts]
 
     def paper_map(self, partial: Sequence[paddle.Tensor], size: Sequence[int]) -> paddle.Tensor:
         """The distances as they are, summed."""
@@ -93,6 +100,19 @@ class PatchNetwork(AnomalyNetwork):
 
     def paper_maps(self, partial: Sequence[np.ndarray], size: Sequence[int]) -> np.ndarray:
         return summed(partial, size)
+
+
+class _WithFeatures(nn.Layer):
+    """See ``AnomalyNetwork.with_features``."""
+
+    def __init__(self, network: PatchNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
+        features, size = self.network.backbone(x), x.shape[2:]
+        partial = self.network.judged(features)
+        return [self.network.paper_map(partial, size), self.network.fusion(partial, size), *features]
 
 
 def channels_of(card: ModelCard, name: str) -> int:

@@ -6,8 +6,10 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from paddlex.inference.fit_facts import PartFacts
 from paddlex.inference.refit.features import PatchFeatures
 from paddlex.inference.refit.parts import FittedPart
+from paddlex.modules.image_anomaly_detection.models.patches.options import PatchSection
 
 
 class Part(nn.Layer):
@@ -23,6 +25,10 @@ class Part(nn.Layer):
 
     def forward(self, features: paddle.Tensor) -> paddle.Tensor:
         """The distance at each position: float32 [N, C, h, w] -> [N, 1, h, w], at least 0."""
+        raise NotImplementedError
+
+    def facts(self, options: PatchSection) -> PartFacts:
+        """What a refit has to know of it; ``options`` are those that it is fitted by."""
         raise NotImplementedError
 
     def unfitted(self, patches: int) -> Part:
