@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_serving_arguments(parser)
     add_studio_arguments(parser)
     add_qualify_arguments(parser)
+    _add_refit_arguments(parser)
     _add_scale_out_arguments(parser)
     _add_arguments_of_paddlex(parser)
     arguments = parser.parse_args(argv)
@@ -65,6 +66,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         from paddlex.qualify_command import run_qualification
 
         return run_qualification(arguments)
+    if arguments.refit:
+        if not (arguments.model_dir and arguments.input and arguments.save_path):
+            parser.error(
+                "--refit needs --model_dir MODEL, --input PICTURES of good parts, and --save_path for the new folder"
+            )
+        from paddlex.refit_command import run_refit
+
+        return run_refit(arguments)
     if arguments.studio:
         from paddlex.studio_command import run_studio
 
@@ -93,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run_pipeline(arguments)
     parser.error(
-        "give --pipeline NAME --input IMAGES, --serve --pipeline NAME, --studio WORKSPACE, -c CONFIG, "
+        "give --pipeline NAME --input IMAGES, --serve --pipeline NAME, --studio WORKSPACE, --refit, -c CONFIG, "
         "--get_pipeline_config NAME or --make_demo_dataset FOLDER; --help explains them"
     )
 
@@ -155,6 +164,17 @@ def _add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="one JSON object an image, each on a line of standard output")
     add("--fail_on_anomaly", action="store_true", help="exit with 3 if an image is anomalous")
     add("--get_pipeline_config", metavar="NAME", help="write a pipeline's YAML file (to --save_path, or here) and exit")
+
+
+def _add_refit_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a refit: let a model learn anew, without Paddle")
+    group.add_argument(
+        "--refit",
+        action="store_true",
+        help="fit the model of --model_dir to the pictures of good parts in --input, all of them, and write it to the new "
+        "folder --save_path; with --target_fpr, --bit_depth, --product, --run_mode and --json as above",
+    )
+    group.add_argument("--seed", type=int, metavar="N", help="of what is drawn (default: the model's)")
 
 
 def _add_scale_out_arguments(parser: argparse.ArgumentParser) -> None:

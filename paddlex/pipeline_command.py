@@ -47,7 +47,7 @@ _SETTINGS = (
 def run_pipeline(arguments: argparse.Namespace) -> int:
     """Judge ``arguments.input``; returns the exit status that ``paddlex --help`` explains."""
     log_to_console()
-    return _status_of(lambda: _run_on_ray(arguments) if arguments.engine == "ray" else _run_here(arguments))
+    return status_of(lambda: _run_on_ray(arguments) if arguments.engine == "ray" else _run_here(arguments))
 
 
 def save_pipeline_config(name: str, save_path: str | None) -> int:
@@ -65,10 +65,10 @@ def save_pipeline_config(name: str, save_path: str | None) -> int:
         say(visible(target))
         return DONE
 
-    return _status_of(save)
+    return status_of(save)
 
 
-def _status_of(task: Callable[[], int]) -> int:
+def status_of(task: Callable[[], int]) -> int:
     """Run a task; an error that the user can put right becomes one line and a status."""
     try:
         with no_interrupt_lost():
@@ -106,7 +106,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
         )
     else:
         _only_tell(pipeline, source, told, passed)
-    _sum_up(
+    sum_up(
         {
             "images": told.images,
             "anomalous": told.anomalous,
@@ -155,7 +155,7 @@ def _run_on_ray(arguments: argparse.Namespace) -> int:
     options = {name: getattr(arguments, name) for name in ("workers", "shard_size") if getattr(arguments, name)}
     job = ScaleOut(config, device=arguments.device, ray_address=arguments.ray_address, **options)
     done = judge_on_ray(job, arguments.input, arguments.save_path)
-    _sum_up(
+    sum_up(
         {
             "images": done.images,
             "anomalous": done.anomalous,
@@ -223,7 +223,8 @@ class _Teller:
         sys.stdout.flush()  # whoever reads a pipe wants it now
 
 
-def _sum_up(values: dict[str, Any], to_stderr: bool) -> None:
+def sum_up(values: dict[str, Any], to_stderr: bool) -> None:
+    """Print names and values, one a line, the values below each other."""
     width = max(map(len, values))
     lines = [f"{name:{width}}  {visible(value)}" for name, value in values.items()]
     say("\n".join(["", *lines]), sys.stderr if to_stderr else sys.stdout)

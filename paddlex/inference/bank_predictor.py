@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -111,6 +111,14 @@ class BankPredictor(BatchPredictor):
             if isinstance(outcome := outcomes[number], AnomalyResult):
                 outcome.update(one.to_dict())
         return [outcomes[number] for number in range(len(images))]
+
+    def refit(self, images: object, save_dir: object, **options: object) -> NoReturn:
+        """A model is refitted, not a bank.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError("a bank of models is not refitted", remedy="Set product to the name of the one that is meant")
 
     def _judged_by(self, product: str, images: Sequence[np.ndarray], sources: Sequence[Source | None]) -> list[Outcome]:
         try:

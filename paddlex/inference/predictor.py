@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from paddlex.inference.view import View, judged
 from paddlex.utils.devices import resolve_device
 from paddlex.utils.logging import logger
 from paddlex.utils.paddle_environment import default_threads
+
+if TYPE_CHECKING:
+    from paddlex.inference.refit import RefitResult
 
 
 class AnomalyPredictor(BatchPredictor):
@@ -117,6 +120,21 @@ class AnomalyPredictor(BatchPredictor):
         other = copy(self)
         other.backend = self._concurrent or self.backend
         return other
+
+    def refit(self, images: Source | Iterable[Source], save_dir: str | os.PathLike[str], **options: Any) -> RefitResult:
+        """Let the model learn anew from these good parts alone, and write it as a new folder; this one goes on as it is.
+
+        Args:
+            images: good parts, as ``predict`` takes them.
+            save_dir: the new folder, which ``create_model`` opens.
+            options: ``seed``, ``target_fpr``, ``regions`` and ``progress`` of ``refit.refit``, where all is explained.
+        """
+        from paddlex.inference.refit import refit
+
+        run_mode = self.backend.run_mode if self.backend.run_mode in ("onnx", "openvino") else "auto"
+        depth, most = self.reading.bit_depth, self.reading.max_megapixels
+        given = {"run_mode": run_mode, "bit_depth": depth, "max_megapixels": most, **options}
+        return refit(self.folder.path, images, save_dir, **given)
 
     def outcomes(self, images: Sequence[np.ndarray], sources: Sequence[Source | None] | None = None) -> list[Outcome]:
         """What ``judge`` does, but an image that cannot be judged has its error for an outcome, and the others are judged."""

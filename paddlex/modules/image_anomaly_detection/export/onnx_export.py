@@ -53,8 +53,9 @@ def convert_to_onnx(
         ModelError: paddle2onnx, ONNX or ONNX Runtime is missing, or cannot convert the graph.
     """
     _require("the export to ONNX", "paddle2onnx", "onnx", "onnxruntime")
+    names = json.dumps([[*outputs], [*inner], {**arrays}], allow_nan=False)
     done = subprocess.run(
-        [sys.executable, "-m", __name__, graph, params, path, json.dumps([[*outputs], [*inner], {**arrays}])],
+        [sys.executable, "-m", __name__, graph, params, path, names],
         env=environment_of_child(), capture_output=True, text=True, errors="replace",
     )  # fmt: skip
     if done.returncode != 0 or not path.is_file():

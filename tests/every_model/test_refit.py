@@ -1,0 +1,59 @@
+"""A model learns again without Paddle what a training has taught it, or says that it cannot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from paddlex import create_model
+from paddlex.data.dataset import TRAIN_LIST, read_samples
+from paddlex.errors import RefitError
+from paddlex.inference.model_folder import ONNX_NAME, PARAMS_NAME, open_model_folder
+from paddlex.inference.refit import refit
+from paddlex.modules.image_anomaly_detection.models import MODELS
+
+
+def pictures(dataset: Path) -> list[str]:
+    return [str(sample.image_path) for sample in read_samples(dataset, TRAIN_LIST)]
+
+
+def test_the_training_images_teach_it_the_same_again_to_the_bit(
+    model_name: str, trained_model: Path, demo_dataset: Path, tmp_path: Path
+) -> None:
+    assert json.loads((trained_model / "train_result.json").read_text(encoding="utf-8"))["suspects"] == []
+    if MODELS[model_name].refitter is None:
+        with pytest.raises(RefitError, match=r"learns by gradients.*Train it again with the new photos"):
+            refit(trained_model, pictures(demo_dataset), tmp_path / "new")
+        return
+    result = refit(trained_model, pictures(demo_dataset), tmp_path / "new", run_mode="onnx")
+    old, new = open_model_folder(trained_model), open_model_folder(tmp_path / "new")
+    assert (result.images, result.left_out) == (24, ())
+    trained, fitted = (folder.own.to_dict() for folder in (old, new))
+    for one in (trained, fitted):
+        del one["self_check"], one["calibration"]["best_f1_threshold"]  # by Paddle; by images with defects
+    assert fitted == trained
+    for name in (ONNX_NAME, PARAMS_NAME):
+        assert (new.path / name).read_bytes() == (old.path / name).read_bytes()
+
+
+def test_what_it_has_learnt_anew_gives_the_same_scores_in_every_engine(
+    model_name: str, trained_model: Path, demo_dataset: Path, tmp_path: Path
+) -> None:
+    if MODELS[model_name].refitter is None:
+        pytest.skip("it is trained, not refitted")
+    val = demo_dataset / "images" / "val"
+    refit(trained_model, [*pictures(demo_dataset)[1:], val / "good" / "000.jpg"], tmp_path / "new")
+    images = [str(val / name / "000.jpg") for name in ("bent", "good", "thread")]
+    scores = {
+        engine: [
+            one["raw_score"] for one in create_model(None, tmp_path / "new", "cpu", backend=engine).predict(images)
+        ]
+        for engine in ("onnx", "openvino", "mkldnn", "paddle")
+    }
+    for engine in scores:
+        np.testing.assert_allclose(scores[engine], scores["onnx"], rtol=1e-4)
+    old = [one["raw_score"] for one in create_model(None, trained_model, "cpu", backend="onnx").predict(images)]
+    assert scores["onnx"] != old
