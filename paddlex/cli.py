@@ -15,7 +15,7 @@ from paddlex import __version__
 from paddlex.config_arguments import Parser, add_config_arguments
 from paddlex.qualify_command import add_qualify_arguments
 from paddlex.serve_command import add_serving_arguments
-from paddlex.studio_command import add_studio_arguments
+from paddlex.studio_command import add_studio_arguments, check_studio_arguments
 from paddlex.utils.console import say, visible
 
 _EPILOG = """\
@@ -74,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from paddlex.refit_command import run_refit
 
         return run_refit(arguments)
+    check_studio_arguments(parser, arguments)
     if arguments.studio:
         from paddlex.studio_command import run_studio
 

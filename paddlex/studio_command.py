@@ -27,10 +27,40 @@ def add_studio_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"its database, such as postgresql+psycopg://user@host/name (default: a file in the workspace; with a "
         f"password rather set {DATABASE_VARIABLE})",
     )
+    group.add_argument(
+        "--behind_proxy",
+        action="store_true",
+        help="a proxy of yours hands on every request, and sets X-Forwarded-For and X-Forwarded-Proto",
+    )
+    group.add_argument(
+        "--set_password",
+        metavar="NAME",
+        help="give a user of the workspace another password, read from standard input, and exit",
+    )
+    group.add_argument("--verify_audit", action="store_true", help="see whether the audit trail is whole, and exit")
+    group.add_argument(
+        "--expect",
+        metavar="HASH",
+        help="with --verify_audit: the hash of an entry that must be there, noted down before",
+    )
+
+
+def check_studio_arguments(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Let the parser say which of these arguments lacks another one."""
+    if not arguments.studio and (arguments.set_password is not None or arguments.verify_audit):
+        parser.error("--set_password and --verify_audit need --studio WORKSPACE")
+    if arguments.expect is not None and not arguments.verify_audit:
+        parser.error("--expect is for --verify_audit")
+    if arguments.verify_audit and arguments.set_password is not None:
+        parser.error("--verify_audit and --set_password are two tasks")
 
 
 def run_studio(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop."""
+    """Do what is asked with a workspace: serve it until SIGTERM or SIGINT, or one task beside a studio that does.
+
+    Returns:
+        The exit status: 0 after a clean stop, or when the task is done.
+    """
     log_to_console()
     try:
         from paddlex.inference.serving.server import run_server
@@ -38,10 +68,13 @@ def run_studio(arguments: argparse.Namespace) -> int:
         from paddlex.studio.studio import Studio
         from paddlex.studio.workspace import Workspace
 
+        database = arguments.database or os.environ.get(DATABASE_VARIABLE)
+        if arguments.set_password is not None or arguments.verify_audit:
+            return _run_task(arguments, database)
         settings = read_settings(arguments)
         os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(4 * settings.max_pixels))
-        workspace = Workspace(Path(arguments.studio), arguments.database or os.environ.get(DATABASE_VARIABLE))
-        studio = Studio(workspace, arguments.device)
+        workspace = Workspace(Path(arguments.studio), database)
+        studio = Studio(workspace, arguments.device, behind_proxy=arguments.behind_proxy)
         return run_server({}, studio.load, settings, extension=studio)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("paddlex"):
@@ -52,3 +85,16 @@ def run_studio(arguments: argparse.Namespace) -> int:
     except (PaddleXError, OSError, MemoryError) as error:
         logger.error("%s", in_one_line(error))
     return 1
+
+
+def _run_task(arguments: argparse.Namespace, database: str | None) -> int:
+    from paddlex.studio.console import set_password, verify_audit
+    from paddlex.studio.workspace import Workspace
+
+    workspace = Workspace(Path(arguments.studio), database, is_shared=True)
+    try:
+        if arguments.verify_audit:
+            return verify_audit(workspace, arguments.expect)
+        return set_password(workspace, arguments.set_password)
+    finally:
+        workspace.close()

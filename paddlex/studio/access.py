@@ -22,6 +22,7 @@ from paddlex.studio.sign_in import SignIn
 from paddlex.studio.users import Users
 from paddlex.studio.workspace import Workspace
 from paddlex.utils.console import say
+from paddlex.utils.logging import logger
 
 OPERATOR, ENGINEER, API = "operator", "engineer", "api"
 
@@ -152,10 +153,12 @@ class Access:
                 403, "the set-up token is wrong", remedy="It is on the console on which the studio was started"
             )
 
-    def say_how_to_begin(self) -> None:
-        """Tell whoever started an empty studio how its first user is made."""
+    def say_what_to_know(self) -> None:
+        """Tell whoever started a studio how its first user is made, and how it can be overheard."""
         if not self.users.are_there():
             say(f"Nobody can sign in yet. Open the page and make the first engineer; set-up token: {self._setup_token}")
+        if not self._settings.is_loopback and not self._behind_proxy:
+            logger.warning("Passwords come here unencrypted. Put a proxy with TLS in front, and say --behind_proxy.")
 
     def close(self) -> None:
         """Finish what is at work."""

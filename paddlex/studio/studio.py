@@ -89,7 +89,7 @@ class Studio:
         """All that the studio answers, below ``/studio``."""
         self.service = service
         self.access = Access(self.workspace, service.settings, behind_proxy=self._behind_proxy)
-        self.access.say_how_to_begin()
+        self.access.say_what_to_know()
         self.live = Live(self.workspace, service.registry)
         self.changes = Changes(self.workspace, self.loader, self.live, self.gate)
         self.refitting = Refitting(self.workspace, self.start_refit, self.gate_jobs, self.changes)

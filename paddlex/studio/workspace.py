@@ -68,6 +68,8 @@ class Workspace:
     def _folder(self) -> Iterator[None]:
         """Make the folder, and hold it."""
         try:
+            if not self.path.exists():
+                self.path.mkdir(mode=0o700, parents=True)  # hashes of passwords, and pictures of what is made here
             for folder in (self.models, self.jobs):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
