@@ -53,7 +53,6 @@ class Studio:
         refitting: what comes of them.
         shadow: judges beside what is live.
         heat: judges anew.
-        is_started: whether what was left was taken up.
     """
 
     page: Path | None = Path(__file__).parent / "page"
@@ -64,7 +63,6 @@ class Studio:
     refitting: Refitting
     corrections: Corrections
     shadow: Shadow
-    is_started = False
 
     def __init__(self, workspace: Workspace, device: str | None = None, *, behind_proxy: bool = False) -> None:
         self.workspace = workspace
@@ -119,7 +117,6 @@ class Studio:
         self.shadow.start()
         self.refitting.start()
         self.retention.start()
-        self.is_started = True
 
     def close(self) -> None:
         """Let go of the workspace."""

@@ -47,9 +47,7 @@ def create_app(
 
     async def load() -> None:
         try:
-            await service.load()
-            if extension is not None:
-                await asyncio.to_thread(extension.start)
+            await service.load(extension.start if extension is not None else lambda: None)
         except Exception as error:
             on_failure(error)
 

@@ -56,7 +56,7 @@ class Extension(Protocol):
         ...
 
     def start(self) -> None:
-        """The models are loaded."""
+        """The models are loaded; the service is ready when this returns. Called on a thread."""
         ...
 
     def close(self) -> None:

@@ -86,14 +86,19 @@ class Service:
         """Whether every verdict is remembered before it is answered."""
         return self._record is not None
 
-    async def load(self) -> None:
-        """Load and try all models.
+    async def load(self, then: Callable[[], None] = lambda: None) -> None:
+        """Load and try all models, then be ready.
+
+        Args:
+            then: called before that, on a thread.
 
         Raises:
             PaddleXError: one cannot be loaded.
         """
         start = time.monotonic()
-        await asyncio.get_running_loop().run_in_executor(self._loader, self.registry.load)
+        for work in (self.registry.load, then):
+            await asyncio.get_running_loop().run_in_executor(self._loader, work)
+        self.registry.is_ready = True
         logger.info("Ready after %.1f s.", time.monotonic() - start)
 
     async def reload(self, name: str) -> ServedModel:

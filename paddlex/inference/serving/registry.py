@@ -218,7 +218,7 @@ class ModelRegistry:
         self.is_ready = False
 
     def load(self) -> None:
-        """Load and try every model.
+        """Load and try every model. They are told of as soon as ``is_ready`` is set.
 
         Raises:
             PaddleXError: one cannot be loaded.
@@ -227,7 +227,6 @@ class ModelRegistry:
             self._models[name] = ServedModel(name, pipeline, self._open(pipeline), self._settings, self._metrics)
         if self._products:
             self._bank = ServedBank({name: self._models[name] for name in self._products})
-        self.is_ready = True
 
     def get(self, name: str | None) -> ServedModel | ServedBank:
         """A model by its name, or the default one.
@@ -236,6 +235,7 @@ class ModelRegistry:
             RequestError: 404, there is none of this name; 409, it was withdrawn; 422, none is the default.
             Busy: they are not loaded yet.
         """
+        self.check_ready()
         name = self.default if name is None else name
         if not name and not self._pipelines and not self._withdrawn:
             raise RequestError(404, "there is no model yet", remedy="Teach one, and let it go live")
@@ -247,7 +247,6 @@ class ModelRegistry:
             raise RequestError(409, f"{name} is not served: {why}"[:_LONGEST_REASON])
         if name not in self._pipelines and not (name == AUTO and self._products):
             raise RequestError(404, f"there is no model {name[:80]!r}", remedy="GET /models lists them")
-        self.check_ready()
         return self._bank if name == AUTO and self._bank is not None else self._models[name]
 
     def check_ready(self) -> None:

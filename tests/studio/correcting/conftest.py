@@ -48,7 +48,7 @@ class Running:
         self._thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self.client = httpx.Client(base_url=url, timeout=240)
-        while self.client.get("/readyz").status_code != 200 or not self.studio.is_started:
+        while self.client.get("/readyz").status_code != 200:
             time.sleep(0.02)
 
     def judge(self, picture: Path, product: str = "grid") -> dict:
