@@ -8,9 +8,9 @@ import numpy as np
 
 from paddlex.inference.refit.coreset import greedy_coreset, nearest_squares, surroundings
 from paddlex.inference.refit.features import PatchFeatures
-from paddlex.inference.refit.parts import Done, FittedPart, nothing
+from paddlex.inference.refit.parts import FittedPart
 from paddlex.inference.refit.standardise import Standardisation
-from paddlex.inference.refit.threads import in_parallel
+from paddlex.inference.refit.threads import Done, in_parallel, nothing
 
 #: The distance of a standardised patch below which the arithmetic resolves nothing, as a share of the root of its number of
 #: channels: of the distance that is usual between two of them. Anything nearer counts as that.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from paddlex.inference.refit.features import PatchFeatures
-from paddlex.inference.refit.parts import Done, FittedPart, nothing
+from paddlex.inference.refit.parts import FittedPart
 from paddlex.inference.refit.standardise import Standardisation
-from paddlex.inference.refit.threads import in_parallel
+from paddlex.inference.refit.threads import Done, in_parallel, nothing
 
 #: What is added to the variance of each channel (the paper's epsilon, Eq. 1), here of standardised features: it makes the
 #: covariance invertible, and decides what counts in the directions that fewer images than channels leave open.

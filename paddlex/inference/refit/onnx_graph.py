@@ -62,7 +62,13 @@ class OnnxGraph:
         return np.frombuffer(values, "<f4").reshape(shape)
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> bytes:
-        """The file with other values, maybe of other shapes, for arrays that are in it."""
+        """The file with other values, maybe of other shapes, for arrays that are in it.
+
+        Raises:
+            ValueError: one is not.
+        """
+        if missing := arrays.keys() - self._tensors.keys():
+            raise ValueError(f"there is no {', '.join(sorted(missing))}")
         graph = []
         for one in self._graph:
             if one.number == _INITIALIZER:

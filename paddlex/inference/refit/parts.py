@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +20,3 @@ class FittedPart:
 
     arrays: Mapping[str, np.ndarray]
     distances: np.ndarray
-
-
-def nothing() -> None:
-    """What is done after a piece of work where nobody wants to know."""
-
-
-Done = Callable[[], object]

@@ -64,12 +64,13 @@ class Refittable:
             raise RefitError(what, where=where, remedy="Export the model again (Global.mode=export), or copy the file")
         check_onnx_graph(path)
         graph = OnnxGraph(path.read_bytes())
-        names = [name for pair in fusion_arrays(len(own.fit.parts)) for name in pair]
-        for number, part in enumerate(own.fit.parts):
-            learnt = ("mean", "scale", "patches") if part.kind == BANK else ("mean", "whitening")
-            names += [part_array(number, name) for name in learnt]
-        has_arrays = all(graph.array(name) is not None for name in names)
-        if not has_arrays or not all(graph.produces(features_value(name)) for name in own.fit.names):
+        try:
+            has_names = _has_names(graph, own.fit)
+        except ValueError as error:
+            raise ModelError(
+                "the graph is damaged, or no graph", where=path, remedy="Export the model again"
+            ) from error
+        if not has_names:
             what = f"the {ONNX_NAME} has no names for what a refit exchanges: an earlier version has written it"
             raise RefitError(what, where=where, remedy="Export the model again (Global.mode=export)")
         return cls(folder, own.fit, graph, run_mode)
@@ -142,3 +143,16 @@ class Refittable:
 
     def _opened(self, folder: ModelFolder) -> Backend:
         return open_backend(folder, self.run_mode, resolve_device("cpu"), quiet=True)
+
+
+def _has_names(graph: OnnxGraph, facts: FitFacts) -> bool:
+    """Whether what a refit asks of a graph, and what it exchanges there, have the names that they should have."""
+    for number, part in enumerate(facts.parts):
+        learnt = ["mean", "scale", "patches"] if part.kind == BANK else ["mean", "whitening"]
+        learnt += ["surroundings"] if part.neighbours else []
+        if any(graph.array(part_array(number, name)) is None for name in learnt):
+            return False
+    statistics = [graph.array(name) for pair in fusion_arrays(len(facts.parts)) for name in pair]
+    if any(array is None or array.ndim != 4 for array in statistics):
+        return False
+    return all(graph.produces(features_value(name)) for name in facts.names)

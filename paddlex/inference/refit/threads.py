@@ -18,13 +18,15 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
-def _nothing() -> None:
-    pass
+#: Called when a piece of work is done.
+Done = Callable[[], object]
 
 
-def in_parallel(
-    function: Callable[[Work], Result], pieces: Iterable[Work], done: Callable[[], object] = _nothing
-) -> list[Result]:
+def nothing() -> None:
+    """What is done after a piece of work where nobody wants to know."""
+
+
+def in_parallel(function: Callable[[Work], Result], pieces: Iterable[Work], done: Done = nothing) -> list[Result]:
     """The results of a function for each piece of work, in their order.
 
     Every piece has one thread. NumPy's BLAS would divide each product among all cores instead, and wait for the last one each

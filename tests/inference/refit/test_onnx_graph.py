@@ -54,6 +54,11 @@ def test_other_values_of_another_shape_take_the_place_of_an_array(data) -> None:
     np.testing.assert_array_equal(z, X - 7)
 
 
+def test_an_array_that_is_not_there_is_an_error(data) -> None:
+    with pytest.raises(ValueError, match="there is no features"):
+        OnnxGraph(data).with_arrays({"features": OFFSET, "offset": OFFSET})
+
+
 def test_the_same_values_give_the_same_file_but_for_the_shapes_in_between(data) -> None:
     graph = OnnxGraph(data)
     same = onnx.load_from_string(graph.with_arrays({name: graph.array(name) for name in ("offset", "factor")}))
