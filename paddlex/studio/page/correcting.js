@@ -2,10 +2,10 @@
 // One of these stands below the picture of the Judge view, one in the History.
 
 import { t } from "../i18n.js";
+import { learn } from "./learning.js";
 import { button, fill, h, icon } from "./parts/dom.js";
 import { Drawing } from "./parts/drawing.js";
-import { follow } from "./parts/follow.js";
-import { number } from "./parts/format.js";
+import { inWords, number } from "./parts/format.js";
 import { attempt } from "./parts/toast.js";
 
 export class Correcting {
@@ -108,23 +108,27 @@ export class Correcting {
     for (const each of buttons) each.disabled = false;
     if (!answer) return;
     this.#stopDrawing();
-    this.#said.set(id, [t(label === "good" ? "correct.said.good" : "correct.said.bad")]);
+    this.#said.set(id, [answer.note ? inWords(answer.note.words) : t(`correct.said.${label}`)]);
     this.#take(id, { ...answer.verdict, corrected: label });
     this.element.querySelector("button")?.focus(); // undo, where the button was that was pressed
-    if (answer.job) await this.#follow(id, label, answer.job);
+    if (answer.refit === "soon" || answer.job) await this.#follow(id, label, answer.verdict);
   }
 
-  async #follow(id, label, job) {
+  /** Say what is being learnt, until it is; then what is said of the picture by whatever judges now. */
+  async #follow(id, label, { product, correctedAt }) {
     const { signal } = this.#abort;
     const bar = h("progress", { max: 1, "aria-label": t("correct.learning") });
-    this.#say(id, t("correct.learning"), bar);
-    const onStep = ({ done, total }) => (total ? (bar.value = done / total) : bar.removeAttribute("value"));
-    const over = await attempt(() => follow(this.#context.call, job, { signal, onStep }));
-    if (!over) return;
-    if (over.state !== "done") return this.#say(id, t("correct.failed", { reason: over.error || t(`job.${over.state}`) }));
-    if (over.result?.passed === false || over.result?.gate?.passed === false) {
-      return this.#say(id, t("correct.refused"), " ", h("a", { href: "#models" }, t("correct.refused.why")));
-    }
+    const onStep = ({ key, done, total }) => {
+      this.#say(id, t(`correct.${key}`), " ", bar);
+      if (total) bar.value = done / total;
+      else bar.removeAttribute("value");
+    };
+    const end = await attempt(() => learn(this.#context.call, product, { signal, onStep, since: correctedAt ?? 0 }));
+    if (!end) return;
+    if (end.outcome === "failed") return this.#say(id, t("correct.failed", end));
+    if (end.outcome === "refused") return this.#say(id, t("correct.refused"), " ", h("a", { href: "#models" }, t("correct.refused.why")));
+    if (end.outcome === "offered") return this.#say(id, t("correct.offered"), " ", h("a", { href: "#models" }, t("nav.models")));
+    if (end.outcome === "none") return this.#say(id, t(`correct.said.${label}`));
     await this.#context.refresh?.();
     const again = await this.#hooks.judgeAgain(id);
     if (!again) return this.#say(id, t("correct.learnt"));
@@ -145,7 +149,6 @@ export class Correcting {
     this.#said.delete(id);
     this.#take(id, { ...(answer.verdict ?? answer), corrected: "" });
     this.element.querySelector("button")?.focus();
-    if (answer.job) await attempt(() => follow(this.#context.call, answer.job, { signal: this.#abort.signal }));
   }
 
   #take(id, verdict) {

@@ -8,10 +8,11 @@ let count = 0;
 /**
  * Show `body` in a dialog and wait for what is pressed.
  *
- * @param actions [{name, words, kind}], the last one is the one that is wanted; "" is what Escape and Cancel answer.
+ * @param actions [{name, words, kind}], the last one is the one that is wanted; "" is what Escape and Cancel answer. Without any, there is
+ *   nothing to decide: one button closes the dialog.
  * @param check(name) may say what is still wrong (a string, or a promise of one): the dialog then stays open and shows it.
  */
-export function openDialog({ title, body, actions, check = () => "", wide = false }) {
+export function openDialog({ title, body, actions = [], check = () => "", wide = false }) {
   return new Promise((resolve) => {
     const id = `dialog-${++count}`;
     const wrong = h("p.wrong", { role: "alert", hidden: true });
@@ -25,7 +26,7 @@ export function openDialog({ title, body, actions, check = () => "", wide = fals
       answer = name;
       dialog.close();
     };
-    const wanted = actions.at(-1).name;
+    const wanted = actions.at(-1)?.name ?? "";
     const buttons = actions.map(({ name, words, kind = "" }) =>
       h(`button${kind && `.${kind}`}`, { type: name === wanted ? "submit" : "button", onclick: name === wanted ? null : () => press(name) }, words),
     );
@@ -44,7 +45,7 @@ export function openDialog({ title, body, actions, check = () => "", wide = fals
         h("h2", { id }, title),
         body,
         wrong,
-        h("div.buttons.answers", button(t("cancel"), () => press("")), buttons),
+        h("div.buttons.answers", button(t(actions.length ? "cancel" : "close"), () => press("")), buttons),
       ),
     );
     dialog.addEventListener("close", () => {
@@ -53,7 +54,7 @@ export function openDialog({ title, body, actions, check = () => "", wide = fals
     });
     document.body.append(dialog);
     dialog.showModal();
-    (dialog.querySelector("[autofocus]") ?? dialog.querySelector("input, select, textarea") ?? buttons.at(-1)).focus();
+    (dialog.querySelector("[autofocus]") ?? dialog.querySelector("input, select, textarea") ?? dialog.querySelector(".answers button:last-child")).focus();
   });
 }
 

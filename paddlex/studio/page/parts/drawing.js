@@ -156,7 +156,7 @@ export class Drawing {
       this.#box.y = Math.min(Math.max(this.#box.y + down, 0), 1 - this.#box.height);
     }
     const words = Object.fromEntries(Object.entries(this.#box).map(([name, share]) => [name, Math.round(100 * share)]));
-    this.#spoken.textContent = t("drawing.box", words);
+    this.#spoken.textContent = t("drawing.at", words);
     this.#render();
   }
 

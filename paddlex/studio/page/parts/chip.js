@@ -1,0 +1,12 @@
+// The word of a verdict, as the table of the Judge view has it, and other marks of one word.
+
+import { t } from "../../i18n.js";
+import { h, icon } from "./dom.js";
+
+export function chip(isAnomalous) {
+  const word = isAnomalous ? "ng" : "ok";
+  return h("span.chip", { class: word }, icon(word), h("span", t(`word.${word}`)));
+}
+
+/** A mark such as "live": kinds are good, bad, caution and quiet. */
+export const mark = (words, kind = "quiet") => h("span.mark", { class: kind }, words);
