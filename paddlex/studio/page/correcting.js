@@ -8,6 +8,8 @@ import { Drawing } from "./parts/drawing.js";
 import { inWords, number } from "./parts/format.js";
 import { attempt } from "./parts/toast.js";
 
+const ONE_COLUMN = matchMedia("(max-width: 71.99rem)"); // as in page.css
+
 export class Correcting {
   #context;
   #hooks;
@@ -80,7 +82,7 @@ export class Correcting {
         h("p.question", h("strong", t("correct.draw")), " ", h("span.quiet", t("correct.draw.how"))),
         h("div.draw-tools", tool("free"), tool("box")),
         outlined.length > 0 && count === 0 && button(t("correct.outlines"), () => drawing.add(outlined)),
-        count > 0 && button(t("drawing.undo"), () => drawing.removeLast(), { icon: "reset" }),
+        count > 0 && button(t("drawing.undo"), () => drawing.removeLast(), { icon: "undo" }),
         h(
           "div.answers",
           button(t("cancel"), () => (this.#stopDrawing(), this.#render()), { kind: "plain" }),
@@ -90,7 +92,7 @@ export class Correcting {
     };
     render();
     drawing.element.focus({ preventScroll: true });
-    this.#frame.scrollIntoView({ block: "nearest" });
+    this.element.scrollIntoView({ block: ONE_COLUMN.matches ? "start" : "nearest" });
   }
 
   #stopDrawing() {

@@ -82,7 +82,7 @@ class DriftView {
     this.#context = context;
     this.isEngineer = context.session.user.role === "engineer";
     this.status = h("div.causes");
-    this.alarms = h("section.alarms", { "aria-label": t("drift.alarms") });
+    this.alarms = h("section.drift-alarms", { "aria-label": t("drift.alarms") });
     this.charts = h("div.charts");
     this.table = h("div");
     this.note = h("p.quiet");

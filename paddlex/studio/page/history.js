@@ -5,7 +5,7 @@ import { decimal, t } from "../i18n.js";
 import { Correcting } from "./correcting.js";
 import { Filters } from "./history_filters.js";
 import { fetchBlob } from "./parts/blob.js";
-import { chip, mark } from "./parts/chip.js";
+import { chip, tag } from "./parts/chip.js";
 import { button, fill, h } from "./parts/dom.js";
 import { exactly, when } from "./parts/format.js";
 import { Grid } from "./parts/grid.js";
@@ -33,7 +33,7 @@ const columns = () => [
   {
     head: t("history.corrected"),
     kind: "corrected-cell wide",
-    cell: (row) => row.corrected && mark(t(`history.said.${row.corrected}`), row.corrected),
+    cell: (row) => row.corrected && tag(t(`history.said.${row.corrected}`), row.corrected),
   },
   { head: t("column.score"), kind: "number row-score", cell: (row) => decimal(row.score) },
 ];

@@ -6,7 +6,7 @@ import { gateAnswer } from "./models_gate.js";
 import { goBack, goLive, tryGate } from "./models_actions.js";
 import { shadowComparison } from "./models_shadow.js";
 import { showQualify } from "./qualify.js";
-import { mark } from "./parts/chip.js";
+import { tag } from "./parts/chip.js";
 import { button, fill, h } from "./parts/dom.js";
 import { exactly, falseAlarmWords, share, when } from "./parts/format.js";
 import { raw } from "../i18n.js";
@@ -39,14 +39,14 @@ const columns = () => [
       h("span.about", `${t(`models.how.${version.how}`)} · ${t("models.pictures.of", { count: version.pictures })} · `, h("time", { title: exactly(version.madeAt) }, when(version.madeAt)), ` · ${version.madeBy}`),
     ],
   },
-  { head: t("models.alarms"), kind: "number alarms", cell: ({ falseAlarms }) => (falseAlarms?.of ? share(falseAlarms.share) : "?") },
-  { head: t("models.gate"), kind: "gate-cell", cell: ({ gate }) => (gate ? mark(t(gate.passed ? "gate.mark.passed" : "gate.mark.refused"), gate.passed ? "good" : "bad") : h("span.quiet", "–")) },
+  { head: t("models.alarms"), kind: "number rate-cell", cell: ({ falseAlarms }) => (falseAlarms?.of ? share(falseAlarms.share) : "?") },
+  { head: t("models.gate"), kind: "gate-cell", cell: ({ gate }) => (gate ? tag(t(gate.passed ? "gate.mark.passed" : "gate.mark.refused"), gate.passed ? "good" : "bad") : h("span.quiet", "–")) },
 ];
 
 const marks = ({ isLive, isShadow, error }) => [
-  isLive && mark(t("models.live"), "live"),
-  isShadow && mark(t("models.shadow"), "caution"),
-  error && mark(t("models.broken"), "bad"),
+  isLive && tag(t("models.live"), "live"),
+  isShadow && tag(t("models.shadow"), "caution"),
+  error && tag(t("models.broken"), "bad"),
 ];
 
 class VersionsView {

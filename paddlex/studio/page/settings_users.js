@@ -1,7 +1,7 @@
 // Who may use the studio, and as what.
 
 import { t } from "../i18n.js";
-import { mark } from "./parts/chip.js";
+import { tag } from "./parts/chip.js";
 import { confirm, openDialog } from "./parts/dialog.js";
 import { button, field, fill, h } from "./parts/dom.js";
 import { formCard, newPassword } from "./parts/form.js";
@@ -58,7 +58,7 @@ export async function showUsers(place, context) {
         head: t("users.name"),
         kind: "name-cell",
         cell: (user) => [
-          h("span.row-name", { title: user.name }, user.name, " ", !user.isActive && mark(t("users.inactive")), user.lockedUntil > Date.now() && mark(t("users.locked", { at: when(user.lockedUntil) }), "caution")),
+          h("span.row-name", { title: user.name }, user.name, " ", !user.isActive && tag(t("users.inactive")), user.lockedUntil > Date.now() && tag(t("users.locked", { at: when(user.lockedUntil) }), "caution")),
           h("span.about", t("users.since"), " ", h("time", { title: exactly(user.madeAt) }, when(user.madeAt))),
         ],
       },

@@ -1,5 +1,6 @@
 // What is said around verdicts and models: correcting, history, versions, drift, settings.
 export default {
+  "model.replaced": "The product has another version now. It judges from here on.",
   more: "{count} more",
   "more.any": "Show more",
   "tabs.label": "Parts of this view",

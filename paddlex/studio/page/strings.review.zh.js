@@ -1,5 +1,6 @@
 // What is said around verdicts and models: correcting, history, versions, drift, settings.
 export default {
+  "model.replaced": "该产品已换为另一版本，此后由它判定。",
   more: "另有 {count} 项",
   "more.any": "显示更多",
   "tabs.label": "此视图的各部分",

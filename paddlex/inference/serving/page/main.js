@@ -23,20 +23,7 @@ const uploader = new Uploader({
   model: () => state.model.name,
   onResult(item, result) {
     if (!state.items.includes(item)) return; // removed while it was under way
-    keepDetails(item, result);
-    Object.assign(item, {
-      status: "done",
-      error: null,
-      raw: result.rawScore,
-      area: result.anomalousArea,
-      size: result.size,
-      regionCount: result.regions.length,
-      isFound: result.position?.found ?? true,
-      model: state.model.name,
-      product: result.product,
-      verdictId: result.verdictId, // of a studio, which remembers it
-      judgedAt: new Date(),
-    });
+    keepResult(item, result);
     finish(item);
   },
   onError(item, error) {
@@ -64,6 +51,25 @@ const uploader = new Uploader({
     if (all > 1) announce(t("announce.done", { all, ng, ok, errors }));
   },
 });
+
+/** Keep what the service says of an item. */
+export function keepResult(item, result) {
+  keepDetails(item, result);
+  Object.assign(item, {
+    status: "done",
+    error: null,
+    raw: result.rawScore,
+    area: result.anomalousArea,
+    size: result.size,
+    regionCount: result.regions.length,
+    isFound: result.position?.found ?? true,
+    model: state.model.name,
+    judgedBy: state.modelOf({ product: result.product }),
+    product: result.product,
+    verdictId: result.verdictId, // of a studio, which remembers it
+    judgedAt: new Date(),
+  });
+}
 
 function finish(item) {
   if (state.selected === null) state.select(item); // the first verdict is seen at once
@@ -136,7 +142,7 @@ export async function connect() {
   if (state.further.includes(chosen)) wanted.splice(1);
   state.model = wanted.map((is) => state.models.find(is)).find(Boolean) ?? null;
   renderModels();
-  if (state.items.length) send(state.items); // whatever was dropped before the service answered
+  if (state.unjudged.length) send(state.unjudged); // whatever was dropped before the service answered
   else showService("ready", t("service.ready"));
   state.changed();
 }
@@ -166,12 +172,13 @@ function changeModel() {
   renderModels();
 }
 
-/** Another model judges everything on the page anew; null if it is not known yet. */
+/** Another model judges everything on the page anew that keeps no verdict; null if it is not known yet. */
 function judgeAnew(model) {
   uploader.cancel();
   state.model = model;
-  for (const item of state.items) forget(item);
-  send(state.items);
+  const items = state.unjudged;
+  for (const item of items) forget(item);
+  send(items);
 }
 
 let keyAsked = null; // several requests may be refused at once: one question is enough

@@ -11,7 +11,7 @@ const RANK = { ng: 0, ok: 1, waiting: 2, error: 3 };
 /**
  * One image on the page. `status` is waiting, done or error; `raw`, `area` (0..1), `size` [height, width] and
  * `regionCount` are there once it is done, `isFound`, whether the part is where it may be, and `product` where one of several was
- * recognised; `error` {code, message} when it failed.
+ * recognised, `judgedBy` the model; `error` {code, message} when it failed.
  */
 export class Item {
   static #count = 0;
@@ -35,6 +35,7 @@ export class State {
   models = [];
   further = []; // names that can be chosen although no model judges under them: products of a studio that are not taught yet
   model = null;
+  remembers = false; // whether a verdict stays what it was when another model takes over: in a studio, whose history has it
   selected = null;
   filter = "all";
   search = "";
@@ -57,8 +58,14 @@ export class State {
     else requestAnimationFrame(tell);
   }
 
-  /** The model that judges an item: the chosen one, or where that is of several products, the one of the item's. */
+  /** What a model that takes over has to judge. */
+  get unjudged() {
+    return this.remembers ? this.items.filter(({ status }) => status === "waiting") : this.items;
+  }
+
+  /** The model that judges an item: the one that has, where verdicts stay; else the chosen one, or where that is of several products, the one of the item's. */
   modelOf(item) {
+    if (this.remembers && item?.judgedBy) return item.judgedBy;
     if (!this.model?.products) return this.model;
     return this.models.find(({ name }) => name === item?.product) ?? null;
   }

@@ -8,5 +8,5 @@ export function chip(isAnomalous) {
   return h("span.chip", { class: word }, icon(word), h("span", t(`word.${word}`)));
 }
 
-/** A mark such as "live": kinds are good, bad, caution and quiet. */
-export const mark = (words, kind = "quiet") => h("span.mark", { class: kind }, words);
+/** A tag such as "live": kinds are good, bad, caution and quiet. */
+export const tag = (words, kind = "quiet") => h("span.tag", { class: kind }, words);

@@ -30,9 +30,12 @@ function build(create, what, rest) {
 function setAll(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (PROPERTIES.has(name) && !(element instanceof SVGElement)) element[name] = value;
-    else if (value !== false) element.setAttribute(name, value === true ? "" : value);
+    if (PROPERTIES.has(name) && !(element instanceof SVGElement)) element[name] = value;
+    else if (name.startsWith("aria-")) element.setAttribute(name, String(value)); // false is a word there
+    else if (value === false) continue;
+    else if (name === "class") element.classList.add(...value.split(" ").filter(Boolean));
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
   }
 }
 
