@@ -17,6 +17,7 @@ from paddlex.studio.access import COOKIE, Access, cookies, need_engineer, user_o
 from paddlex.studio.database.schema import User
 from paddlex.studio.sessions import ABSOLUTE, SignedIn, csrf_of
 from paddlex.studio.sign_in import Locked, Welcome, WrongPassword
+from paddlex.studio.users import normal
 from paddlex.studio.web.bodies import Body, parsed
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _add_users(router: APIRouter, access: Access) -> None:
         need_engineer(request)
         body = await parsed(request, _Change)
         me: SignedIn = request.scope["signed_in"]
-        if body.password is not None and name.casefold() == me.name.casefold():
+        if body.password is not None and normal(name).casefold() == me.name.casefold():
             raise RequestError(409, "this is your own password", remedy="Change it with the old one")
         work = partial(
             _told, access.users.change, name, me.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from paddlex.studio.sessions import csrf_of
 from paddlex.studio.users import Users
@@ -26,12 +28,17 @@ ROOT = Path(__file__).parents[3]
 PASSWORD = "correct horse battery staple"
 KEY = "k" * 32
 
+#: Of that password, as it was hashed when hashing was cheaper.
+PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+_NETWORKS = itertools.count(1)
+
 
 class StudioProcess:
     """``python -m paddlex --studio …`` on a free port."""
 
     def __init__(self, log: Path, workspace: Path, *arguments: str, **environment: str) -> None:
-        self.workspace = workspace
+        self.workspace, self.arguments = workspace, arguments
         self._log = log
         command = [sys.executable, "-m", "paddlex", "--studio", str(workspace), "--port", "0", "--device", "cpu"]
         with log.open("wb") as file:
@@ -53,8 +60,22 @@ class StudioProcess:
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
-    def client(self, **options: object) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=240, verify=False, **options)  # type: ignore[arg-type]
+    def client(self, **headers: str) -> httpx.Client:
+        """A browser in which nobody is signed in; behind a proxy each is at an address of its own."""
+        if "--behind_proxy" in self.arguments:
+            headers = {"X-Forwarded-For": f"2001:db8:0:{next(_NETWORKS):x}::1", **headers}
+        return httpx.Client(base_url=self.url, timeout=240, verify=False, headers=headers)
+
+    def add_user(self, role: str = "operator") -> str:
+        """Another user, for a test that changes it; returns the name."""
+        name = f"{role} {next(_NETWORKS)}"
+        row = (name, role, PASSWORD_HASH, True, 0, 0, now_ms())
+        with contextlib.closing(sqlite3.connect(self.workspace / "studio.db", timeout=60)) as database, database:
+            database.execute(
+                "INSERT INTO users (name, role, password, is_active, failures, locked_until, made_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)", row,
+            )  # fmt: skip
+        return name
 
     def signed_in(self, name: str, *, made_ago: int = 0, seen_ago: int = 0) -> Browser:
         """A browser in which somebody signed in that many milliseconds ago; it costs no hash of a password."""
@@ -113,9 +134,7 @@ def studio(start_studio: Callable[..., StudioProcess], tmp_path_factory: pytest.
     return start_studio(with_users(tmp_path_factory.mktemp("access") / "workspace"), PADDLEX_API_KEY=KEY)
 
 
-@pytest.fixture
-def own_studio(start_studio: Callable[..., StudioProcess], tmp_path: Path) -> Iterator[StudioProcess]:
-    """The same for one test alone, which may change everything."""
-    studio = start_studio(with_users(tmp_path / "workspace"))
-    yield studio
-    studio.stop()
+@pytest.fixture(scope="session")
+def proxied(start_studio: Callable[..., StudioProcess], tmp_path_factory: pytest.TempPathFactory) -> StudioProcess:
+    """Behind a proxy, so that each browser comes from elsewhere. Add users to change them."""
+    return start_studio(with_users(tmp_path_factory.mktemp("proxied") / "workspace"), "--behind_proxy")
