@@ -74,15 +74,16 @@ class Changes:
         }
         return self._live.go(version.id, by, "version.rollback", lambda *_: {"challenge": told}), found
 
-    def set_threshold(self, product_id: int, threshold: float, by: str) -> Version:
-        """Make a version of what is live with another threshold, raw. It judges only once it has gone live.
+    def set_threshold(self, product_id: int, threshold: float, by: str, version_id: int | None = None) -> Version:
+        """Make a version of another, or of what is live, with another threshold, raw. It judges only once it has gone live.
 
         Raises:
             WorkspaceError: nothing is live, or the threshold cannot be used.
         """
         with self._workspace.writing() as session:
             product = locked_product(session, product_id)
-            return add_threshold(session, self._workspace, product, threshold, by)
+            parent = None if version_id is None else _version_of(session, product, version_id)
+            return add_threshold(session, self._workspace, product, threshold, by, parent)
 
     def set_shadow(self, product_id: int, version_id: int | None, by: str) -> None:
         """Let a version judge beside the live one; None for no version.
@@ -92,9 +93,7 @@ class Changes:
         """
         with self._workspace.writing() as session:
             product = locked_product(session, product_id)
-            version = None if version_id is None else _version(session, version_id)
-            if version is not None and version.product_id != product.id:
-                raise WorkspaceError(f"that is no version of {product.name}", remedy="Choose one of its versions")
+            version = None if version_id is None else _version_of(session, product, version_id)
             note_shadow(session, product, version_id)
             details = {"version": None if version is None else version.number}
             audit.append(session, by=by, action="version.shadow", product=product.name, details=details)
@@ -104,6 +103,13 @@ def _version(session: Session, version_id: int) -> Version:
     version = session.get(Version, version_id)
     if version is None:
         raise RequestError(404, f"there is no version {version_id}", remedy="Reload the page")
+    return version
+
+
+def _version_of(session: Session, product: Product, version_id: int) -> Version:
+    version = _version(session, version_id)
+    if version.product_id != product.id:
+        raise WorkspaceError(f"that is no version of {product.name}", remedy="Choose one of its versions")
     return version
 
 

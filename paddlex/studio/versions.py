@@ -97,29 +97,34 @@ def add(
     return _added(session, product, version)
 
 
-def add_threshold(session: Session, workspace: Workspace, product: Product, threshold: float, by: str) -> Version:
-    """Make a version of the live one's folder with another threshold.
+def add_threshold(
+    session: Session, workspace: Workspace, product: Product, threshold: float, by: str, parent: Version | None = None
+) -> Version:
+    """Make a version of another's folder with another threshold.
 
     Args:
         session: that writes.
         workspace: of the session.
-        product: whose live version it is made from.
+        product: whose version it is.
         threshold: raw.
         by: who asked for it.
+        parent: whose folder; None for the live one's.
 
     Raises:
         WorkspaceError: nothing is live, or the threshold cannot be used.
     """
-    live = None if product.live_id is None else session.get(Version, product.live_id)
-    if live is None:
+    if parent is None and product.live_id is not None:
+        parent = session.get(Version, product.live_id)
+    if parent is None:
         raise WorkspaceError(f"no version of {product.name} is live", remedy="Let one go live first")
     try:
-        open_model_folder(workspace.path / live.folder).limits_at(threshold=threshold)
+        open_model_folder(workspace.path / parent.folder).limits_at(threshold=threshold)
     except ModelError as error:
         raise WorkspaceError(f"the threshold cannot be used: {error.what}", remedy="Change it") from error
     version = Version(
-        product_id=product.id, number=next_number(session, product), folder=live.folder, digest=live.digest,
-        threshold=threshold, parent_id=live.id, how="threshold", pictures=live.pictures, gate={}, made_at=now_ms(), made_by=by,
+        product_id=product.id, number=next_number(session, product), folder=parent.folder, digest=parent.digest,
+        threshold=threshold, parent_id=parent.id, how="threshold", pictures=parent.pictures, gate={},
+        made_at=now_ms(), made_by=by,
     )  # fmt: skip
     return _added(session, product, version)
 

@@ -33,6 +33,7 @@ class _Shadow(Body):
 
 class _Threshold(Body):
     threshold: float
+    version: int | None = None
 
 
 def add_routes(router: APIRouter, studio: Studio) -> None:
@@ -75,7 +76,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         body = await parsed(request, _Threshold)
 
         def work() -> dict[str, Any]:
-            version = studio.changes.set_threshold(_id_of(studio, name), body.threshold, user_of(request))
+            version = studio.changes.set_threshold(_id_of(studio, name), body.threshold, user_of(request), body.version)
             return _one(studio, version.id)
 
         return JSONResponse(await run_in_threadpool(work))

@@ -16,11 +16,14 @@ const THUMB = 14; // half of the slider's thumb, which never reaches the slider'
 const TICKS = [0.1, 0.25, 0.5, 0.75, 0.9]; // scores
 
 export class Histogram {
-  #svg = document.getElementById("histogram");
-  #title = document.getElementById("histogram-title");
+  #svg;
+  #title;
   #width = 0;
 
-  constructor(onResize) {
+  /** @param svg holds a title, which says the same in words */
+  constructor(onResize, svg = document.getElementById("histogram")) {
+    this.#svg = svg;
+    this.#title = svg.querySelector("title");
     new ResizeObserver(() => {
       const width = this.#svg.clientWidth;
       if (width === this.#width) return;
@@ -35,8 +38,8 @@ export class Histogram {
     this.#svg.replaceChildren(this.#title);
   }
 
-  /** Draw the scores; the axis reaches from the score `low` to the score `high`, as the slider does. */
-  render({ items, model, limit, ownLimit }, { low, high }) {
+  /** Draw the scores; the axis reaches from the score `low` to the score `high`, as the slider does. `words` say what is drawn. */
+  render({ items, model, limit, ownLimit, words }, { low, high }) {
     if (this.#width === 0) return;
     const inner = this.#width - 2 * THUMB;
     const share = (raw) => Math.min(Math.max((ownLimit.normalise(raw) - low) / (high - low), 0), 1);
@@ -64,8 +67,8 @@ export class Histogram {
       ];
     });
 
-    const words = { page: page.length, ng: ng.length, normal: model.calibrationScores.length };
-    this.#title.textContent = t("histogram.title", { ...words, raw: formatRaw(limit.threshold) });
+    const counts = { page: page.length, ng: ng.length, normal: model.calibrationScores.length };
+    this.#title.textContent = words ?? t("histogram.title", { ...counts, raw: formatRaw(limit.threshold) });
     this.#svg.setAttribute("viewBox", `0 0 ${this.#width} ${HEIGHT}`);
     this.#svg.replaceChildren(
       this.#title,

@@ -6,6 +6,7 @@ import { fill, h, s } from "./dom.js";
 const STEP = 0.02; // of the side, for a press of an arrow key
 const NEAR = 0.004; // points closer than this to the last one say nothing new
 const SMALLEST = 0.0002; // of the picture: less was a slip of the finger
+const CLOSE = 0.03; // a corner so near to the first one closes the outline
 const MOST_POINTS = 200; // of an outline
 
 /** The area of a polygon of shares, as a share of the picture. */
@@ -36,7 +37,7 @@ export class Drawing {
 
   /** Polygons, [[x, y], ...] each, in shares of width and height. */
   polygons;
-  /** "free" or "box": what a pointer draws. */
+  /** "free" or "box": what a pointer draws; "corners": one a press, until the first is pressed again or Enter. */
   tool = "free";
 
   /** @param onChange is called when an area was added or taken away; `kind` is a class of all areas. */
@@ -52,7 +53,7 @@ export class Drawing {
         "aria-label": t("drawing.label"),
         onpointerdown: (event) => this.#start(event),
         onpointermove: (event) => this.#move(event),
-        onpointerup: (event) => this.#end(event),
+        onpointerup: (event) => this.tool !== "corners" && this.#end(event),
         onpointercancel: () => this.#drop(),
         onkeydown: (event) => this.#press(event),
       },
@@ -65,6 +66,13 @@ export class Drawing {
 
   remove() {
     this.element.remove();
+  }
+
+  /** Show other areas; whoever says so knows of it. */
+  show(polygons) {
+    this.#box = this.#open = null;
+    this.polygons = polygons;
+    this.#render();
   }
 
   add(polygons) {
@@ -101,13 +109,37 @@ export class Drawing {
   }
 
   #start(event) {
-    if (event.button !== 0 || this.#open) return;
+    if (event.button !== 0) return;
+    if (this.tool === "corners") return this.#putCorner(event);
+    if (this.#open) return;
     this.element.setPointerCapture(event.pointerId);
     const from = this.#place(event);
     this.#open = { pointer: event.pointerId, from, points: [from] };
   }
 
+  #putCorner(event) {
+    const place = this.#place(event);
+    const points = this.#open?.points.slice(0, -1) ?? []; // the last one follows the pointer
+    const isClosed = points.length > 2 && Math.hypot(place[0] - points[0][0], place[1] - points[0][1]) < CLOSE;
+    if (isClosed) return this.#closeCorners();
+    this.#open = { pointer: null, points: [...points, place, place] };
+    return this.#render();
+  }
+
+  #closeCorners() {
+    const points = this.#open.points.slice(0, -1);
+    this.#open = null;
+    if (points.length > 2 && areaOf(points) > SMALLEST) this.add([points]);
+    else this.#render();
+  }
+
   #move(event) {
+    if (this.tool === "corners") {
+      if (!this.#open) return;
+      this.#open.points.splice(-1, 1, this.#place(event));
+      this.#render();
+      return;
+    }
     if (event.pointerId !== this.#open?.pointer) return;
     const { from, points } = this.#open;
     const [x, y] = this.#place(event);
@@ -140,6 +172,8 @@ export class Drawing {
     const arrow = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
     if (arrow) this.#push(arrow, event.shiftKey);
     else if (event.key === "Enter" && this.#box) this.#keepBox();
+    else if (event.key === "Enter" && this.tool === "corners" && this.#open) this.#closeCorners();
+    else if (event.key === "Escape" && this.#open) this.#drop();
     else if (event.key === "Backspace" || event.key === "Delete") this.removeLast();
     else return;
     event.preventDefault();
