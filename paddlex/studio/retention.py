@@ -122,9 +122,10 @@ def _forget(workspace: Workspace, oldest: int) -> list[str]:
 def _let_go(workspace: Workspace, excess: int) -> list[str]:
     """Let some verdicts go without their pictures, the oldest good ones first; returns the pictures' digests."""
     is_taught = exists().where(Member.digest == Verdict.digest)
+    may_go = and_(Verdict.is_kept.is_(True), Verdict.corrected.not_in(("good", "bad")), ~is_taught)
     query = (
         select(Verdict.id, func.coalesce(Picture.size, 0)).outerjoin(Picture, Picture.digest == Verdict.digest)
-        .where(Verdict.is_kept.is_(True), Verdict.corrected == "", ~is_taught).order_by(Verdict.at, Verdict.id).limit(_STEP)
+        .where(may_go).order_by(Verdict.at, Verdict.id).limit(_STEP)
     )  # fmt: skip
     with workspace.writing() as session:
         rows: Sequence[Any] = []

@@ -33,7 +33,7 @@ class Wanted:
         product_id: whose.
         is_anomalous: what was decided.
         corrected: what a person said of them: ``good``, ``bad``, either of them (``any``), or nothing (``none``).
-        name: what the picture's name has in it somewhere, in large or small letters (those of ASCII, on SQLite).
+        name: what the picture's name has in it somewhere, in large or small letters.
         since: from this moment on, in ms.
         until: before this moment.
         score_from: of at least this score.
@@ -67,7 +67,7 @@ class Wanted:
         if self.score_to is not None:
             conditions.append(Verdict.score <= self.score_to)
         if self.name:
-            conditions.append(Verdict.name.icontains(storable(self.name, 255), autoescape=True))
+            conditions.append(Verdict.folded_name.contains(storable(self.name, 255).casefold(), autoescape=True))
         return conditions
 
 
@@ -115,8 +115,16 @@ def _parsed(cursor: str, sort: Sort) -> tuple[int | float, int]:
     raise RequestError(422, "before: that is not where a page ends", remedy="Begin with the first page")
 
 
-def count(session: Session, wanted: Wanted) -> int | None:
-    """How many there are; None for more than ``MOST_COUNTED``."""
+def count(session: Session, wanted: Wanted, first: Page | None = None) -> int | None:
+    """How many there are; None for more than ``MOST_COUNTED``.
+
+    Args:
+        session: that reads.
+        wanted: which.
+        first: the first page, if that is known: where no other follows it, nothing needs to be counted.
+    """
+    if first is not None and first.following is None:
+        return len(first.verdicts)
     some = select(Verdict.id).where(*wanted.conditions()).limit(MOST_COUNTED + 1).subquery()
     number = session.scalar(select(func.count()).select_from(some)) or 0
     return None if number > MOST_COUNTED else number

@@ -127,7 +127,7 @@ def fill(add_version: Callable[..., Version]) -> Callable[..., list[Verdict]]:
     def filled(workspace: Workspace, count: int, seed: int = 0) -> list[Verdict]:
         rng = np.random.default_rng(seed)
         versions = [add_version(workspace, name) for name in ("grid", "网格", "screw")]
-        words = ("IMG_0001.png", "img%5.PNG", "teil_a.bmp", "=cmd|' /C calc'!A0", "图像.png", "")
+        words = ("IMG_0001.png", "img%5.PNG", "teil_a.bmp", "=cmd|' /C calc'!A0", "图像.png", "PRüfling", "")
         verdicts = []
         for _ in range(count):
             version, score = versions[rng.integers(3)], round(float(rng.random()), 2)

@@ -36,6 +36,7 @@ WANTED: dict[str, tuple[Wanted, Callable[[Verdict], bool]]] = {
     "a percent sign": (Wanted(name="%"), lambda one: "%" in one.name),
     "an underscore": (Wanted(name="l_a"), lambda one: one.name == "teil_a.bmp"),
     "another script": (Wanted(name="图像"), lambda one: one.name == "图像.png"),
+    "a script's own capital letters": (Wanted(name="prÜfling"), lambda one: one.name == "PRüfling"),
     "a quote": (Wanted(name="'"), lambda one: "'" in one.name),
     "a zero character": (Wanted(name="\0"), lambda one: False),
     "all of it": (
@@ -70,6 +71,8 @@ def test_every_filter_finds_what_python_finds(workspace: Workspace, fill: Fill) 
         assert walked == [one.id for one in reversed(by_time)], what
         with workspace.reading() as session:
             assert searching.count(session, wanted) == len(expected), what
+            first = searching.page(session, wanted, "at", None, 37)
+            assert searching.count(session, wanted, first) == len(expected), what
 
 
 def test_a_page_is_the_same_whatever_came_after_the_first(workspace: Workspace, fill: Fill) -> None:

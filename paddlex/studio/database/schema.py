@@ -169,12 +169,17 @@ class Job(Base):
     ended_at: Mapped[int | None] = mapped_column(BigInteger)
 
 
+def _folded_name(context: Any) -> str:
+    return str(context.get_current_parameters()["name"]).casefold()[:255]
+
+
 class Verdict(Base):
     """One judged picture. It is committed before the answer is sent.
 
     Attributes:
         model_digest: of the version's folder, kept for when the version is not.
         name: of the picture, as the client calls it.
+        folded_name: the same without capital letters, see ``str.casefold``: what is searched.
         digest: of the picture; its file may have been removed since, see ``is_kept``.
         score, raw_score, threshold, area: as in the answer.
         brightness, sharpness, offset_x, offset_y, angle: what the picture was like; the last three of a model that aligns.
@@ -186,13 +191,14 @@ class Verdict(Base):
 
     __tablename__ = "verdicts"
     __table_args__ = (
-        Index(None, "at", "id"),
+        Index(None, "at", "id", "folded_name"),
         Index(None, "score", "id"),
-        Index(None, "product_id", "at", "id"),
+        Index(None, "product_id", "at", "id", "folded_name"),
         Index(None, "product_id", "score", "id"),
         Index(None, "product_id", "is_anomalous", "at", "id"),
+        Index(None, "product_id", "corrected", "is_anomalous", "at", "id"),
         Index(None, "corrected", "at", "id"),
-        Index(None, "digest"),
+        Index(None, "digest", "is_kept"),
         Index(None, "is_kept", "is_anomalous", "at", "id"),
     )
 
@@ -202,6 +208,7 @@ class Verdict(Base):
     version_id: Mapped[int] = mapped_column(BigInteger)
     model_digest: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(255))
+    folded_name: Mapped[str] = mapped_column(String(255), default=_folded_name)
     digest: Mapped[str] = mapped_column(String(64))
     is_kept: Mapped[bool] = mapped_column(default=True)
     is_anomalous: Mapped[bool]

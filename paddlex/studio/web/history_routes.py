@@ -98,7 +98,7 @@ def _add_verdicts(router: APIRouter, studio: Studio) -> None:
             with studio.workspace.reading() as session:
                 wanted = asked.wanted(session)
                 page = searching.page(session, wanted, asked.sort, asked.before, asked.limit)
-                total = searching.count(session, wanted)
+                total = searching.count(session, wanted, page if asked.before is None else None)
                 known = searching.names(session, page.verdicts)
             verdicts = [searching.to_json(verdict, known) for verdict in page.verdicts]
             return {"verdicts": verdicts, "next": page.following, "total": total, "more": total is None}

@@ -147,6 +147,7 @@ def upgrade() -> None:
         sa.Column("version_id", sa.BigInteger(), nullable=False),
         sa.Column("model_digest", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("folded_name", sa.String(length=255), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("is_kept", sa.Boolean(), nullable=False),
         sa.Column("is_anomalous", sa.Boolean(), nullable=False),
@@ -171,13 +172,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_verdicts")),
     )
     with op.batch_alter_table("verdicts", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_verdicts_at_id"), ["at", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_verdicts_at_id_folded_name"), ["at", "id", "folded_name"], unique=False)
         batch_op.create_index(batch_op.f("ix_verdicts_corrected_at_id"), ["corrected", "at", "id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_verdicts_digest"), ["digest"], unique=False)
+        batch_op.create_index(batch_op.f("ix_verdicts_digest_is_kept"), ["digest", "is_kept"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_verdicts_is_kept_is_anomalous_at_id"), ["is_kept", "is_anomalous", "at", "id"], unique=False
         )
-        batch_op.create_index(batch_op.f("ix_verdicts_product_id_at_id"), ["product_id", "at", "id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_verdicts_product_id_at_id_folded_name"),
+            ["product_id", "at", "id", "folded_name"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_verdicts_product_id_corrected_is_anomalous_at_id"),
+            ["product_id", "corrected", "is_anomalous", "at", "id"],
+            unique=False,
+        )
         batch_op.create_index(
             batch_op.f("ix_verdicts_product_id_is_anomalous_at_id"),
             ["product_id", "is_anomalous", "at", "id"],
