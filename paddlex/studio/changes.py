@@ -38,8 +38,13 @@ class Changes:
         self._live = live
         self._gate = gate
 
-    def go_live(self, version_id: int, by: str) -> Version:
+    def go_live(self, version_id: int, by: str, *, by_itself: bool = False) -> Version:
         """Let a version that has passed the gate, as things are now, go live.
+
+        Args:
+            version_id: which.
+            by: who wants it, or whose correction it comes from.
+            by_itself: whether nobody has clicked.
 
         Raises:
             GateRefused: it has not.
@@ -48,7 +53,11 @@ class Changes:
         with self._workspace.reading() as session:  # says no before a model is loaded
             version = _version(session, version_id)
             check_passed(session, session.get_one(Product, version.product_id), version)
-        return self._live.go(version_id, by, "version.live", check_passed)
+
+        def allow(session: Session, product: Product, version: Version) -> dict[str, Any]:
+            return {**check_passed(session, product, version), "byItself": by_itself}
+
+        return self._live.go(version_id, by, "version.live", allow)
 
     def roll_back(self, product_id: int, version_id: int | None, by: str) -> tuple[Version, dict[str, Any]]:
         """Go back to a version that was live before, whatever the gate says of it; what it would miss is said and noted.

@@ -17,7 +17,7 @@ from paddlex.errors import WorkspaceError
 from paddlex.inference.serving.errors import RequestError
 from paddlex.studio import audit
 from paddlex.studio.database.schema import Member, Picture, Product, Verdict, Version
-from paddlex.studio.refitting import ask_for_refit
+from paddlex.studio.refitting import ask_for_refit, can_refit
 from paddlex.studio.versions import learnt_at, locked_product
 from paddlex.studio.workspace import Workspace, now_ms
 
@@ -84,13 +84,16 @@ class Corrections:
             else:
                 wants_refit, note = _join_challenge(session, product, verdict, member, list(where), by, is_engineer)
             _say(session, verdict, label, by)
+            if wants_refit and not can_refit(self._workspace, session, product):
+                note, wants_refit = _TRAIN, False
             if wants_refit:
                 ask_for_refit(session, product, by)
             details = {
                 "verdict": verdict.id, "picture": verdict.digest, "name": verdict.name, "drawn": len(where),
                 "note": None if note is None else note["kind"],
             }  # fmt: skip
-            action = "challenge.add" if label == "bad" and note is None else f"correction.{label}"
+            joins = label == "bad" and note not in (_GONE, _DRAWN)
+            action = "challenge.add" if joins else f"correction.{label}"
             audit.append(session, by=by, action=action, product=product.name, details=details)
         if wants_refit:
             self._wanted(product.id)
@@ -111,6 +114,7 @@ class Corrections:
             action = "challenge.remove" if member is not None and member.role == "challenge" else "correction.withdraw"
             details = {"verdict": verdict.id, "picture": verdict.digest, "name": verdict.name, "was": verdict.corrected}
             _say(session, verdict, "", by)
+            wants_refit = wants_refit and can_refit(self._workspace, session, product)
             if wants_refit:
                 ask_for_refit(session, product, by)
             audit.append(session, by=by, action=action, product=product.name, details=details)
@@ -215,5 +219,12 @@ _DRAWN = {
     "words": {
         "en": "It is a known bad part already. Where its defect is stays as it was drawn; an engineer can draw it anew.",
         "zh": "它已是已知不良品。缺陷位置保持原来的标注；工程师可以重新标注。",
+    },
+}
+_TRAIN = {
+    "kind": "train",
+    "words": {
+        "en": "It is noted. This model cannot learn anew by itself: train it again.",
+        "zh": "已记录。此模型无法自行重新学习：请重新训练。",
     },
 }

@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from paddlex.errors import in_one_line
+from paddlex.errors import ModelError, in_one_line
+from paddlex.inference.model_folder import open_model_folder
 from paddlex.studio.changes import Changes
 from paddlex.studio.database.schema import Job, Product, Setting, Version
 from paddlex.studio.gate_jobs import GateJobs
@@ -49,6 +50,18 @@ def ask_for_refit(session: Session, product: Product, by: str) -> None:
 def is_wanted(session: Session, product: Product) -> bool:
     """Whether a product's model is to learn anew, and has not yet."""
     return session.get(Setting, f"{_PREFIX}{product.id}") is not None
+
+
+def can_refit(workspace: Workspace, session: Session, product: Product) -> bool:
+    """Whether the model of a product can learn anew by itself; others are trained."""
+    live = None if product.live_id is None else session.get(Version, product.live_id)
+    if live is None:
+        return False
+    try:
+        own = open_model_folder(workspace.path / live.folder).own
+    except ModelError:
+        return False
+    return own.fit is not None and own.tiling is None
 
 
 class Refitting:
@@ -105,7 +118,7 @@ class Refitting:
 
         def then(found: dict[str, Any]) -> None:
             if found["passed"] and goes_live and version.how == "refit":
-                self._changes.go_live(version.id, version.made_by)
+                self._changes.go_live(version.id, version.made_by, by_itself=True)
 
         self._gate_jobs.start(version.id, version.made_by, then)
 
