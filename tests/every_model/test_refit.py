@@ -57,3 +57,16 @@ def test_what_it_has_learnt_anew_gives_the_same_scores_in_every_engine(
         np.testing.assert_allclose(scores[engine], scores["onnx"], rtol=1e-4)
     old = [one["raw_score"] for one in create_model(None, trained_model, "cpu", backend="onnx").predict(images)]
     assert scores["onnx"] != old
+
+
+def test_what_mode_export_wrote_is_refitted_as_the_training_s_folder_is(
+    model_name: str, used_model: Path, demo_dataset: Path, tmp_path: Path
+) -> None:
+    if MODELS[model_name].refitter is None:
+        pytest.skip("it is trained, not refitted")
+    result = refit(used_model / "inference", pictures(demo_dataset), tmp_path / "new", run_mode="onnx")
+    assert result.calibration.scores == result.before.scores
+    assert [warning for warning in result.warnings if "no INT8 graph" in warning]
+    assert sorted(path.suffix for path in (tmp_path / "new").iterdir() if path.suffix != ".info") == [
+        ".onnx", ".pdiparams", ".pdmodel", ".yml",
+    ]  # fmt: skip
