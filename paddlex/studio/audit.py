@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -17,9 +17,6 @@ from paddlex.studio.workspace import now_ms
 
 #: What the first entry has before it.
 NO_HASH = "0" * 64
-
-#: Of PostgreSQL's advisory lock: the trail's own, whatever else locks.
-_LOCK = 0x41756469
 
 
 @dataclass(frozen=True)
@@ -45,10 +42,8 @@ class Verification:
 def append(session: Session, *, by: str, action: str, product: str = "", details: Mapping[str, Any]) -> AuditEntry:
     """Add an entry in the caller's transaction: what it tells of and the entry are kept together, or neither is.
 
-    Entries are written one after another: from here to its end the transaction keeps others from writing. So call it last.
-
     Args:
-        session: that writes.
+        session: of ``Workspace.writing``, so that entries are written one after another.
         by: who did it: a user's name, ``console`` or ``studio``.
         action: dotted words, such as ``version.live``.
         product: whose it is; empty where it is nobody's.
@@ -58,7 +53,6 @@ def append(session: Session, *, by: str, action: str, product: str = "", details
         ValueError: ``details`` hold what JSON cannot say, such as NaN.
     """
     written = _canonical(details)
-    serialise(session)
     last = session.execute(
         select(AuditEntry.number, AuditEntry.hash).order_by(AuditEntry.number.desc()).limit(1)
     ).one_or_none()
@@ -75,15 +69,6 @@ def append(session: Session, *, by: str, action: str, product: str = "", details
     session.add(entry)
     session.flush()
     return entry
-
-
-def serialise(session: Session) -> None:
-    """Wait for every other transaction that writes the trail, and let none begin before this one ends.
-
-    On SQLite a transaction that writes is the only one anyway.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
 
 def hash_of(entry: AuditEntry) -> str:

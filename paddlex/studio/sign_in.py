@@ -108,7 +108,6 @@ class SignIn:
                 group.clear(key)
         renewed = passwords.hash_of(password) if passwords.is_outdated(user.password) else user.password
         with self._workspace.writing() as session:
-            audit.serialise(session)
             current = session.get_one(User, user.id)
             if current.password != user.password or not current.is_active:  # changed since it was looked at
                 raise WrongPassword("no user has this name and this password", remedy="Check both")

@@ -55,7 +55,6 @@ class Users:
         """
         name, kept = _checked_name(name), _new_hash(password, name)
         with self._workspace.writing() as session:
-            audit.serialise(session)
             if session.scalar(select(func.count()).select_from(User)):
                 raise WorkspaceError("there is a user already", remedy="Sign in")
             _add(session, name, "engineer", kept, by or name, "user.setup")
@@ -68,7 +67,6 @@ class Users:
         """
         name, kept = _checked_name(name), _new_hash(password, name)
         with self._workspace.writing() as session:
-            audit.serialise(session)
             if find(session, name) is not None:
                 raise WorkspaceError(f"there is a user {name}", remedy="Choose another name")
             if (session.scalar(select(func.count()).select_from(User)) or 0) >= _MOST_USERS:
@@ -96,7 +94,6 @@ class Users:
             found = known(session, name)
         kept = None if password is None else _new_hash(password, found.name)
         with self._workspace.writing() as session:
-            audit.serialise(session)
             user = known(session, name)
             changes = {"role": role, "isActive": is_active, "password": None if kept is None else "new"}
             now = {"role": user.role, "isActive": user.is_active, "password": None}

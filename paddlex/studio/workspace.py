@@ -101,7 +101,7 @@ class Workspace:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A session whose changes are committed together at its end, or not at all.
+        """A session whose changes are committed together at its end, or not at all; the only one that writes meanwhile.
 
         Raises:
             WorkspaceError: the database fails.

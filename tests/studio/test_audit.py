@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,27 +15,29 @@ from paddlex.studio import audit
 from paddlex.studio.workspace import Workspace
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    workspace = Workspace(tmp_path / "workspace")
+@pytest.fixture(autouse=True)
+def entries(workspace: Workspace) -> None:
     for number in range(1, 6):
         with workspace.writing() as session:
             audit.append(
                 session, by="anna", action="threshold.change", product="网格", details={"to": number / 3, "ü": [number]}
             )
-    yield workspace
-    workspace.close()
 
 
 def tamper(workspace: Workspace, *statements: str) -> None:
-    """As whoever owns the file can: take the triggers away, and change what is there."""
+    """As whoever owns the database can: take the triggers away, and change what is there."""
+    is_file = workspace.engine.dialect.name == "sqlite"
     with workspace.engine.begin() as connection:
-        for trigger in (
-            connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
-        ):
+        if is_file:
+            triggers = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+            assert triggers
+        else:
+            triggers = []
+            connection.exec_driver_sql("ALTER TABLE audit DISABLE TRIGGER USER")
+        for trigger in triggers:
             connection.exec_driver_sql(f"DROP TRIGGER {trigger}")
         for statement in statements:
-            connection.exec_driver_sql(statement)
+            connection.execute(text(statement))
 
 
 def verified(workspace: Workspace, expected: str | None = None) -> audit.Verification:
@@ -65,9 +66,12 @@ def test_the_hashes_are_those_of_a_few_lines_that_anyone_can_write(workspace: Wo
 
 
 def test_an_empty_trail_is_intact(tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path)
+    workspace = Workspace(tmp_path / "empty")
     assert verified(workspace) == audit.Verification(0, "0" * 64)
     workspace.close()
+
+
+_AGAIN = "INTO audit SELECT number, at, 'bert', action, product, details, previous, hash FROM audit WHERE number = 3"
 
 
 @pytest.mark.parametrize(
@@ -76,31 +80,29 @@ def test_an_empty_trail_is_intact(tmp_path: Path) -> None:
         "UPDATE audit SET by = 'bert' WHERE number = 3",
         "DELETE FROM audit WHERE number = 5",
         "DELETE FROM audit",
-        "INSERT OR REPLACE INTO audit "
-        "SELECT number, at, 'bert', action, product, details, previous, hash FROM audit WHERE number = 3",
+        f"INSERT OR REPLACE {_AGAIN}",
+        f"INSERT {_AGAIN} ON CONFLICT (number) DO UPDATE SET by = 'bert'",
+        "TRUNCATE audit",
     ],
 )
 def test_the_database_itself_refuses_to_alter_an_entry(workspace: Workspace, statement: str) -> None:
+    is_file = workspace.engine.dialect.name == "sqlite"
+    if (statement.startswith("TRUNCATE") and is_file) or (" OR " in statement and not is_file):
+        pytest.skip("not in this database's language")
     before = rows(workspace)
     with pytest.raises(DBAPIError, match="never"), workspace.engine.begin() as connection:
         connection.exec_driver_sql(statement)
     assert rows(workspace) == before
 
 
-def _rehash(number: int) -> str:
-    return f"UPDATE audit SET hash = '{'a' * 64}' WHERE number = {number}"
-
-
 @pytest.mark.parametrize(
-    ("statements", "entries", "error"),
+    ("statements", "right", "error"),
     [
         (["UPDATE audit SET by = 'bert' WHERE number = 3"], 2, "entry 3 was changed after it was written"),
         (["UPDATE audit SET at = at + 1 WHERE number = 1"], 0, "entry 1 was changed after it was written"),
         (["UPDATE audit SET details = '{}' WHERE number = 5"], 4, "entry 5 was changed after it was written"),
-        (["UPDATE audit SET details = x'00ff' WHERE number = 5"], 4, "entry 5 was changed after it was written"),
         (["UPDATE audit SET hash = 'x' WHERE number = 2"], 1, "entry 2 was changed after it was written"),
         (["UPDATE audit SET previous = 'x' WHERE number = 2"], 1, "entry 2 does not follow the one before it"),
-        (["UPDATE audit SET details = CAST(x'ff' AS TEXT) WHERE number = 4"], None, "cannot be read"),
         (["DELETE FROM audit WHERE number = 3"], 2, "entry 3 is missing"),
         (["DELETE FROM audit WHERE number = 1"], 0, "entry 1 is missing"),
         (["DELETE FROM audit WHERE number = 3", "UPDATE audit SET number = 3 WHERE number = 4",
@@ -114,13 +116,23 @@ def _rehash(number: int) -> str:
     ],
 )  # fmt: skip
 def test_a_change_is_found_and_its_first_entry_named(
-    workspace: Workspace, statements: list[str], entries: int | None, error: str
+    workspace: Workspace, statements: list[str], right: int, error: str
 ) -> None:
     tamper(workspace, *statements)
+    assert verified(workspace) == audit.Verification(
+        right, rows(workspace)[right - 1]["hash"] if right else "0" * 64, error
+    )
+
+
+@pytest.mark.parametrize("value", ["x'00ff'", "CAST(x'ff' AS TEXT)", "1.5", "'x'"])
+@pytest.mark.parametrize("column", ["details", "at", "hash", "by"])
+@pytest.mark.parametrize("database_url", [None])
+def test_what_is_not_even_of_the_right_kind_is_found(workspace: Workspace, column: str, value: str) -> None:
+    """SQLite keeps anything in any column."""
+    tamper(workspace, f"UPDATE audit SET {column} = {value} WHERE number = 4")
     found = verified(workspace)
     assert not found.is_intact
-    assert error in found.error
-    assert entries is None or found.entries == entries
+    assert "4" in found.error or "follows entry" in found.error
 
 
 def test_a_cut_off_end_shows_only_by_a_hash_that_was_noted_down(workspace: Workspace) -> None:

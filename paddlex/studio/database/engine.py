@@ -23,8 +23,8 @@ WRITES = "paddlex_writes"
 _BUSY_MS = 10_000
 _CONNECT_SECONDS = 10
 
-#: Of PostgreSQL's advisory lock: that of whoever works in a workspace, whatever else locks.
-_LOCK = 0x53747564
+#: Of PostgreSQL's advisory locks: that of whoever works in a workspace, and that of the transaction that writes.
+_LOCK, _WRITER = 0x53747564, 0x53747565
 
 #: JSON has no NaN; nor has any column, whichever the database.
 _JSON = partial(json.dumps, allow_nan=False)
@@ -64,7 +64,9 @@ def make_engine(url: URL) -> Engine:
     arguments = {"connect_timeout": _CONNECT_SECONDS, "application_name": "paddlex studio"}
     arguments = {key: value for key, value in arguments.items() if key not in url.query}
     try:
-        return create_engine(url, json_serializer=_JSON, pool_pre_ping=True, connect_args=arguments)
+        engine = create_engine(url, json_serializer=_JSON, pool_pre_ping=True, connect_args=arguments)
+        event.listen(engine, "begin", _begin_postgresql)
+        return engine
     except ImportError:
         what = "PostgreSQL needs psycopg, which is not installed or finds no libpq"
         raise MissingPackageError(what, remedy='In the checkout: pip install ".[postgresql]"') from None
@@ -103,3 +105,10 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 def _begin_sqlite(connection: Any) -> None:
     """A transaction that will write says so at once: one that begins by reading cannot wait for its turn later."""
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN")
+
+
+def _begin_postgresql(connection: Any) -> None:
+    """One transaction writes at a time, as with SQLite: none rests on what another changes, and no two wait for each other."""
+    if connection.get_execution_options().get(WRITES):
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_BUSY_MS}")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER})")

@@ -22,6 +22,7 @@ _REMEDIES = {
     "not a database": "Put a copy of the file in its place, or move it away",
     "malformed": "Put a copy of the file in its place, or move it away",
     "is locked": "End the other program that writes to it",
+    "lock timeout": "End the other program that writes to it",
     "authentication failed": "Correct the user or the password of its URL",
     "no password supplied": "Give the password in its URL, or in a .pgpass file",
     "does not exist": "Create it, or correct its URL",
