@@ -241,7 +241,7 @@ def _run_config(arguments: argparse.Namespace) -> int:
         from paddlex.engine import run_config
     except ModuleNotFoundError as error:
         return _missing(error)
-    return run_config(arguments.config, arguments.override)
+    return run_config(arguments.config, arguments.override, arguments.progress)
 
 
 def _make_demo_dataset(folder: str) -> int:

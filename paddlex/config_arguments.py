@@ -40,3 +40,6 @@ def add_config_arguments(parser: argparse.ArgumentParser, required: bool) -> Non
         "-o", "--override", action="append", default=[], metavar="KEY=VALUE",
         help="set one key, for example Global.mode=train; may be repeated",
     )  # fmt: skip
+    group.add_argument(
+        "--progress", metavar="FILE", help="tell in a JSON file how far the mode is, for another program to read"
+    )

@@ -16,6 +16,7 @@ from paddlex.utils.files import write_json
 from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import log_to_console, logger
 from paddlex.utils.processes import process_rank
+from paddlex.utils.progress import begin_step, told_in
 from paddlex.utils.signals import no_interrupt_lost
 
 
@@ -24,11 +25,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(description="Image anomaly detection: one mode of one config.")
     add_config_arguments(parser, required=True)
     arguments = parser.parse_args(argv)
-    return run_config(arguments.config, arguments.override)
+    return run_config(arguments.config, arguments.override, arguments.progress)
 
 
-def run_config(path: str, overrides: Sequence[str]) -> int:
-    """Run the mode that a config names; returns the exit status. Every outcome is in ``<mode>_result.json``."""
+def run_config(path: str, overrides: Sequence[str], progress: str | None = None) -> int:
+    """Run the mode that a config names; returns the exit status. Every outcome is in ``<mode>_result.json``.
+
+    Args:
+        path: of the config.
+        overrides: of its keys.
+        progress: the file that tells how far the mode is; None for none.
+    """
     log_to_console()
     try:
         config = load_config(path, overrides)
@@ -37,7 +44,8 @@ def run_config(path: str, overrides: Sequence[str]) -> int:
         if speaks:
             _tidy_up(config)
             _forget(result_path)  # should this run be killed, no earlier one must speak for it
-        with no_interrupt_lost():
+        with no_interrupt_lost(), told_in(progress):
+            begin_step("Starting")
             result = {"done_flag": True, **MODES[config.Global.mode](config)}
         if speaks:
             write_json(result_path, result)

@@ -36,6 +36,7 @@ from paddlex.modules.image_anomaly_detection.training.manifest import Manifest
 from paddlex.utils.devices import resolve_device
 from paddlex.utils.files import atomic_directory
 from paddlex.utils.logging import logger
+from paddlex.utils.progress import begin_step
 
 BEST_MODEL = "best_model"
 
@@ -103,6 +104,7 @@ class Completion:
         """
         best, previous = self._output / BEST_MODEL, self._output / PREVIOUS_BEST_MODEL
         keep = previous if best.is_dir() else None
+        begin_step("Exporting the model")
         with atomic_directory(best, keep) as temporary:
             card = self.finish(network, card, calibration, temporary, onnx=True)
             Manifest(order=0).write(temporary)

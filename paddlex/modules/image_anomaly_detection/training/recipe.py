@@ -18,6 +18,7 @@ from paddlex.utils.devices import Device
 from paddlex.utils.files import write_text
 from paddlex.utils.logging import log_to_file, logger
 from paddlex.utils.processes import process_count, process_rank
+from paddlex.utils.progress import begin_step
 
 
 def train(config: Config, device: Device) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def train(config: Config, device: Device) -> dict[str, Any]:
         start = time.monotonic()
         fitted = model.train(config, device)
         inference = fitted.folders["best"] / INFERENCE
+        begin_step("Trying the model")
         if not (inference / ONNX_NAME).is_file():
             try_to_add_onnx(inference)
         others = [name for name in MODELS if name != config.Global.model]

@@ -38,6 +38,7 @@ from paddlex.modules.image_anomaly_detection.training.suspects import (
 )
 from paddlex.utils.devices import Device
 from paddlex.utils.logging import logger
+from paddlex.utils.progress import begin_step
 
 #: Options, and how many patches there are of each name's features -> ``ModelCard.architecture``.
 Architecture = Callable[[Any, Mapping[str, int]], dict[str, Any]]
@@ -125,6 +126,7 @@ def fit_robustly(fitting: Fitting, options: PatchSection, robust: str) -> tuple[
     """
     suspects: list[Suspect] = []
     for turn in range(1 + ROUNDS):
+        begin_step("Fitting the model")
         distances = fit_parts(fitting.network, fitting.features, options.seed)
         numbers = fitting.numbers
         calibration, scores = calibrate_with_scores(
