@@ -22,9 +22,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with progress_bar(0, 0, "Refit", "step") as bar:
 
         def report(done: int, total: int, what: str) -> None:
-            bar.total = total
-            bar.set_description(f"Refit: {what}", refresh=False)
-            bar.update(done - bar.n)
+            bar.tell(done, total, f"Refit: {what}")
 
         result = refit(
             arguments.model_dir,

@@ -11,15 +11,20 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import Scope
 
 from paddlex.inference.serving.batching import Judgement
+from paddlex.inference.serving.errors import RequestError
 from paddlex.inference.serving.judging import Service
 from paddlex.inference.serving.registry import Loaded
 from paddlex.studio.access import Access
 from paddlex.studio.changes import Changes
+from paddlex.studio.checking import Checking
 from paddlex.studio.corrections import Corrections
 from paddlex.studio.database.schema import Job, Verdict
+from paddlex.studio.fitting import Fitting
 from paddlex.studio.gate import Gate
 from paddlex.studio.gate_jobs import GateJobs
 from paddlex.studio.heat import Heat
+from paddlex.studio.intake import Intake
+from paddlex.studio.jobs import Jobs
 from paddlex.studio.live import Live, version_of
 from paddlex.studio.loading import Loader
 from paddlex.studio.recording import Recorder
@@ -27,9 +32,18 @@ from paddlex.studio.refitting import Refitting
 from paddlex.studio.retention import Retention
 from paddlex.studio.shadow import Shadow
 from paddlex.studio.versions import tidy
-from paddlex.studio.web import access_routes, audit_routes, correction_routes, history_routes, version_routes
+from paddlex.studio.web import (
+    access_routes,
+    audit_routes,
+    correction_routes,
+    history_routes,
+    job_routes,
+    product_routes,
+    version_routes,
+)
 from paddlex.studio.web.problems import answer_problems
 from paddlex.studio.workspace import Workspace
+from paddlex.utils.logging import logger
 
 
 class Studio:
@@ -53,6 +67,10 @@ class Studio:
         refitting: what comes of them.
         shadow: judges beside what is live.
         heat: judges anew.
+        intake: takes pictures in.
+        jobs: runs what is done in processes of its own; among them:
+        fitting: trainings and refits.
+        checking: checks of a product's pictures.
     """
 
     page: Path | None = Path(__file__).parent / "page"
@@ -73,6 +91,10 @@ class Studio:
         self.gate_jobs = GateJobs(workspace, self.gate)
         self.retention = Retention(workspace)
         self.heat = Heat(workspace, self.loader)
+        self.intake = Intake(workspace)
+        self.jobs = Jobs(workspace)
+        self.fitting = Fitting(workspace, self.jobs)
+        self.checking = Checking(workspace, self.jobs)
         self._recorder = Recorder(workspace, self._judged)
 
     def load(self, pipeline: str) -> Loaded:
@@ -91,11 +113,20 @@ class Studio:
         self.live = Live(self.workspace, service.registry)
         self.changes = Changes(self.workspace, self.loader, self.live, self.gate)
         self.refitting = Refitting(self.workspace, self.start_refit, self.gate_jobs, self.changes)
+        self.fitting.on_version = self.refitting.fitted
         self.corrections = Corrections(self.workspace, self.refitting.soon)
         self.shadow = Shadow(self.workspace, Loader(self.workspace, self._device), lambda: service.registry.depth > 0)
         answer_problems(app)
         router = APIRouter(prefix="/studio", include_in_schema=False)
-        for routes in (access_routes, audit_routes, history_routes, version_routes, correction_routes):
+        for routes in (
+            access_routes,
+            audit_routes,
+            correction_routes,
+            history_routes,
+            job_routes,
+            product_routes,
+            version_routes,
+        ):
             routes.add_routes(router, self)
         app.include_router(router)
 
@@ -107,12 +138,17 @@ class Studio:
 
     def start_refit(self, product_id: int, by: str) -> Job | None:
         """Let a product's model learn anew; None where it cannot by itself."""
-        return None
+        try:
+            return self.fitting.start(product_id, "refit", by)
+        except RequestError as error:
+            logger.warning("The model of product %d does not learn anew: %s", product_id, error)
+            return None
 
     def start(self) -> None:
         """Take up what was left when the studio last ended."""
         tidy(self.workspace)
         self.gate_jobs.tidy()
+        self.jobs.open()
         self.live.start()
         self.shadow.start()
         self.refitting.start()
@@ -120,7 +156,7 @@ class Studio:
 
     def close(self) -> None:
         """Let go of the workspace."""
-        for part in (self.access, self.refitting, self.shadow, self.gate_jobs, self.retention):
+        for part in (self.access, self.refitting, self.shadow, self.gate_jobs, self.retention, self.jobs):
             part.close()
         self.workspace.close()
 

@@ -136,6 +136,14 @@ class Bar:
         if self._file is not None:
             self._file.advance(count)
 
+    def tell(self, done: int, total: int, what: str) -> None:
+        """So much is done of so much, which may have changed, and what is done now."""
+        self._bar.total = total
+        self._bar.set_description(what, refresh=False)
+        self._bar.update(done - self._bar.n)
+        if self._file is not None:
+            self._file.tell(done, total, what)
+
     def __enter__(self) -> Bar:
         return self
 

@@ -15,8 +15,8 @@ FLAT = 1.5
 
 def find_poor_exposure(images: Sequence[Descriptor]) -> list[tuple[str, str]]:
     """What is wrong with most of the training images, and what to do about it."""
-    dark = sum(_is_dark(image) for image in images)
-    flat = sum(image.contrast < FLAT and not _is_dark(image) for image in images)
+    dark = sum(is_dark(image) for image in images)
+    flat = sum(is_flat(image) and not is_dark(image) for image in images)
     found = []
     if 2 * dark > len(images):
         mean = sum(image.brightness for image in images) / len(images)
@@ -32,5 +32,16 @@ def find_poor_exposure(images: Sequence[Descriptor]) -> list[tuple[str, str]]:
     return found
 
 
-def _is_dark(image: Descriptor) -> bool:
+def is_dark(image: Descriptor) -> bool:
+    """Whether an image is nearly black."""
     return image.brightness + 2 * image.contrast < DARK
+
+
+def is_bright(image: Descriptor) -> bool:
+    """Whether an image is nearly white."""
+    return image.brightness - 2 * image.contrast > 255 - DARK
+
+
+def is_flat(image: Descriptor) -> bool:
+    """Whether an image is all of one grey level."""
+    return image.contrast < FLAT

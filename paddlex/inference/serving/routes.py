@@ -101,7 +101,7 @@ def _add_judge(router: APIRouter, service: Service) -> None:
     async def judge(request: Request, model: str | None = Query(None, description="One of GET /models.")) -> Response:
         """Judge uploaded files; a broken one does not spoil the others. An error status only if not one can be judged."""
         served = service.registry.get(model)
-        files = await _uploads(request, service)
+        files = await uploads(request, service)
         is_patient = len(files) > 1
 
         async def entry(name: str, data: bytes, turn: Turn) -> Entry:
@@ -233,15 +233,27 @@ def _validated(content: bytes, model: type[R], max_values: int) -> R:
     return model.model_validate_json(content)
 
 
-async def _uploads(request: Request, service: Service) -> list[tuple[str, bytes]]:
+async def uploads(
+    request: Request, service: Service, field: str = "files", most: int | None = None
+) -> list[tuple[str, bytes]]:
     """The files of a form, by name, never on the server's disk.
+
+    Args:
+        request: with the form.
+        service: whose limits count.
+        field: of the form.
+        most: files in it; None for as many as a request may have.
 
     Raises:
         RequestError: 415, it is no form; 400, a broken one; 413, with too many files; 422, with none.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise RequestError(415, "the request is no multipart/form-data", remedy="Send the images as form files")
-    limits = {"max_files": service.settings.max_images, "max_fields": _MAX_FIELDS, "max_part_size": _MAX_FIELD_BYTES}
+    limits = {
+        "max_files": most or service.settings.max_images,
+        "max_fields": _MAX_FIELDS,
+        "max_part_size": _MAX_FIELD_BYTES,
+    }
     parser = MultiPartParser(request.headers, request.stream(), **limits)
     parser.spool_max_size = 2 * service.settings.max_body_bytes  # larger than any body: nothing is ever written to disk
     try:
@@ -251,9 +263,9 @@ async def _uploads(request: Request, service: Service) -> list[tuple[str, bytes]
         message = getattr(error, "message", "it cannot be read")[:200]
         raise RequestError(413 if too_many else 400, f"the form is malformed: {message}") from error
     try:
-        uploads = [item for item in form.getlist("files") if not isinstance(item, str)]
+        uploads = [item for item in form.getlist(field) if not isinstance(item, str)]
         if not uploads:
-            raise RequestError(422, "the form has no files", remedy="Name the field files")
+            raise RequestError(422, "the form has no files", remedy=f"Name the field {field}")
         return [((item.filename or "")[:_MAX_NAME], await item.read()) for item in uploads]
     finally:
         await form.close()

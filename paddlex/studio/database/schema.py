@@ -80,6 +80,7 @@ class Member(Base):
         verdict_id: which verdict was corrected.
         where: polygons around the defect, [[[x, y], ...], ...] in shares of width and height; empty where none was drawn.
         problem: what was found wrong with it (``blurred``, ``dark``, ``duplicate``, ...); empty for nothing.
+        duplicate_of: the picture that a duplicate is like; empty for none.
     """
 
     __tablename__ = "members"
@@ -98,6 +99,7 @@ class Member(Base):
     verdict_id: Mapped[int | None] = mapped_column(BigInteger)
     where: Mapped[list[Any]] = mapped_column(default=list)
     problem: Mapped[str] = mapped_column(String(32), default="")
+    duplicate_of: Mapped[str] = mapped_column(String(64), default="")
     added_at: Mapped[int] = mapped_column(BigInteger)
     added_by: Mapped[str] = mapped_column(String(64))
 

@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("verdict_id", sa.BigInteger(), nullable=True),
         sa.Column("where", sa.JSON(), nullable=False),
         sa.Column("problem", sa.String(length=32), nullable=False),
+        sa.Column("duplicate_of", sa.String(length=64), nullable=False),
         sa.Column("added_at", sa.BigInteger(), nullable=False),
         sa.Column("added_by", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(["digest"], ["pictures.digest"], name=op.f("fk_members_digest")),

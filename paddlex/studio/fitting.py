@@ -1,0 +1,227 @@
+"""Letting a product's model learn: a training, or a refit of a model that there is, each in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from paddlex.config import load_config
+from paddlex.inference.model_folder import NESTED_FOLDERS
+from paddlex.inference.serving.errors import RequestError
+from paddlex.studio import task, versions
+from paddlex.studio.database.schema import Job, Member, Picture, Product, Version
+from paddlex.studio.dataset_view import FOLDER, digest_of, write_view
+from paddlex.studio.intake import CHALLENGE, GOOD
+from paddlex.studio.jobs import Conclude, Jobs, Work, command_line
+from paddlex.studio.products import FEWEST_GOOD, settings_of, template
+from paddlex.studio.regions import size_of_good
+from paddlex.studio.words import SUSPECT, finding
+from paddlex.studio.workspace import Workspace
+from paddlex.utils.progress import tell_step
+
+CONFIG, OUTPUT = "config.yaml", "output"
+
+#: Below a workspace: models from elsewhere that a product can begin with where no training is possible.
+START_MODELS = "start_models"
+
+TRAIN, REFIT = "train", "refit"
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a product is taught with, as of now.
+
+    Attributes:
+        product: the product.
+        good: its good pictures, in the order in which they came.
+        challenge: its known bad parts.
+        regions: ``Train.regions`` in pixels; None for everywhere.
+        size: width and height of the good pictures where regions are given.
+    """
+
+    product: Product
+    good: list[Member]
+    challenge: list[tuple[Member, Picture]]
+    regions: dict[str, Any] | None
+    size: tuple[int, int] | None
+
+    @classmethod
+    def read(cls, session: Session, product: Product) -> Taught:
+        """Of a product.
+
+        Raises:
+            RequestError: 409, there are too few good pictures, or regions do not fit them.
+        """
+        members = session.execute(
+            select(Member, Picture)
+            .join(Picture, Picture.digest == Member.digest)
+            .where(Member.product_id == product.id)
+            .order_by(Member.id)
+        ).all()
+        good = [member for member, _ in members if member.role == GOOD]
+        if len(good) < FEWEST_GOOD:
+            what = f"{product.name} has {len(good)} good pictures, and at least {FEWEST_GOOD} are needed"
+            raise RequestError(409, what, remedy="Add pictures of good parts; 30 are a beginning")
+        challenge = [(member, picture) for member, picture in members if member.role == CHALLENGE]
+        settings = settings_of(product)
+        if settings.regions is None or not settings.regions.are_given:
+            return cls(product, good, challenge, None, None)
+        size = size_of_good(session, product, one_size=not settings.align)
+        return cls(product, good, challenge, settings.regions.in_pixels(size), size)
+
+
+class Fitting:
+    """Begins trainings and refits, and makes versions of what they have learnt.
+
+    Args:
+        workspace: of the products.
+        jobs: of the workspace.
+
+    Attributes:
+        on_version: is told of each version that was made.
+    """
+
+    def __init__(self, workspace: Workspace, jobs: Jobs) -> None:
+        self._workspace = workspace
+        self._jobs = jobs
+        self.on_version: Callable[[Version], None] = lambda version: None
+        jobs.on_success(TRAIN, self._trained)
+        jobs.on_success(REFIT, self._refitted)
+
+    def start(self, product_id: int, how: str, by: str, start: str | None = None) -> Job:
+        """Let a product's model learn from its good pictures.
+
+        Args:
+            product_id: whose.
+            how: ``train`` or ``refit``.
+            by: who wants it.
+            start: for a refit of a product without versions: one of ``start_models``.
+
+        Raises:
+            RequestError: 409, it cannot be done now.
+        """
+        with self._workspace.reading() as session:
+            product = session.get_one(Product, product_id)
+            taught = Taught.read(session, product)
+            source = None if how == TRAIN else self._source(session, product, start)
+        if source is None:
+            if importlib.util.find_spec("paddle") is None:
+                raise RequestError(
+                    409,
+                    "a training needs Paddle, which is not installed here",
+                    remedy=f"Refit a model: put one from elsewhere into {self._workspace.path / START_MODELS}",
+                )
+            return self._jobs.start(TRAIN, product_id, by, lambda folder: self._training(folder, taught))
+        return self._jobs.start(REFIT, product_id, by, lambda folder: self._refit(folder, taught, source))
+
+    def start_models(self) -> list[str]:
+        """The models from elsewhere that can be refitted, by name."""
+        folder = self._workspace.path / START_MODELS
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def _training(self, folder: Path, taught: Taught) -> Work:
+        dataset = write_view(self._workspace.pictures, folder, taught.good, taught.challenge)
+        overrides = [*settings_of(taught.product).overrides(), "Global.mode=train"]
+        overrides += [f"Global.dataset_dir={dataset}", f"Global.output={folder / OUTPUT}"]
+        overrides.append(f"Train.calibration.target_fpr={taught.product.target_fpr!r}")
+        overrides += [f"Train.regions.{key}={value}" for key, value in (taught.regions or {}).items() if value]
+        config = load_config(template(settings_of(taught.product).model), overrides)
+        (folder / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
+        arguments = ["-c", str(folder / CONFIG)]
+        return Work(command_line(arguments), shlex.join(["paddlex", *arguments]), f"{OUTPUT}/train_result.json")
+
+    def _refit(self, folder: Path, taught: Taught, source: Path) -> Work:
+        dataset = write_view(self._workspace.pictures, folder, taught.good, [])
+        images = str(dataset / "images" / "good")
+        arguments: dict[str, Any] = {
+            "model_dir": str(source),
+            "images": images,
+            "save_dir": str(folder / OUTPUT),
+            "target_fpr": taught.product.target_fpr,
+            "regions": None if taught.regions is None else {**taught.regions, "size": list(taught.size or ())},
+        }
+        shown = ["paddlex", "--refit", str(source), "--input", images, "--save_path", str(folder / OUTPUT)]
+        shown += ["--target_fpr", repr(taught.product.target_fpr)]
+        return task.work(folder, "paddlex.studio.fitting:refit_folder", arguments, shlex.join(shown))
+
+    def _source(self, session: Session, product: Product, start: str | None) -> Path:
+        """The model that is refitted: the live one, else the newest, else one from elsewhere."""
+        if start is not None:
+            if start not in self.start_models():
+                what = f"there is no model {start[:80]!r} in {START_MODELS}"
+                raise RequestError(409, what, remedy="Put its folder there")
+            return self._workspace.path / START_MODELS / start
+        newest = select(Version).where(Version.product_id == product.id).order_by(Version.id.desc()).limit(1)
+        version = session.get(Version, product.live_id) if product.live_id is not None else session.scalar(newest)
+        if version is None:
+            raise RequestError(409, f"{product.name} has no model that could be refitted", remedy="Train one first")
+        return self._workspace.path / version.folder
+
+    def _trained(self, job: Job, folder: Path, outcome: dict[str, Any], conclude: Conclude) -> None:
+        root = folder / FOLDER
+        suspects = [digest for one in outcome.get("suspects", []) if (digest := digest_of(root, one["image"]))]
+        drawn = outcome.get("detectability")
+        result = {
+            "findings": [finding(SUSPECT, suspects)] if suspects else [],
+            "detectability": None if drawn is None else {"drawn": drawn["drawn"], "found": drawn["found"]},
+            "warnings": outcome.get("warnings", []),
+        }
+        robust = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))["Train"]["robust"]
+        learnt = len(_listed(root)) - (len(suspects) if robust == "leave_out" else 0)
+        self._make_version(job, folder / OUTPUT, learnt, result, conclude, suspects)
+
+    def _refitted(self, job: Job, folder: Path, outcome: dict[str, Any], conclude: Conclude) -> None:
+        result = {"findings": [], "detectability": None, "warnings": outcome.get("warnings", [])}
+        self._make_version(job, folder / OUTPUT, outcome["images"], result, conclude, [])
+
+    def _make_version(
+        self, job: Job, output: Path, pictures: int, result: dict[str, Any], conclude: Conclude, suspects: Sequence[str]
+    ) -> None:
+        with versions.staged(self._workspace, output) as model, self._workspace.writing() as session:
+            product = versions.locked_product(session, job.product_id)
+            version = versions.add(
+                session, self._workspace, product, model, how=job.kind, by=job.made_by, pictures=pictures,
+                parent_id=product.live_id,
+            )  # fmt: skip
+            mark_suspects(session, product, suspects)
+            conclude(session, {"version": version.id, **result})
+        self.on_version(version)
+        for made in [output] if job.kind == REFIT else [output / nested.partition("/")[0] for nested in NESTED_FOLDERS]:
+            shutil.rmtree(made, ignore_errors=True)  # the version has it
+
+
+def mark_suspects(session: Session, product: Product, digests: Sequence[str]) -> None:
+    """Note at pictures that they look as if they showed defects; earlier notes of that are taken back."""
+    members = select(Member).where(Member.product_id == product.id)
+    for member in session.scalars(members.where(Member.problem == SUSPECT)):
+        member.problem = ""
+    for member in session.scalars(members.where(Member.digest.in_(digests), Member.problem == "")):
+        member.problem = SUSPECT
+
+
+def refit_folder(
+    model_dir: str, images: str, save_dir: str, target_fpr: float, regions: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Refit a model, in a process of its own; see ``inference.refit``."""
+    from paddlex.inference.inspection import Inspection
+
+    from paddlex.inference.refit import refit
+
+    done = refit(
+        model_dir, images, save_dir, target_fpr=target_fpr, progress=tell_step,
+        regions=None if regions is None else Inspection.parse(regions),
+    )  # fmt: skip
+    return {"images": done.images, "warnings": list(done.warnings)}
+
+
+def _listed(root: Path) -> list[str]:
+    return (root / "train.txt").read_text(encoding="utf-8").splitlines()

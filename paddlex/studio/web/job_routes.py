@@ -1,0 +1,60 @@
+"""What takes its time: checks, trainings and refits, and how far they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from paddlex.studio.access import need_engineer, user_of
+from paddlex.studio.job_facts import job_json
+from paddlex.studio.web.bodies import Body, parsed
+from paddlex.studio.web.version_routes import product_of
+
+if TYPE_CHECKING:
+    from paddlex.studio.studio import Studio
+
+
+class _Fit(Body):
+    how: Literal["train", "refit"] = "train"
+    start: str | None = None
+
+
+def add_routes(router: APIRouter, studio: Studio) -> None:
+    """Add them."""
+    workspace = studio.workspace
+
+    def product_id(name: str) -> int:
+        with workspace.reading() as session:
+            return product_of(session, name).id
+
+    @router.post("/products/{name}/check")
+    async def check(name: str, request: Request) -> Response:
+        need_engineer(request)
+
+        def work() -> dict[str, Any]:
+            return job_json(workspace, studio.checking.start(product_id(name), user_of(request)))
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.post("/products/{name}/fit")
+    async def fit(name: str, request: Request) -> Response:
+        need_engineer(request)
+        body = await parsed(request, _Fit)
+
+        def work() -> dict[str, Any]:
+            job = studio.fitting.start(product_id(name), body.how, user_of(request), body.start)
+            return job_json(workspace, job)
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.get("/jobs/{number}")
+    async def one(number: int) -> Response:
+        return JSONResponse(await run_in_threadpool(lambda: job_json(workspace, studio.jobs.get(number))))
+
+    @router.delete("/jobs/{number}")
+    async def cancel(number: int, request: Request) -> Response:
+        need_engineer(request)
+        return JSONResponse(await run_in_threadpool(lambda: job_json(workspace, studio.jobs.cancel(number))))

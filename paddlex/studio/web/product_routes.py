@@ -1,0 +1,262 @@
+"""Products, and the pictures that teach them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from paddlex.errors import ImageReadError, PaddleXError
+from paddlex.inference.serving.errors import RequestError, as_request_error, failure
+from paddlex.inference.serving.image_guard import read_size
+from paddlex.inference.serving.routes import uploads
+from paddlex.studio import audit, intake, products
+from paddlex.studio.access import need_engineer, user_of
+from paddlex.studio.database.schema import Product
+from paddlex.studio.grabbing import grab
+from paddlex.studio.intake import CHALLENGE
+from paddlex.studio.pictures import decode_for_people
+from paddlex.studio.products import Changes
+from paddlex.studio.regions import Regions
+from paddlex.studio.web.bodies import Body, parsed
+from paddlex.studio.web.version_routes import product_of
+from paddlex.utils.logging import logger
+
+if TYPE_CHECKING:
+    from paddlex.studio.studio import Studio
+
+T = TypeVar("T")
+
+_MOST_AT_ONCE = 500
+
+
+class _New(Body):
+    name: str
+    model: str | None = None
+
+
+class _Roles(Body):
+    digests: Annotated[list[str], Field(min_length=1, max_length=10_000)]
+    role: Literal["good", "challenge", "aside"]
+
+
+class _Camera(Body):
+    url: str
+
+
+class _Painted(Regions):
+    picture: str | None = None
+
+
+def add_routes(router: APIRouter, studio: Studio) -> None:
+    """Add them."""
+    _add_products(router, studio)
+    _add_pictures(router, studio)
+    _add_cameras(router, studio)
+
+
+def _add_products(router: APIRouter, studio: Studio) -> None:
+    workspace = studio.workspace
+
+    def told(name: str) -> dict[str, Any]:
+        with workspace.reading() as session:
+            return products.product_json(workspace, session, product_of(session, name))
+
+    def changed(name: str, work: Callable[[Session, Product], None]) -> dict[str, Any]:
+        with workspace.writing() as session:
+            work(session, product_of(session, name))
+        return told(name)
+
+    @router.get("/products")
+    async def all_products() -> Response:
+        def work() -> dict[str, Any]:
+            with workspace.reading() as session:
+                rows = session.scalars(select(Product).order_by(Product.id)).all()
+                found = [products.product_json(workspace, session, row) for row in rows]
+            templates, start = products.templates(), studio.fitting.start_models()
+            return {
+                "products": found, "templates": templates, "template": products.defaults()["model"], "startModels": start
+            }  # fmt: skip
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.post("/products")
+    async def add_product(request: Request) -> Response:
+        need_engineer(request)
+        body = await parsed(request, _New)
+
+        def work() -> dict[str, Any]:
+            with workspace.writing() as session:
+                product = products.add(session, body.name, body.model, user_of(request))
+            return told(product.name)
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.get("/products/{name}")
+    async def one_product(name: str) -> Response:
+        return JSONResponse(await run_in_threadpool(told, name))
+
+    @router.patch("/products/{name}")
+    async def change_product(name: str, request: Request) -> Response:
+        need_engineer(request)
+        body = await parsed(request, Changes)
+
+        def work(session: Session, product: Product) -> None:
+            products.change(session, product, body, user_of(request))
+
+        return JSONResponse(await run_in_threadpool(changed, name, work))
+
+    @router.get("/products/{name}/regions")
+    async def regions(name: str) -> Response:
+        def work() -> dict[str, Any]:
+            with workspace.reading() as session:
+                return _regions_json(session, product_of(session, name))
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.put("/products/{name}/regions")
+    async def set_regions(name: str, request: Request) -> Response:
+        need_engineer(request)
+        body = await parsed(request, _Painted)
+
+        def work() -> dict[str, Any]:
+            with workspace.writing() as session:
+                product = product_of(session, name)
+                painted = Regions.model_validate(body.model_dump(exclude={"picture"}))
+                products.set_regions(session, product, painted, user_of(request))
+                return _regions_json(session, product)
+
+        return JSONResponse(await run_in_threadpool(work))
+
+
+def _regions_json(session: Session, product: Product) -> dict[str, Any]:
+    regions = products.settings_of(product).regions or Regions()
+    good = products.good_digests(session, product)
+    return {**regions.model_dump(), "picture": good[0] if good else None}
+
+
+def _add_pictures(router: APIRouter, studio: Studio) -> None:
+    workspace = studio.workspace
+
+    async def taken(request: Request, data: bytes, use: Callable[[Any], T]) -> T:
+        """What becomes of a picture that was sent, which is decoded within the bounds of the service."""
+        service = studio.service
+        size = await service.in_thread(partial(read_size, data, service.settings.max_pixels))
+        hold = request.scope["hold"].part()
+        try:
+            await hold.take(service.budgets.pixels, size.pixels)
+
+            return await service.in_thread(lambda: use(decode_for_people(data)))
+        finally:
+            hold.close()
+
+    @router.post("/products/{name}/pictures")
+    async def add_pictures(
+        name: str,
+        request: Request,
+        role: Literal["good", "challenge"] = "good",
+        source: Literal["import", "camera"] = "import",
+    ) -> Response:
+        need_engineer(request)
+        by = user_of(request)
+        product = await run_in_threadpool(_found, studio, name)
+        entries: list[dict[str, Any]] = []
+        for file, data in await uploads(request, studio.service):
+            add = partial(studio.intake.add, product.id, data, name=file, role=role, source=source, by=by)
+            try:
+                entries.append(await taken(request, data, add))
+            except Exception as error:
+                known = _told(error)
+                entries.append({"name": file, "errorCode": known.status, "errorMsg": str(known)})
+        if role == CHALLENGE and (added := [entry["digest"] for entry in entries if "digest" in entry]):
+            await run_in_threadpool(_note, studio, product, by, "challenge.add", {"digests": added})
+        return JSONResponse({"pictures": entries})
+
+    @router.get("/products/{name}/pictures")
+    async def pictures(
+        name: str,
+        role: Literal["good", "challenge", "aside"] | None = None,
+        problem: str | None = None,
+        after: int = 0,
+        limit: int = Query(200, ge=1, le=_MOST_AT_ONCE),
+    ) -> Response:
+        def work() -> dict[str, Any]:
+            with workspace.reading() as session:
+                product = product_of(session, name)
+                return intake.members(session, product, role=role, problem=problem, after=after, limit=limit)
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.patch("/products/{name}/pictures")
+    async def set_roles(name: str, request: Request) -> Response:
+        need_engineer(request)
+        body = await parsed(request, _Roles)
+
+        def work() -> dict[str, Any]:
+            with workspace.writing() as session:
+                product = product_of(session, name)
+                before = intake.set_role(session, product, body.digests, body.role)
+                details = {"role": body.role, "before": before}
+                audit.append(session, by=user_of(request), action="pictures.role", product=name, details=details)
+                return {"counts": products.counts_of(session, product)}
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.get("/pictures/{digest}")
+    async def picture(digest: str) -> Response:
+        data, media_type = await run_in_threadpool(workspace.pictures.shown, digest)
+        return Response(data, media_type=media_type, headers=_KEEP)
+
+    @router.get("/pictures/{digest}/thumbnail")
+    async def thumbnail(digest: str) -> Response:
+        data = await run_in_threadpool(workspace.pictures.thumbnail, digest)
+        return Response(data, media_type="image/jpeg", headers=_KEEP)
+
+    @router.post("/products/{name}/frame")
+    async def frame(name: str, request: Request) -> Response:
+        need_engineer(request)
+        product = await run_in_threadpool(_found, studio, name)
+        ((_, data),) = await uploads(request, studio.service, field="file", most=1)
+        try:
+            return JSONResponse(await taken(request, data, partial(studio.intake.frame, product.id)))
+        except Exception as error:
+            raise _told(error) from error
+
+
+#: A picture is named by its content: what is there once never changes. Only the browser that asked may keep it.
+_KEEP = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+def _add_cameras(router: APIRouter, studio: Studio) -> None:
+    @router.post("/grab")
+    async def grab_frame(request: Request) -> Response:
+        need_engineer(request)
+        body = await parsed(request, _Camera)
+        return Response(await run_in_threadpool(grab, body.url), media_type="image/jpeg")
+
+
+def _told(error: Exception) -> RequestError:
+    """Why a picture was not taken; what is our own fault is in the log."""
+    if isinstance(error, PaddleXError) and not isinstance(error, ImageReadError | RequestError):
+        return RequestError(409, error.what, remedy=error.remedy)
+    if (known := as_request_error(error)).status == 500:
+        logger.error("A picture could not be taken.", exc_info=error)
+        return failure()
+    return known
+
+
+def _found(studio: Studio, name: str) -> Product:
+    with studio.workspace.reading() as session:
+        return product_of(session, name)
+
+
+def _note(studio: Studio, product: Product, by: str, action: str, details: dict[str, Any]) -> None:
+    with studio.workspace.writing() as session:
+        audit.append(session, by=by, action=action, product=product.name, details=details)
