@@ -19,6 +19,9 @@ from paddlex.studio.changes import Changes
 from paddlex.studio.checking import Checking
 from paddlex.studio.corrections import Corrections
 from paddlex.studio.database.schema import Job, Verdict
+from paddlex.studio.drift.answers import Gauges
+from paddlex.studio.drift.watch import Watch
+from paddlex.studio.drift.webhook import Sender
 from paddlex.studio.fitting import Fitting
 from paddlex.studio.gate import Gate
 from paddlex.studio.gate_jobs import GateJobs
@@ -36,6 +39,7 @@ from paddlex.studio.web import (
     access_routes,
     audit_routes,
     correction_routes,
+    drift_routes,
     history_routes,
     job_routes,
     product_routes,
@@ -71,6 +75,8 @@ class Studio:
         jobs: runs what is done in processes of its own; among them:
         fitting: trainings and refits.
         checking: checks of a product's pictures.
+        drift: looks whether a product drifts.
+        webhook: sends its alarms.
     """
 
     page: Path | None = Path(__file__).parent / "page"
@@ -81,6 +87,7 @@ class Studio:
     refitting: Refitting
     corrections: Corrections
     shadow: Shadow
+    drift: Watch
 
     def __init__(self, workspace: Workspace, device: str | None = None, *, behind_proxy: bool = False) -> None:
         self.workspace = workspace
@@ -95,6 +102,7 @@ class Studio:
         self.jobs = Jobs(workspace)
         self.fitting = Fitting(workspace, self.jobs)
         self.checking = Checking(workspace, self.jobs)
+        self.webhook = Sender(workspace)
         self._recorder = Recorder(workspace, self._judged)
 
     def load(self, pipeline: str) -> Loaded:
@@ -116,12 +124,14 @@ class Studio:
         self.fitting.on_version = self.refitting.fitted
         self.corrections = Corrections(self.workspace, self.refitting.soon)
         self.shadow = Shadow(self.workspace, Loader(self.workspace, self._device), lambda: service.registry.depth > 0)
+        self.drift = Watch(self.workspace, self.webhook.send_now, Gauges(service.metrics.registry).show)
         answer_problems(app)
         router = APIRouter(prefix="/studio", include_in_schema=False)
         for routes in (
             access_routes,
             audit_routes,
             correction_routes,
+            drift_routes,
             history_routes,
             job_routes,
             product_routes,
@@ -153,10 +163,21 @@ class Studio:
         self.shadow.start()
         self.refitting.start()
         self.retention.start()
+        self.drift.start()
+        self.webhook.start()
 
     def close(self) -> None:
         """Let go of the workspace."""
-        for part in (self.access, self.refitting, self.shadow, self.gate_jobs, self.retention, self.jobs):
+        for part in (
+            self.access,
+            self.refitting,
+            self.shadow,
+            self.gate_jobs,
+            self.retention,
+            self.drift,
+            self.webhook,
+            self.jobs,
+        ):
             part.close()
         self.workspace.close()
 

@@ -46,7 +46,7 @@ def command(folder: Path, threshold: float | None, pictures: str = "PICTURES") -
 
 def _of_folder(folder: Path, version: Version) -> dict[str, Any]:
     try:
-        model = _opened(folder, version.digest)
+        model = opened_folder(folder, version.digest)
         limit = model.limits_at(threshold=version.threshold).image
     except ModelError as error:
         nothing = dict.fromkeys(("threshold", "ownThreshold", "typical", "targetFpr", "falseAlarms", "modelName"))
@@ -66,6 +66,6 @@ def _of_folder(folder: Path, version: Version) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _opened(folder: Path, digest: str) -> ModelFolder:
+def opened_folder(folder: Path, digest: str) -> ModelFolder:
     """The folder of a version never changes: it is read once."""
     return open_model_folder(folder)

@@ -68,6 +68,13 @@ WHO_MAY = {
     "GET /studio/pictures/{digest}/shown": SIGNED_IN,
     "GET /studio/settings/retention": SIGNED_IN,
     "PUT /studio/settings/retention": ENGINEER,
+    "GET /studio/drift": SIGNED_IN,
+    "POST /studio/drift/rebase": ENGINEER,
+    "POST /studio/drift/alarms/{number}/close": ENGINEER,
+    "GET /studio/settings/shifts": SIGNED_IN,
+    "PUT /studio/settings/shifts": ENGINEER,
+    "GET /studio/settings/webhook": ENGINEER,
+    "PUT /studio/settings/webhook": ENGINEER,
 }
 
 ROUTES = sorted(WHO_MAY)
