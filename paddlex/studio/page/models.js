@@ -1,15 +1,15 @@
 // Models: the versions of a product, which of them judges, and how another becomes it; the challenge set that all are held against.
 
-import { t } from "../i18n.js";
+import { raw, t } from "../i18n.js";
 import { showChallenge } from "./models_challenge.js";
 import { gateAnswer } from "./models_gate.js";
 import { goBack, goLive, tryGate } from "./models_actions.js";
 import { shadowComparison } from "./models_shadow.js";
+import { retune } from "./models_retune.js";
 import { showQualify } from "./qualify.js";
 import { tag } from "./parts/chip.js";
 import { button, fill, h } from "./parts/dom.js";
 import { exactly, falseAlarmWords, share, when } from "./parts/format.js";
-import { raw } from "../i18n.js";
 import { Grid } from "./parts/grid.js";
 import { nothing, tabs } from "./parts/tabs.js";
 import { attempt, toast } from "./parts/toast.js";
@@ -119,7 +119,8 @@ class VersionsView {
           button(t("models.try"), () => this.#try(version, place), { disabled: Boolean(error) }),
           !isLive && button(t(isShadow ? "models.shadow.off" : "models.shadow.on"), () => this.#shadow(version, !isShadow), { disabled: Boolean(error) && !isShadow }),
         ),
-      isShadow && shadowComparison(this.#context, version),
+      isShadow && shadowComparison(this.#context),
+      this.isEngineer && isLive && Number.isFinite(threshold) && retune(this.#context, version, (made) => this.#show(made)),
       h("h4", t("models.gate")),
       place,
       h("details.command", h("summary", t("models.command")), h("pre", command), h("p.quiet", `${t("models.digest")} ${digest}`)),
@@ -128,11 +129,13 @@ class VersionsView {
     if (byPointer && matchMedia("(max-width: 71.99rem)").matches) this.detail.classList.add("open");
   }
 
+  async #show(version) {
+    this.#chosen = version;
+    await this.load();
+  }
+
   async #do(action, version) {
-    if (await action(this.#context, version)) {
-      this.#chosen = version;
-      await this.load();
-    }
+    if (await action(this.#context, version)) await this.#show(version);
   }
 
   async #try(version, place) {

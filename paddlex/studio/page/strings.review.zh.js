@@ -161,9 +161,9 @@ export default {
   "shadow.agree": "{of} 张图片中 {agree} 张判定相同（{share}）。",
   "shadow.differ": "仅在用版本判 NG：{onlyLive}。仅影子判 NG：{onlyShadow}。",
 
-  "challenge.about": "已知不良品。漏检其中任何一个的版本都不能上线。在“判定”或“历史”中标为不良品的图片会加入这里。",
+  "challenge.about": "已知不良品。漏检其中任何一个的版本都不能上线。在“检测”或“记录”中标为不良品的图片会加入这里。",
   "challenge.count": "不良品：{count} 个",
-  "challenge.none": "尚无已知不良品。请在“判定”或“历史”中标出，或在“示教”中添加图片。",
+  "challenge.none": "尚无已知不良品。请在“检测”或“记录”中标出，或在“示教”中添加图片。",
   "challenge.drawn": "已圈出 {count} 处",
   "challenge.undrawn": "未圈出",
 
