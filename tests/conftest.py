@@ -7,9 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -218,3 +220,25 @@ def magnetic_tile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in copy.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
     return copy
+
+
+@pytest.fixture(scope="session")
+def launch_chromium() -> Callable[[], AbstractContextManager[Any]]:
+    """The system's Chromium, driven by Playwright as long as the context lasts; ``CHROMIUM`` may name its executable."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright drives the browser: pip install playwright"
+    )
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if executable is None:
+        pytest.skip("the page is tested in Chromium, which is not installed (Debian: apt-get install chromium)")
+    arguments = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
+    @contextmanager
+    def launched() -> Iterator[Any]:
+        with playwright.sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=executable, args=arguments)
+            yield browser
+            browser.close()
+
+    return launched

@@ -48,11 +48,12 @@ export class Correcting {
   #render() {
     const { id, corrected, correctedBy, isKept } = this.#verdict;
     if (corrected) {
+      const mayUndo = corrected === "good" || this.#context.isEngineer; // the challenge set is locked to others
       const words = this.#said.get(id) ?? [t(`correct.was.${corrected}`, { by: correctedBy ?? this.#context.session.user.name })];
       fill(
         this.element,
         h(`p.said.${corrected}`, { role: "status" }, icon(corrected === "good" ? "ok" : "ng"), h("span", words)),
-        button(t("correct.undo"), () => this.#takeBack(), { icon: "reset" }),
+        mayUndo && button(t("correct.undo"), () => this.#takeBack(), { icon: "undo" }),
       );
     } else if (isKept === false) {
       fill(this.element, h("p.quiet", t("correct.gone")));

@@ -291,7 +291,7 @@ export default {
   "action.challenge.remove": "Bad part taken from the challenge set",
   "action.correction.good": "Corrected: good",
   "action.correction.bad": "Corrected: bad",
-  "action.correction.undo": "Correction taken back",
+  "action.correction.withdraw": "Correction taken back",
   "action.user.add": "User added",
   "action.user.change": "User changed",
   "action.session.start": "Signed in",

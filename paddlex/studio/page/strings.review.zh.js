@@ -291,7 +291,7 @@ export default {
   "action.challenge.remove": "不良品移出挑战集",
   "action.correction.good": "更正：良品",
   "action.correction.bad": "更正：不良品",
-  "action.correction.undo": "撤销更正",
+  "action.correction.withdraw": "撤销更正",
   "action.user.add": "添加用户",
   "action.user.change": "更改用户",
   "action.session.start": "登录",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,9 @@ from paddlex.inference.predictor import AnomalyPredictor
 
 
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[Any]:
-    """The system's Chromium, driven by Playwright; ``CHROMIUM`` may name its executable."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="Playwright drives the browser: pip install playwright"
-    )
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if executable is None:
-        pytest.skip("the page is tested in Chromium, which is not installed (Debian: apt-get install chromium)")
-    arguments = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=arguments)
+def chromium(launch_chromium: Callable[[], AbstractContextManager[Any]]) -> Iterator[Any]:
+    with launch_chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Page:
