@@ -121,7 +121,9 @@ def test_a_part_is_called_bad_and_drawn_on_by_keyboard_alone(open_studio: Open, 
     browser.keyboard.press("Enter")
     browser.wait_for_selector(".correcting .said.bad")
     verdict = next(
-        one for one in studio.client.get("/studio/verdicts", params={"name": name}).json()["verdicts"] if one["corrected"]
+        one
+        for one in studio.client.get("/studio/verdicts", params={"name": name}).json()["verdicts"]
+        if one["corrected"]
     )
     assert (verdict["corrected"], verdict["correctedBy"]) == ("bad", "olga")
     with studio.workspace.reading() as session:
