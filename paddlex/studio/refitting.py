@@ -18,6 +18,7 @@ from paddlex.errors import ModelError, in_one_line
 from paddlex.inference.model_folder import open_model_folder
 from paddlex.studio.changes import Changes
 from paddlex.studio.database.schema import Job, Product, Setting, Version
+from paddlex.studio.gate import GateRefused
 from paddlex.studio.gate_jobs import GateJobs
 from paddlex.studio.workspace import Workspace, now_ms
 from paddlex.utils.logging import logger
@@ -64,6 +65,11 @@ def can_refit(workspace: Workspace, session: Session, product: Product) -> bool:
     return own.fit is not None and own.tiling is None
 
 
+def _is_open(wanted: Setting) -> bool:
+    """Whether no version has come yet of what was wanted last."""
+    return wanted.value.get("at") != wanted.value.get("started") or "version" not in wanted.value
+
+
 class Refitting:
     """Starts what is wanted, when nothing has been added for a moment and no other fit of the product is at work.
 
@@ -86,11 +92,16 @@ class Refitting:
         self._thread = threading.Thread(target=self._work, name="refitting", daemon=True)
 
     def start(self) -> None:
-        """Take up what was wanted when the studio last ended."""
+        """Take up what was wanted when the studio last ended: the refit, or the gate of what has come of it."""
         with self._workspace.reading() as session:
-            names = session.scalars(select(Setting.name).where(Setting.name.startswith(_PREFIX))).all()
-        for name in names:
-            self.soon(int(name.removeprefix(_PREFIX)))
+            wanted = session.scalars(select(Setting).where(Setting.name.startswith(_PREFIX))).all()
+            made = {one.name: session.get(Version, one.value["version"]) for one in wanted if not _is_open(one)}
+        for one in wanted:
+            version = made.get(one.name)
+            if version is None:
+                self.soon(int(one.name.removeprefix(_PREFIX)))
+            else:
+                self.fitted(version)
         self._thread.start()
 
     def soon(self, product_id: int) -> None:
@@ -107,18 +118,31 @@ class Refitting:
         It is on where nobody has said otherwise: whoever corrects a verdict expects the next part to be judged accordingly;
         what it might break the gate has looked at, and one click goes back.
         """
+        name = f"{_PREFIX}{version.product_id}"
         with self._workspace.writing() as session:
-            wanted = session.get(Setting, f"{_PREFIX}{version.product_id}")
-            is_more_wanted = wanted is not None and wanted.value.get("at") != wanted.value.get("started")
-            if wanted is not None and not is_more_wanted:
-                session.delete(wanted)
-            goes_live = bool(session.get_one(Product, version.product_id).settings.get("autoLive", True))
+            wanted = session.get(Setting, name)
+            if wanted is not None:
+                wanted.value = {**wanted.value, "version": version.id}
+            is_more_wanted = wanted is not None and _is_open(wanted)
         if is_more_wanted:
             self.soon(version.product_id)
 
         def then(found: dict[str, Any]) -> None:
-            if found["passed"] and goes_live and version.how == "refit":
-                self._changes.go_live(version.id, version.made_by, by_itself=True)
+            with self._workspace.reading() as session:
+                product = session.get_one(Product, version.product_id)
+            goes_live = (
+                product.settings.get("autoLive", True) and version.how == "refit" and product.live_id != version.id
+            )
+            if found["passed"] and goes_live:
+                try:
+                    self._changes.go_live(version.id, version.made_by, by_itself=True)
+                except GateRefused:  # what it rests on has changed while it looked
+                    self.fitted(version)
+                    return
+            with self._workspace.writing() as session:
+                wanted = session.get(Setting, name)
+                if wanted is not None and not _is_open(wanted):
+                    session.delete(wanted)
 
         self._gate_jobs.start(version.id, version.made_by, then)
 
@@ -157,6 +181,6 @@ class Refitting:
             if wanted is None:
                 return True
             by = str(wanted.value["by"])
-            wanted.value = {**wanted.value, "started": wanted.value["at"]}
+            wanted.value = {"by": by, "at": wanted.value["at"], "started": wanted.value["at"]}
         self._start_refit(product_id, by)
         return True

@@ -283,3 +283,22 @@ def test_a_refit_that_was_wanted_when_the_studio_was_killed_is_taken_up(
     taken_up: list[int] = []
     again.studio.refitting._start_refit = lambda product_id, by: taken_up.append(product_id)
     wait_for(lambda: taken_up)
+
+
+def test_a_gate_that_was_looking_when_the_studio_was_killed_looks_again(
+    judged: tuple[Running, int], workspace: Workspace, model: Path,
+    add_model: Callable[..., Version], run_studio: Callable[..., Running],
+) -> None:  # fmt: skip
+    running, verdict = judged
+    before = live_of(workspace)
+    running.studio.gate_jobs.close()  # as if it were killed: nothing is looked at any more
+    refit_with(running, lambda: add_model(model))
+    say(running, verdict, "good")
+    wait_for(lambda: len(running.client.get("/studio/products/grid/versions").json()["versions"]) == 2)
+    time.sleep(0.5)
+    running.stop()
+    with workspace.writing() as session:  # the part that was called good is not one that this model has learnt
+        session.delete(session.scalars(select(Member)).one())
+    workspace = Workspace(workspace.path)
+    run_studio(workspace)
+    wait_for(lambda: live_of(workspace) != before)
