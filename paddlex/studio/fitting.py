@@ -213,7 +213,6 @@ def refit_folder(
 ) -> dict[str, Any]:
     """Refit a model, in a process of its own; see ``inference.refit``."""
     from paddlex.inference.inspection import Inspection
-
     from paddlex.inference.refit import refit
 
     done = refit(

@@ -122,12 +122,3 @@ class GateJobs:
                 session.execute(of_job.values(state=state, ended_at=now_ms(), **values))
         except Exception as error:  # the next start notes it as lost
             logger.error("The end of job %d cannot be noted: %s", job_id, in_one_line(error))
-
-
-def job_json(job: Job) -> dict[str, Any]:
-    """A job as the page has it."""
-    return {
-        "id": job.id, "kind": job.kind, "state": job.state, "done": job.done, "total": job.total, "what": job.what,
-        "secondsLeft": None, "command": job.command, "error": job.error, "result": job.result, "madeAt": job.made_at,
-        "startedAt": job.started_at, "endedAt": job.ended_at,
-    }  # fmt: skip

@@ -173,7 +173,12 @@ class Jobs:
     def cancel(self, number: int) -> Job:
         """Stop a job; what it has made so far is thrown away. One that has ended stays as it is."""
         job = self.get(number)
-        if job.state in UNFINISHED and job.folder:
+        if job.state in UNFINISHED and not job.folder:  # it has no process: whoever works on it looks here
+            with self._workspace.writing() as session:
+                job = session.get_one(Job, number, with_for_update=True)
+                if job.state in UNFINISHED:
+                    job.state, job.ended_at = CANCELLED, now_ms()
+        elif job.state in UNFINISHED:
             (self._folder(job) / _CANCEL).touch()
             with self._workspace.writing() as session:
                 job = session.get_one(Job, number, with_for_update=True)

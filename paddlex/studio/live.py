@@ -49,11 +49,12 @@ class Live:
 
     def start(self) -> None:
         """Serve the live version of every product; one that cannot judge is not served, and whoever asks is told why."""
-        with self._workspace.reading() as session:
-            live = session.execute(select(Product.name, Product.live_id).order_by(Product.id)).all()
-        for name, version_id in live:
-            if version_id is not None:
-                self._serve(name, version_id)
+        with self._lock:
+            with self._workspace.reading() as session:
+                live = session.execute(select(Product.name, Product.live_id).order_by(Product.id)).all()
+            for name, version_id in live:
+                if version_id is not None:
+                    self._serve(name, version_id)
 
     def go(self, version_id: int, by: str, action: str, allow: Allow) -> Version:
         """Let a version go live.

@@ -178,7 +178,7 @@ class Refitting:
                 return False
         with self._workspace.writing() as session:
             wanted = session.get(Setting, f"{_PREFIX}{product_id}")
-            if wanted is None:
+            if wanted is None or not _is_open(wanted):
                 return True
             by = str(wanted.value["by"])
             wanted.value = {"by": by, "at": wanted.value["at"], "started": wanted.value["at"]}

@@ -15,7 +15,8 @@ from paddlex.studio.access import ENGINEER, user_of
 from paddlex.studio.corrections import MOST_CORNERS, MOST_POLYGONS, Corrected
 from paddlex.studio.database.schema import Job, Version
 from paddlex.studio.gate import is_fresh
-from paddlex.studio.gate_jobs import KIND, job_json
+from paddlex.studio.gate_jobs import KIND
+from paddlex.studio.job_facts import job_json
 from paddlex.studio.refitting import is_wanted
 from paddlex.studio.version_facts import version_json
 from paddlex.studio.web.bodies import Body, Number, parsed
@@ -78,7 +79,12 @@ def _told(studio: Studio, said: Corrected) -> dict[str, Any]:
         )
         job = session.scalar(at_work.order_by(Job.id.desc()).limit(1))
     refit = "soon" if said.wants_refit else "none"
-    return {"verdict": verdict, "job": None if job is None else job_json(job), "refit": refit, "note": said.note}
+    return {
+        "verdict": verdict,
+        "job": None if job is None else job_json(studio.workspace, job),
+        "refit": refit,
+        "note": said.note,
+    }
 
 
 def _refit(studio: Studio, name: str) -> dict[str, Any]:
@@ -99,6 +105,6 @@ def _refit(studio: Studio, name: str) -> dict[str, Any]:
         )
         return {
             "isDue": is_wanted(session, product),
-            "job": None if job is None else job_json(job),
+            "job": None if job is None else job_json(studio.workspace, job),
             "offered": version_json(studio.workspace, product, latest) if latest is not None and is_offered else None,
         }

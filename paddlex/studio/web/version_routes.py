@@ -15,7 +15,7 @@ from paddlex.studio import searching
 from paddlex.studio.access import need_engineer, user_of
 from paddlex.studio.database.schema import Product, Version
 from paddlex.studio.gate import GateRefused
-from paddlex.studio.gate_jobs import job_json
+from paddlex.studio.job_facts import job_json
 from paddlex.studio.version_facts import version_json
 from paddlex.studio.web.bodies import Body, Number, parsed
 
@@ -47,7 +47,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     async def gate(number: Number, request: Request) -> Response:
         need_engineer(request)
         job = await run_in_threadpool(studio.gate_jobs.start, number, user_of(request))
-        return JSONResponse(job_json(job))
+        return JSONResponse(await run_in_threadpool(job_json, studio.workspace, job))
 
     @router.post("/versions/{number}/live")
     async def go_live(number: Number, request: Request) -> Response:
