@@ -2,8 +2,8 @@
 
     python benchmarks/drift.py                  # false alarms a month, for each kind of production
     python benchmarks/drift.py --shifts         # delays: jumps of 0.5, 1 and 2 standard deviations
-    python benchmarks/drift.py --pictures dataset/metal_grid   # delays with real pictures, made darker, blurred, moved
-    python benchmarks/drift.py --plot drift.png
+    python benchmarks/drift.py --pictures output/best_model/inference dataset/metal_grid   # delays on changed pictures
+    python benchmarks/drift.py --plot drift.png # the charts of one line, before and after its lamp has lost a tenth
 
 Simulated production: three shifts a day, every day; the six quantities are independent, which makes the most false alarms.
 Every value is a normal deviate of its part, plus what it has in common with its neighbours (an autoregressive process), plus
@@ -16,10 +16,15 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from scipy.signal import lfilter
 from scipy.stats import chi2
 
+from paddlex.data.dataset import TRAIN_LIST, VAL_LIST, read_samples
+from paddlex.inference.appearance import appearance_of
+from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.studio.drift.chart import LASTING, SUDDEN
 from paddlex.studio.drift.rule import CAUSES, Finding, judge
 from paddlex.studio.drift.shifts import Shifts
 from paddlex.studio.drift.verdicts import Reference, Verdicts
@@ -181,14 +186,112 @@ def print_delays(lines: int, seed: int) -> None:
                 print(f"| {name} | {quantity} | {size:g} | {what} | {said} |", flush=True)
 
 
+def darker(photo: np.ndarray) -> np.ndarray:
+    return cv2.convertScaleAbs(photo, alpha=0.8)
+
+
+def blurred(photo: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(photo, (0, 0), max(photo.shape) / 512)
+
+
+def moved(photo: np.ndarray) -> np.ndarray:
+    shift = np.float32([[1, 0, 0.03 * photo.shape[1]], [0, 1, 0]])
+    return cv2.warpAffine(photo, shift, photo.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+
+
+CHANGES = {"20 % darker": darker, "blurred by 1 pixel in 512": blurred, "moved by 3 % of the width": moved}
+
+
+def measured(predictor: AnomalyPredictor, photos: list[np.ndarray]) -> np.ndarray:
+    """What verdicts on photos hold, float64 [photos, 6], in the order of ``USUAL``."""
+    rows = []
+    for photo in photos:
+        result, look = predictor.judge([photo])[0], appearance_of(photo)
+        position = result.get("position") or {"found": False}
+        offset = (*position["shift"], position["angle"]) if position["found"] else (np.nan, np.nan, np.nan)
+        rows.append((look.brightness, look.sharpness, *offset, result["raw_score"]))
+    return np.array(rows)
+
+
+def print_pictures(model: str, dataset: str, lines: int, seed: int) -> None:
+    """Lines whose parts are the photos of a data set at random, 300 a shift, and change in the middle of a shift."""
+    predictor = AnomalyPredictor(model, device="cpu", quiet=True)
+    assert predictor.folder.calibration is not None
+    reference = replace(REFERENCE, scores=np.array(predictor.folder.calibration.scores))
+    samples = [one for one in read_samples(dataset, VAL_LIST) if one.mask_path is None]
+    photos = [one.read() for one in [*samples, *read_samples(dataset, TRAIN_LIST)][:100]]
+    usual = measured(predictor, photos)
+    spread = 1.4826 * np.nanmedian(np.abs(usual - np.nanmedian(usual, axis=0)), axis=0)
+    print(
+        f"| change | in standard deviations: {', '.join(USUAL)} | noticed | median delay, longest | cause |\n|{'---|' * 5}"
+    )
+    for words, change in CHANGES.items():
+        other = measured(predictor, [change(photo) for photo in photos])
+        sizes = ", ".join(f"{size:+.1f}" for size in np.nanmedian(other - usual, axis=0) / spread)
+        hours, causes = [], []
+        for line in range(lines):
+            rng = np.random.default_rng([seed, line])
+            count, shifts = 300 * 90, 90
+            is_after = np.arange(count) >= 300 * 45 + 150
+            drawn = rng.integers(len(photos), size=count)
+            rows = np.where(is_after[:, None], other[drawn], usual[drawn])
+            rows += 0.5 * spread * np.repeat(rng.normal(size=(shifts, len(USUAL))), 300, axis=0)
+            verdicts = produce(Production(), shifts / 3, rng)
+            columns = dict(zip(USUAL, rows.T, strict=True))
+            alarms = judge(replace(verdicts, **columns), reference, Shifts(), int(verdicts.at[-1]) + SHIFT).alarms
+            since = START + 45 * SHIFT + SHIFT // 2
+            if alarms and alarms[0].at >= since:
+                hours.append((alarms[0].at - since) / HOUR)
+                causes.append(alarms[0].cause)
+        said = ", ".join(f"{cause} {causes.count(cause)}" for cause in CAUSES if cause in causes)
+        delays = f"{np.median(hours):.1f} h, {max(hours):.1f} h" if hours else "-"
+        print(f"| {words} | {sizes} | {len(hours)} of {lines} | {delays} | {said} |", flush=True)
+
+
+def plot(path: str, seed: int) -> None:
+    """The charts of a line whose lamp loses a tenth of its light on the twentieth day."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    since = START + 20 * DAY
+    verdicts = produce(PRODUCTIONS["shifts differ by 0.5"], MONTH, np.random.default_rng(seed))
+    finding = found(changed(verdicts, "brightness", since, lambda values: 0.9 * values))
+    figure, axes = pyplot.subplots(len(finding.charts), 3, figsize=(13, 2 * len(finding.charts)), sharex=True)
+    for row, (name, chart) in zip(axes, finding.charts.items(), strict=True):
+        days = [(point.at - START) / DAY for point in chart.points]
+        drawn = ([point.value for point in chart.points], [point.sudden for point in chart.points])
+        for axis, values, limit in zip(
+            row, (*drawn, [point.lasting for point in chart.points]), (None, SUDDEN, LASTING), strict=True
+        ):
+            axis.plot(days, values, ".-", markersize=2, linewidth=0.5)
+            for side in () if limit is None else (-limit, limit):
+                axis.axhline(side, color="red", linewidth=0.8)
+        row[0].set_ylabel(name)
+        for alarm in finding.alarms:
+            if alarm.quantity == name:
+                row[0].axvline((alarm.at - START) / DAY, color="red")
+    for axis, title in zip(axes[0], ("blocks", "sudden", "lasting"), strict=True):
+        axis.set_title(title)
+    figure.tight_layout()
+    figure.savefig(path, dpi=80)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shifts", action="store_true")
     parser.add_argument("--lines", type=int, default=100)
     parser.add_argument("--months", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pictures", nargs=2, metavar=("MODEL", "DATASET"))
+    parser.add_argument("--plot")
     options = parser.parse_args()
-    if options.shifts:
+    if options.plot:
+        plot(options.plot, options.seed)
+    elif options.pictures:
+        print_pictures(*options.pictures, options.lines, options.seed)
+    elif options.shifts:
         print_delays(options.lines, options.seed)
     else:
         print_false_alarms(options.lines, options.months, options.seed)

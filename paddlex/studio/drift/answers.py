@@ -14,7 +14,8 @@ from paddlex.studio.drift.figures import Period, periods, wilson
 from paddlex.studio.drift.rule import CAUSES, FALSE_ALARMS_A_MONTH
 from paddlex.studio.drift.watch import Drift
 
-#: Of the brightness of the good pictures, what is within them is no other light; and so many verdicts are looked at.
+#: Percentiles of the good pictures' brightness between which it is no other light; how many verdicts are looked at; and the
+#: fewest of either.
 _WITHIN, _LATEST, _FEWEST = (1.0, 99.0), 200, 20
 
 
@@ -29,13 +30,12 @@ def drift_json(drift: Drift, corrected_at: Sequence[int], by_day: bool, most: in
     """
     shifts = drift.shifts.days if by_day else drift.shifts
     found = periods(drift.verdicts, corrected_at, shifts, most)
-    start = _start(drift)
     return {
         "reference": _reference(drift),
         "periods": [_period(one, drift.reference.target_fpr) for one in found],
         "state": {cause: _state(cause, drift) for cause in CAUSES},
         "alarms": [alarm_json(alarm) for alarm in drift.alarms],
-        "note": start,
+        "note": _start(drift),
         "baseline": drift.baseline or None,
         "shifts": {"starts": list(drift.shifts.starts), "timeZone": drift.shifts.time_zone},
         "falseAlarmsAMonth": FALSE_ALARMS_A_MONTH,
@@ -64,34 +64,29 @@ def _reference(drift: Drift) -> dict[str, Any]:
     typical = None
     if limit is not None and len(reference.scores):
         typical = float(limit.normalise(np.median(reference.scores)))
-    measured = {"brightness": reference.brightness, "sharpness": reference.sharpness} if drift.is_whole else {}
     return {
         "medianScore": typical,
         "target": reference.target_fpr,
-        "brightness": _range(measured.get("brightness")),
-        "sharpness": _range(measured.get("sharpness")),
+        "brightness": _median(reference.brightness, drift),
+        "sharpness": _median(reference.sharpness, drift),
     }
 
 
-def _range(values: np.ndarray | None) -> dict[str, float] | None:
-    known = np.empty(0) if values is None else values[np.isfinite(values)]
-    if not len(known):
-        return None
-    low, high = np.percentile(known, _WITHIN)
-    return {"median": float(np.median(known)), "low": float(low), "high": float(high)}
+def _median(values: np.ndarray, drift: Drift) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if drift.is_whole and len(known) else None
 
 
 def _start(drift: Drift) -> dict[str, str] | None:
-    """That what is judged was never in the light of the good pictures, while nothing else can tell it yet."""
-    reference = _range(drift.reference.brightness) if drift.is_whole else None
+    """That what is judged is in another light than all good pictures, which no chart tells where it was so from the start."""
+    known = drift.reference.brightness[np.isfinite(drift.reference.brightness)]
     latest = drift.verdicts.brightness[-_LATEST:]
     latest = latest[np.isfinite(latest)]
-    if reference is None or len(latest) < _FEWEST:
+    if not drift.is_whole or min(len(known), len(latest)) < _FEWEST:
         return None
+    low, high = np.percentile(known, _WITHIN).tolist()
     now = float(np.median(latest))
-    if reference["low"] <= now <= reference["high"]:
-        return None
-    return words.of_start(now, reference["low"], reference["high"])
+    return None if low <= now <= high else words.of_start(now, low, high)
 
 
 def _period(period: Period, target: float) -> dict[str, Any]:

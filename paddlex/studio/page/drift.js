@@ -56,8 +56,8 @@ const figures = () => [
   },
   measured("brightness", 20),
   measured("sharpness", 1),
-  measured("offsetX", 0.02, (value) => percent(value)),
-  measured("offsetY", 0.02, (value) => percent(value)),
+  measured("offsetX", 4, (value) => `${decimal(value, 1)} px`),
+  measured("offsetY", 4, (value) => `${decimal(value, 1)} px`),
   measured("angle", 2, (value) => `${decimal(value, 1)}°`),
 ];
 
