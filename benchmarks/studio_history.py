@@ -186,9 +186,8 @@ def long_work(workspace: Workspace, now: int) -> dict[str, float]:
         for piece in form.pieces(workspace, Wanted()):
             first, size = first or time.perf_counter() - start, size + len(piece)
         figures[f"export {name}"] = time.perf_counter() - start
-        print(
-            f"export {name:37} {figures[f'export {name}']:8.1f} s   first piece after {1000 * first:.0f} ms, {size / 1e6:.1f} MB"
-        )
+        told = f"first piece after {1000 * first:.0f} ms, {size / 1e6:.1f} MB"
+        print(f"export {name:37} {figures[f'export {name}']:8.1f} s   {told}")
     with workspace.reading() as session:
         total = int(session.scalar(select(func.sum(Picture.size))))
     for name, limits in (
