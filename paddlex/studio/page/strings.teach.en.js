@@ -77,7 +77,7 @@ export default {
   "upload.more": "and {count} more",
 
   "camera.take": "Take picture",
-  "camera.automatic": "By itself",
+  "camera.automatic": "Automatic",
   "hint.fine": "Good",
   "hint.blurred": "Blurred: hold still, or focus",
   "hint.dark": "Too dark: more light",

@@ -57,6 +57,7 @@ export function openTeachCamera(step, onPicture) {
     stream.getVideoTracks()[0].addEventListener("ended", close); // unplugged
     video.srcObject = stream;
     live.hidden = false;
+    live.scrollIntoView({ block: "nearest" });
     await video.play().catch(() => {});
     await listCameras();
     shutter.focus();
@@ -76,7 +77,9 @@ export function openTeachCamera(step, onPicture) {
     live.hidden = true;
   }
 
-  const isAutomatic = () => automatic.getAttribute("aria-pressed") === "true";
+  function isAutomatic() {
+    return automatic.getAttribute("aria-pressed") === "true";
+  }
 
   function toggleAutomatic() {
     automatic.setAttribute("aria-pressed", String(!isAutomatic()));
