@@ -72,7 +72,7 @@ export default {
   "problem.inBoth": "Good and bad?",
   "upload.progress": "Pictures sent",
   "upload.text": "{done} of {all}",
-  "upload.known": "There already: {count} pictures",
+  "upload.known": "Left out because they are there already: {count}",
   "upload.failed": "{name}: {words}",
   "upload.more": "and {count} more",
 
@@ -89,9 +89,9 @@ export default {
   "network.picture": "The picture that was taken",
   "network.close": "Close",
 
-  "check.found": "{count} pictures stand out",
+  "check.found": "To look at: {count}",
   "check.fine": "Nothing stands out",
-  "check.count": "{count} pictures",
+  "check.count": "({count})",
   "check.asideAll": "Set all aside",
   "check.asideDone": "{count} set aside",
   "check.again": "Check again",

@@ -72,7 +72,7 @@ export default {
   "problem.inBoth": "良品还是不良品？",
   "upload.progress": "已发送图片",
   "upload.text": "{done} / {all}",
-  "upload.known": "已有：{count} 张图片",
+  "upload.known": "已存在，未重复添加：{count} 张",
   "upload.failed": "{name}：{words}",
   "upload.more": "另有 {count} 张",
 
@@ -91,7 +91,7 @@ export default {
 
   "check.found": "有 {count} 张图片可疑",
   "check.fine": "没有可疑图片",
-  "check.count": "{count} 张",
+  "check.count": "（{count}）",
   "check.asideAll": "全部移出",
   "check.asideDone": "已移出 {count} 张",
   "check.again": "重新检查",

@@ -60,7 +60,6 @@ export async function mount(step) {
       element.classList.toggle("active", name === kind);
       element.tabIndex = name === kind ? 0 : -1;
     }
-    frame.append(layers[kind].element); // on top
   }
 
   function snapshot() {
