@@ -12,6 +12,7 @@ from paddlex.utils.console import say, visible
 from paddlex.utils.csv_file import csv_file
 from paddlex.utils.files import atomic_directory, write_json, write_text
 from paddlex.utils.logging import log_to_console, logger
+from paddlex.utils.progress import told_in
 
 REPORT, FIGURES, VERDICTS = "qualification.html", "qualification.json", "per_picture.csv"
 
@@ -43,7 +44,8 @@ def run_qualification(arguments: argparse.Namespace) -> int:
             arguments.model_dir, device=arguments.device, run_mode=arguments.run_mode or "auto",
             threshold=arguments.threshold, score_threshold=arguments.score_threshold, target_fpr=arguments.target_fpr,
         )  # fmt: skip
-        found, judged = qualify(predictor, study, arguments.pixels_per_mm)
+        with told_in(arguments.progress):
+            found, judged = qualify(predictor, study, arguments.pixels_per_mm)
         about = {
             "Model": f"{predictor.folder.model_name}, {arguments.model_dir}",
             "Threshold": f"{found.threshold:.6g} (raw score)",
@@ -52,7 +54,7 @@ def run_qualification(arguments: argparse.Namespace) -> int:
         }
         with atomic_directory(arguments.save_path) as folder:
             write_text(folder / REPORT, page(found, title=f"Qualification on {study.root.resolve().name}", about=about))
-            write_json(folder / FIGURES, {"about": about, "words": found.words(), **found.to_dict()})
+            write_json(folder / FIGURES, {"done_flag": True, "about": about, "words": found.words(), **found.to_dict()})
             with csv_file(folder / VERDICTS) as write:
                 write(["picture", "verdict", "score", "raw_score"])
                 for one in judged:

@@ -124,11 +124,7 @@ class Pictures:
 
     def shown(self, digest: str) -> tuple[bytes, str]:
         """A picture as any browser shows it, and its media type: the file itself, or else an 8-bit JPEG of its size."""
-        path = self.path(digest)
-        data = path.read_bytes()
-        if path.suffix in _SHOWN and read_header(data, digest[:12]).bits == 8:
-            return data, MEDIA_TYPES[path.suffix]
-        return _jpeg(decode_for_people(data)), MEDIA_TYPES[".jpg"]
+        return shown_picture(self.read(digest))
 
     def thumbnail(self, digest: str) -> bytes:
         """A small JPEG of a picture, its longest side ``THUMBNAIL``, made when it is first wanted, then kept."""
@@ -187,6 +183,14 @@ class Pictures:
 
 def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if len(path.name) == 2) if parent.is_dir() else []
+
+
+def shown_picture(data: bytes) -> tuple[bytes, str]:
+    """See ``Pictures.shown``."""
+    suffix = suffix_of(data)
+    if suffix in _SHOWN and read_header(data, "picture").bits == 8:
+        return data, MEDIA_TYPES[suffix]
+    return _jpeg(decode_for_people(data)), MEDIA_TYPES[".jpg"]
 
 
 def suffix_of(data: bytes) -> str:

@@ -30,6 +30,7 @@ from paddlex.studio.intake import Intake
 from paddlex.studio.jobs import Jobs
 from paddlex.studio.live import Live, version_of
 from paddlex.studio.loading import Loader
+from paddlex.studio.qualifying import Qualifying
 from paddlex.studio.recording import Recorder
 from paddlex.studio.refitting import Refitting
 from paddlex.studio.retention import Retention
@@ -43,6 +44,7 @@ from paddlex.studio.web import (
     history_routes,
     job_routes,
     product_routes,
+    qualify_routes,
     version_routes,
 )
 from paddlex.studio.web.problems import answer_problems
@@ -77,6 +79,7 @@ class Studio:
         checking: checks of a product's pictures.
         drift: looks whether a product drifts.
         webhook: sends its alarms.
+        qualifying: what is proven of a version before a line starts.
     """
 
     page: Path | None = Path(__file__).parent / "page"
@@ -103,6 +106,7 @@ class Studio:
         self.fitting = Fitting(workspace, self.jobs)
         self.checking = Checking(workspace, self.jobs)
         self.webhook = Sender(workspace)
+        self.qualifying = Qualifying(workspace, self.jobs)
         self._recorder = Recorder(workspace, self._judged)
 
     def load(self, pipeline: str) -> Loaded:
@@ -135,6 +139,7 @@ class Studio:
             history_routes,
             job_routes,
             product_routes,
+            qualify_routes,
             version_routes,
         ):
             routes.add_routes(router, self)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from paddlex.errors import ImageReadError, PaddleXError
-from paddlex.inference.serving.errors import error_body
+from paddlex.inference.serving.errors import RequestError, as_request_error, error_body, failure
 from paddlex.studio.database.failures import DatabaseError
 from paddlex.studio.pictures import PictureGoneError
 from paddlex.utils.logging import logger
@@ -20,6 +20,16 @@ def answer_problems(app: FastAPI) -> None:
     database fails, 409 for whatever else cannot be done now.
     """
     app.add_exception_handler(PaddleXError, _problem)
+
+
+def why_not_taken(error: Exception) -> RequestError:
+    """Why one of several pictures was not taken; what is our own fault is in the log."""
+    if isinstance(error, PaddleXError) and not isinstance(error, ImageReadError | RequestError):
+        return RequestError(409, error.what, remedy=error.remedy)
+    if (known := as_request_error(error)).status == 500:
+        logger.error("A picture could not be taken.", exc_info=error)
+        return failure()
+    return known
 
 
 async def _problem(request: Request, error: Exception) -> Response:

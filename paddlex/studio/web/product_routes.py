@@ -13,8 +13,6 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from paddlex.errors import ImageReadError, PaddleXError
-from paddlex.inference.serving.errors import RequestError, as_request_error, failure
 from paddlex.inference.serving.image_guard import read_size
 from paddlex.inference.serving.routes import uploads
 from paddlex.studio import audit, intake, products
@@ -26,8 +24,8 @@ from paddlex.studio.pictures import decode_for_people
 from paddlex.studio.products import Changes
 from paddlex.studio.regions import Regions
 from paddlex.studio.web.bodies import Body, parsed
+from paddlex.studio.web.problems import why_not_taken
 from paddlex.studio.web.version_routes import product_of
-from paddlex.utils.logging import logger
 
 if TYPE_CHECKING:
     from paddlex.studio.studio import Studio
@@ -173,7 +171,7 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
             try:
                 entries.append(await taken(request, data, add))
             except Exception as error:
-                known = _told(error)
+                known = why_not_taken(error)
                 entries.append({"name": file, "errorCode": known.status, "errorMsg": str(known)})
         if role == CHALLENGE and (added := [entry["digest"] for entry in entries if "digest" in entry]):
             await run_in_threadpool(_note, studio, product, by, "challenge.add", {"digests": added})
@@ -227,7 +225,7 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
         try:
             return JSONResponse(await taken(request, data, partial(studio.intake.frame, product.id)))
         except Exception as error:
-            raise _told(error) from error
+            raise why_not_taken(error) from error
 
 
 #: A picture is named by its content: what is there once never changes. Only the browser that asked may keep it.
@@ -240,16 +238,6 @@ def _add_cameras(router: APIRouter, studio: Studio) -> None:
         need_engineer(request)
         body = await parsed(request, _Camera)
         return Response(await run_in_threadpool(grab, body.url), media_type="image/jpeg")
-
-
-def _told(error: Exception) -> RequestError:
-    """Why a picture was not taken; what is our own fault is in the log."""
-    if isinstance(error, PaddleXError) and not isinstance(error, ImageReadError | RequestError):
-        return RequestError(409, error.what, remedy=error.remedy)
-    if (known := as_request_error(error)).status == 500:
-        logger.error("A picture could not be taken.", exc_info=error)
-        return failure()
-    return known
 
 
 def _found(studio: Studio, name: str) -> Product:

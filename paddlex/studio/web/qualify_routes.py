@@ -1,0 +1,130 @@
+"""Qualifying: the study that a product is judged by, what people say of its pictures, and the reports."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from paddlex.inference.serving.image_guard import read_size
+from paddlex.inference.serving.routes import uploads
+from paddlex.studio import audit
+from paddlex.studio.access import need_engineer, user_of
+from paddlex.studio.database.schema import Product
+from paddlex.studio.job_facts import job_json
+from paddlex.studio.pictures import shown_picture
+from paddlex.studio.qualifying import FILES
+from paddlex.studio.studies import study_json
+from paddlex.studio.web.bodies import Body, parsed
+from paddlex.studio.web.problems import why_not_taken
+from paddlex.studio.web.version_routes import product_of
+
+if TYPE_CHECKING:
+    from paddlex.studio.studio import Studio
+
+
+class _Rating(Body):
+    picture: str = Field(max_length=200)
+    verdict: Literal["good", "bad"]
+
+
+class _Wanted(Body):
+    version: int | None = None
+    pixelsPerMm: float | None = Field(None, gt=0)  # noqa: N815
+
+
+#: A report is a page of its own, which nothing may be loaded into.
+_REPORT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox allow-modals",
+}
+
+
+def add_routes(router: APIRouter, studio: Studio) -> None:
+    """Add them."""
+    workspace, qualifying = studio.workspace, studio.qualifying
+    studies = qualifying.studies
+
+    def found(name: str) -> Product:
+        with workspace.reading() as session:
+            return product_of(session, name)
+
+    @router.get("/products/{name}/study")
+    async def study(name: str, request: Request) -> Response:
+        contents = await run_in_threadpool(lambda: studies.contents(found(name)))
+        return JSONResponse(study_json(contents, user_of(request)))
+
+    @router.post("/products/{name}/study/pictures")
+    async def add(name: str, request: Request, part: str | None = None) -> Response:
+        need_engineer(request)
+        product = await run_in_threadpool(found, name)
+        entries: list[dict[str, Any]] = []
+        for file, data in await uploads(request, studio.service):
+            try:
+                await studio.service.in_thread(partial(read_size, data, studio.service.settings.max_pixels))
+                entries.append({"name": file, "picture": await run_in_threadpool(studies.add, product, part, data)})
+            except Exception as error:
+                known = why_not_taken(error)
+                entries.append({"name": file, "errorCode": known.status, "errorMsg": str(known)})
+        return JSONResponse({"pictures": entries})
+
+    @router.delete("/products/{name}/study")
+    async def clear(name: str, request: Request) -> Response:
+        need_engineer(request)
+
+        def work() -> dict[str, Any]:
+            product = found(name)
+            studies.clear(product)
+            with workspace.writing() as session:
+                audit.append(session, by=user_of(request), action="study.clear", product=product.name, details={})
+            return study_json(studies.contents(product), user_of(request))
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.get("/products/{name}/study/picture")
+    async def picture(name: str, picture: str) -> Response:
+        content, media_type = await run_in_threadpool(
+            lambda: shown_picture(studies.path(found(name), picture).read_bytes())
+        )
+        return Response(content, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})
+
+    @router.post("/products/{name}/study/rating")
+    async def rate(name: str, request: Request) -> Response:
+        body = await parsed(request, _Rating)
+
+        def work() -> dict[str, Any]:
+            product = found(name)
+            studies.rate(product, body.picture, user_of(request), body.verdict == "bad")
+            return study_json(studies.contents(product), user_of(request))
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.post("/products/{name}/qualify")
+    async def qualify(name: str, request: Request) -> Response:
+        need_engineer(request)
+        body = await parsed(request, _Wanted)
+
+        def work() -> dict[str, Any]:
+            job = qualifying.start(found(name), body.version, body.pixelsPerMm, user_of(request))
+            return job_json(workspace, job)
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.get("/products/{name}/qualifications")
+    async def reports(name: str) -> Response:
+        def work() -> dict[str, Any]:
+            return {"reports": [job_json(workspace, job) for job in qualifying.reports(found(name))]}
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    @router.get("/jobs/{number}/qualification/{file}")
+    async def report(number: int, file: str) -> Response:
+        path = await run_in_threadpool(qualifying.file, number, file)
+        content = await run_in_threadpool(path.read_bytes)
+        headers = (
+            _REPORT_HEADERS if path.suffix == ".html" else {"Content-Disposition": f'attachment; filename="{file}"'}
+        )
+        return Response(content, media_type=FILES[file], headers=headers)
