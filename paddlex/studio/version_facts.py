@@ -7,9 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from paddlex.errors import ModelError
 from paddlex.inference.model_folder import ModelFolder, open_model_folder
-from paddlex.studio.database.schema import Product, Version
+from paddlex.studio.database.schema import Job, Product, Version
 from paddlex.studio.gate_rule import Count
 from paddlex.studio.workspace import Workspace
 
@@ -32,6 +34,7 @@ def version_json(workspace: Workspace, product: Product, version: Version) -> di
         "digest": version.digest,
         "folder": version.folder,
         "command": command(folder, version.threshold),
+        "detectability": _detectability(workspace, version),
         **_of_folder(folder, version),
     }
 
@@ -42,6 +45,20 @@ def command(folder: Path, threshold: float | None, pictures: str = "PICTURES") -
     if threshold is not None:
         parts += ["--threshold", repr(threshold)]
     return shlex.join([*parts, "--input", pictures])
+
+
+def _detectability(workspace: Workspace, version: Version) -> dict[str, Any] | None:
+    """How many drawn defects it finds, as the training that made it has found out; None where that is not known."""
+    made_it = select(Job.result).where(
+        Job.product_id == version.product_id, Job.state == "done", Job.result["version"].as_integer() == version.id
+    )
+    with workspace.reading() as session:
+        drawn = (session.scalar(made_it.limit(1)) or {}).get("detectability")
+    if not drawn or not drawn["drawn"]:
+        return None
+    found, of = drawn["found"], drawn["drawn"]
+    words = {"en": f"It finds {found} of {of} drawn defects", "zh": f"{of} 个模拟缺陷中发现 {found} 个"}
+    return {"found": found, "drawn": of, "share": found / of, "words": words}
 
 
 def _of_folder(folder: Path, version: Version) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from paddlex.studio.database.schema import AuditEntry, Product, Verdict, Version
+from paddlex.studio.database.schema import AuditEntry, Job, Product, Verdict, Version
 from paddlex.studio.loading import folder_digest
 from paddlex.studio.workspace import Workspace
 
@@ -238,3 +240,32 @@ def test_a_version_is_a_copy_that_is_what_it_was_made_of(
     assert (first.folder, second.folder) == ("models/grid/1", "models/grid/2")
     assert folder_digest(workspace.path / first.folder) == first.digest == folder_digest(model)
     assert not list(workspace.models.glob(".*"))
+
+
+def test_a_version_tells_how_many_drawn_defects_its_training_has_found(live_studio: Live, workspace: Workspace) -> None:
+    running, version = live_studio
+    result = {"version": version.id, "detectability": {"drawn": 40, "found": 30}}
+    with workspace.writing() as session:
+        session.add(
+            Job(product_id=version.product_id, kind="train", state="done", made_at=0, made_by="ada", result=result)
+        )
+    told = running.client.get("/studio/products/grid/versions").json()["versions"][0]["detectability"]
+    assert (told["found"], told["drawn"], told["share"]) == (30, 40, 0.75)
+
+
+def test_a_gate_can_be_cancelled(live_studio: Live, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, version = live_studio
+    goes_on = threading.Event()
+
+    def look(version_id: int, progress: Callable[[int, int], None]) -> dict:
+        assert goes_on.wait(240)
+        time.sleep(0.6)  # progress is noted twice a second
+        progress(1, 2)
+        raise AssertionError("it was not cancelled")
+
+    monkeypatch.setattr(running.studio.gate, "run", look)
+    number = running.client.post(f"/studio/versions/{version.id}/gate").json()["id"]
+    assert running.client.delete(f"/studio/jobs/{number}").status_code == 200
+    goes_on.set()
+    running.studio.gate_jobs._pool.shutdown(wait=True)
+    assert running.client.get(f"/studio/jobs/{number}").json()["state"] == "cancelled"
