@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -66,6 +66,29 @@ WHO_MAY = {
     "GET /studio/pictures/{digest}": SIGNED_IN,
     "GET /studio/pictures/{digest}/thumbnail": SIGNED_IN,
     "GET /studio/pictures/{digest}/shown": SIGNED_IN,
+    "GET /studio/products": SIGNED_IN,
+    "POST /studio/products": ENGINEER,
+    "GET /studio/products/{name}": SIGNED_IN,
+    "PATCH /studio/products/{name}": ENGINEER,
+    "GET /studio/products/{name}/regions": SIGNED_IN,
+    "PUT /studio/products/{name}/regions": ENGINEER,
+    "GET /studio/products/{name}/pictures": SIGNED_IN,
+    "POST /studio/products/{name}/pictures": ENGINEER,
+    "PATCH /studio/products/{name}/pictures": ENGINEER,
+    "POST /studio/products/{name}/frame": ENGINEER,
+    "POST /studio/products/{name}/check": ENGINEER,
+    "POST /studio/products/{name}/fit": ENGINEER,
+    "POST /studio/grab": ENGINEER,
+    "GET /studio/jobs/{number}": SIGNED_IN,
+    "DELETE /studio/jobs/{number}": ENGINEER,
+    "GET /studio/products/{name}/study": SIGNED_IN,
+    "DELETE /studio/products/{name}/study": ENGINEER,
+    "GET /studio/products/{name}/study/picture": SIGNED_IN,
+    "POST /studio/products/{name}/study/pictures": ENGINEER,
+    "POST /studio/products/{name}/study/rating": SIGNED_IN,
+    "POST /studio/products/{name}/qualify": ENGINEER,
+    "GET /studio/products/{name}/qualifications": SIGNED_IN,
+    "GET /studio/jobs/{number}/qualification/{file}": SIGNED_IN,
     "GET /studio/settings/retention": SIGNED_IN,
     "PUT /studio/settings/retention": ENGINEER,
     "GET /studio/drift": SIGNED_IN,
@@ -115,10 +138,25 @@ def is_let_through(answer: httpx.Response) -> bool:
     return answer.status_code not in (401, 403)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stranger(studio: StudioProcess) -> Iterator[httpx.Client]:
     with studio.client() as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def signed_in(studio: StudioProcess) -> Iterator[Callable[[str], Browser]]:
+    """Name -> a browser of that user, the same as long as its session lasts."""
+    browsers: dict[str, Browser] = {}
+
+    def browser(name: str) -> Browser:
+        if name not in browsers or browsers[name].get("/models").status_code == 401:
+            browsers[name] = studio.signed_in(name)
+        return browsers[name]
+
+    yield browser
+    for opened in browsers.values():
+        opened.close()
 
 
 def test_every_route_has_a_row_in_the_table(routes: list[str]) -> None:
@@ -126,79 +164,72 @@ def test_every_route_has_a_row_in_the_table(routes: list[str]) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_stranger_gets_the_page_and_the_way_in(stranger: httpx.Client, route: str) -> None:
-    answer = ask(stranger, route)
-    assert is_let_through(answer) == (WHO_MAY[route] == OPEN), answer.text
-    if WHO_MAY[route] != OPEN:
-        assert answer.status_code == 401
-
-
-@pytest.mark.parametrize("route", ROUTES)
-def test_an_operator_may_what_is_not_for_engineers(studio: StudioProcess, route: str) -> None:
-    with studio.signed_in("bert") as operator:
-        answer = ask(operator, route)
-    assert is_let_through(answer) == (WHO_MAY[route] != ENGINEER), answer.text
-    if WHO_MAY[route] == ENGINEER:
-        assert answer.status_code == 403
-
-
-@pytest.mark.parametrize("route", ROUTES)
-def test_an_engineer_may_everything(studio: StudioProcess, route: str) -> None:
-    with studio.signed_in("anna") as engineer:
-        answer = ask(engineer, route)
-    assert is_let_through(answer), answer.text
-    assert answer.status_code != 500, answer.text
-
-
-@pytest.mark.parametrize("route", ROUTES)
-def test_the_key_is_for_judging_alone(stranger: httpx.Client, route: str) -> None:
-    answer = ask(stranger, route, headers={"X-API-Key": KEY})
-    needs_no_session = WHO_MAY[route] == JUDGING or (WHO_MAY[route] == OPEN and "/studio/" not in route)
-    assert is_let_through(answer) == needs_no_session, answer.text
-    if not needs_no_session:
-        assert answer.status_code == 403
+def test_everyone_may_what_the_table_says(
+    stranger: httpx.Client, signed_in: Callable[[str], Browser], route: str
+) -> None:
+    allowed = WHO_MAY[route]
+    answers = {
+        "stranger": ask(stranger, route),
+        "program": ask(stranger, route, headers={"X-API-Key": KEY}),
+        "operator": ask(signed_in("bert"), route),
+        "engineer": ask(signed_in("anna"), route),
+    }
+    refusals = {who: answer.status_code for who, answer in answers.items() if answer.status_code in (401, 403)}
+    expected = {
+        OPEN: {"program": 403} if "/studio/" in route else {},  # who judges by the key has no session
+        JUDGING: {"stranger": 401},
+        SIGNED_IN: {"stranger": 401, "program": 403},
+        ENGINEER: {"stranger": 401, "program": 403, "operator": 403},
+    }
+    assert refusals == expected[allowed]
+    assert all(answer.status_code < 500 for answer in answers.values()), {who: one.text for who, one in answers.items()}
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if WHO_MAY[route] != OPEN])
-def test_a_wrong_key_is_not_mended_by_a_session(studio: StudioProcess, route: str) -> None:
-    with studio.signed_in("anna") as engineer:
-        assert ask(engineer, route, headers={"X-API-Key": "wrong"}).status_code == 401
-        assert ask(engineer, route, headers={"Authorization": f"Bearer {KEY[:-1]}"}).status_code == 401
+def test_what_is_no_session_opens_nothing(
+    studio: StudioProcess, signed_in: Callable[[str], Browser], worthless: dict[str, Browser], route: str
+) -> None:
+    assert {why: ask(browser, route).status_code for why, browser in worthless.items()} == dict.fromkeys(worthless, 401)
+    for wrong in (
+        {"X-API-Key": "wrong"},
+        {"Authorization": f"Bearer {KEY[:-1]}"},
+    ):  # nor does a session mend a wrong key
+        assert ask(signed_in("anna"), route, headers=wrong).status_code == 401
 
 
-@pytest.mark.parametrize("csrf", [None, "", "0" * 64, "another session's"])
 @pytest.mark.parametrize("route", [route for route in ROUTES if not route.startswith(SAFE)])
 def test_what_changes_something_needs_the_csrf_token_of_this_session(
-    studio: StudioProcess, route: str, csrf: str | None
+    studio: StudioProcess, stranger: httpx.Client, signed_in: Callable[[str], Browser], route: str
 ) -> None:
-    with studio.signed_in("anna") as engineer:
-        del engineer.headers["X-CSRF-Token"]
-        if csrf == "another session's":
-            csrf = studio.signed_in("anna").headers["X-CSRF-Token"]
-        answer = ask(engineer, route, headers={} if csrf is None else {"X-CSRF-Token": csrf})
+    others = studio.signed_in("anna").headers["X-CSRF-Token"]
+    for csrf in ("", "0" * 64, others, signed_in("bert").headers["X-CSRF-Token"], None):
+        engineer = signed_in("anna")
+        headers = httpx.Headers(
+            {"Cookie": engineer.headers["Cookie"]} | ({} if csrf is None else {"X-CSRF-Token": csrf})
+        )
+        answer = ask(stranger, route, headers=headers)
         is_needed = WHO_MAY[route] != OPEN or route.startswith("DELETE")  # nobody is signed in at a sign-in
         assert (answer.status_code == 403) == is_needed, answer.text
         assert engineer.get("/studio/session").json()["signedIn"]
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.startswith(SAFE)])
-def test_what_changes_nothing_needs_no_csrf_token(studio: StudioProcess, route: str) -> None:
-    with studio.signed_in("anna") as engineer:
-        del engineer.headers["X-CSRF-Token"]
-        assert is_let_through(ask(engineer, route))
+def test_what_changes_nothing_needs_no_csrf_token(
+    stranger: httpx.Client, signed_in: Callable[[str], Browser], route: str
+) -> None:
+    assert is_let_through(ask(stranger, route, headers={"Cookie": signed_in("anna").headers["Cookie"]}))
 
 
-@pytest.mark.parametrize("ago", [{"seen_ago": IDLE + 1000}, {"made_ago": ABSOLUTE + 1000}], ids=["idle", "old"])
-@pytest.mark.parametrize("route", [route for route in ROUTES if WHO_MAY[route] != OPEN])
-def test_a_session_ends_after_a_while(studio: StudioProcess, route: str, ago: dict[str, int]) -> None:
-    with studio.signed_in("anna", **ago) as engineer:
-        assert ask(engineer, route).status_code == 401
-
-
-@pytest.mark.parametrize("route", [route for route in ROUTES if WHO_MAY[route] != OPEN])
-def test_the_cookie_of_another_workspace_opens_nothing(studio: StudioProcess, other: str, route: str) -> None:
-    with Browser(studio.url, other) as browser:
-        assert ask(browser, route).status_code == 401
+@pytest.fixture(scope="module")
+def worthless(studio: StudioProcess, other: str) -> Iterator[dict[str, Browser]]:
+    browsers = {
+        "idle": studio.signed_in("anna", seen_ago=IDLE + 1000),
+        "old": studio.signed_in("anna", made_ago=ABSOLUTE + 1000),
+        "another workspace's": Browser(studio.url, other),
+    }
+    yield browsers
+    for browser in browsers.values():
+        browser.close()
 
 
 @pytest.fixture(scope="module")
