@@ -21,6 +21,7 @@ from sqlalchemy import func, insert, select, text
 
 from paddlex.studio import export, retention, searching
 from paddlex.studio.database.schema import Picture, Product, Verdict, Version
+from paddlex.studio.drift.ledger import Ledger
 from paddlex.studio.searching import Wanted
 from paddlex.studio.workspace import Workspace, now_ms
 
@@ -135,10 +136,16 @@ def questions(workspace: Workspace, now: int) -> dict[str, Callable[[], object]]
             found = session.get_one(Verdict, 77_777)
             return searching.to_json(found, searching.names(session, [found]))["id"]
 
+    def drift(ledger: Ledger) -> object:
+        with workspace.reading() as session:
+            return len(ledger.verdicts(session, often))
+
+    known = Ledger()
     with workspace.reading() as session:
         rare = session.scalar(select(Version.product_id).order_by(Version.id.desc()).limit(1))
         often = session.scalar(select(Version.product_id).order_by(Version.id).limit(1))
         middle = session.get_one(Verdict, session.scalar(select(func.count()).select_from(Verdict)) // 100)
+    drift(known)
     deep_time, deep_score = f"{middle.at}_{middle.id}", f"{0.02!r}_1000"
     day = {"since": now - 90 * DAY, "until": now - 89 * DAY}
     return {
@@ -175,6 +182,8 @@ def questions(workspace: Workspace, now: int) -> dict[str, Callable[[], object]]
         "one verdict": one,
         "figures of all time": figures(Wanted()),
         "figures of a week": figures(Wanted(since=now - 7 * DAY)),
+        "drift: all verdicts of a product": lambda: drift(Ledger()),
+        "drift: what is new": lambda: drift(known),
     }
 
 

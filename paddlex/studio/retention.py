@@ -143,10 +143,8 @@ def _let_go(workspace: Workspace, excess: int) -> list[str]:
 
 def _release(workspace: Workspace, digests: Iterable[str]) -> int:
     """Remove pictures that nobody needs any more; whoever adds one of them at the same time waits, and writes it anew."""
-    some = select(Picture.digest).where(Picture.digest.in_(set(digests)))
+    chosen = select(Picture.digest, Picture.suffix).where(Picture.digest.in_(set(digests)), _is_free())
     with workspace.writing() as session:
-        locked = session.scalars(some.with_for_update(skip_locked=True)).all()  # what is being added is not free
-        chosen = select(Picture.digest, Picture.suffix).where(Picture.digest.in_(locked), _is_free())
         free = session.execute(chosen).all()
         session.execute(delete(Picture).where(Picture.digest.in_([digest for digest, _ in free])))
         for digest, suffix in free:

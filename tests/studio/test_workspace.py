@@ -144,7 +144,7 @@ def test_a_full_disk_is_an_error_of_one_line_and_loses_nothing(tmp_path: Path) -
 def test_a_read_only_folder_is_said_in_one_line(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "w")
     workspace.close()
-    for parent in (tmp_path, *tmp_path.parents[:2]):
+    for parent in (tmp_path / "w", tmp_path, *tmp_path.parents[:2]):
         parent.chmod(0o755)
     code = "import sys; from paddlex.studio.workspace import *; Workspace(Path(sys.argv[1]))"
     command = [
@@ -158,5 +158,5 @@ def test_a_read_only_folder_is_said_in_one_line(tmp_path: Path) -> None:
         tmp_path / "w",
     ]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert "WorkspaceError: the database cannot be used" in done.stderr.splitlines()[-1]
+    assert "DatabaseError: the database cannot be used" in done.stderr.splitlines()[-1]
     assert "Check who owns the workspace and may write it" in done.stderr
