@@ -27,7 +27,10 @@ SUDDEN, FARTHER = 4.6, 2.0
 ALLOWANCE = 0.5
 
 #: ... and at most this much, so that no single shift raises the alarm; this is how far the sum may come.
-LARGEST, LASTING = 4.0, 8.5
+LARGEST, LASTING = 4.0, 7.5
+
+#: While a sum is above this, shifts wait to be learnt from: what may be the beginning of a change must not become usual.
+_DOUBT = 3.0
 
 _MOST_MEMORY = 0.8
 
@@ -111,6 +114,7 @@ def draw(values: np.ndarray, blocks: Blocks, *, now: int, tolerance: float, note
     points: list[Point] = []
     excursions: list[Excursion] = []
     is_out, left_out = False, -1
+    waiting: list[np.ndarray] = []
     up = down = 0.0
     known = np.flatnonzero(np.isfinite(values))
     for group in np.split(known, np.flatnonzero(np.diff(blocks.shift[known])) + 1) if len(known) else []:
@@ -120,6 +124,7 @@ def draw(values: np.ndarray, blocks: Blocks, *, now: int, tolerance: float, note
         for number, (value, begin, at) in enumerate(times, 1):
             if notes and notes[0] <= begin:
                 up = down = 0.0
+                waiting.clear()
                 if is_out:
                     excursions[-1] = Excursion(excursions[-1].first, notes[0])
                     is_out, left_out = False, shift  # part of this shift may be as it was before it was noted
@@ -135,8 +140,13 @@ def draw(values: np.ndarray, blocks: Blocks, *, now: int, tolerance: float, note
             if not is_out and points[-1].level >= 1:
                 excursions.append(Excursion(points[-1]))
                 is_out = True
+                waiting.clear()
             if is_whole and not is_out:
-                learner.learn(of_shift)
+                waiting.append(of_shift)
+                if max(up, down) <= _DOUBT:
+                    for one in waiting:
+                        learner.learn(one)
+                    waiting.clear()
     if is_out and notes:  # no block has begun since
         excursions[-1] = Excursion(excursions[-1].first, notes[0])
     return Chart(points, excursions, learner.count)
@@ -149,8 +159,8 @@ class _Learner:
         usual: the mean; None before the first shift.
         shift_spread: the standard deviation of the mean of many shifts, times the root of how many. It is more than that of a
             shift where each is like the one before (Kim, Alexopoulos, Tsui, Wilson: A distribution-free tabular CUSUM chart for
-            autocorrelated data, IIE Transactions 39, 2007); the autocorrelation is taken to be one standard error higher than
-            it is found.
+            autocorrelated data, IIE Transactions 39, 2007). The autocorrelation is what is found, without its bias (Marriott,
+            Pope: Bias in the estimation of autocorrelations, Biometrika 41, 1954), and a standard error more.
         block_spread: the standard deviation of blocks of any shift.
         farthest: how far a block was from the mean.
     """
@@ -181,6 +191,7 @@ class _Learner:
         deviations = means - usual
         squares = float(deviations @ deviations)
         found = float(deviations[1:] @ deviations[:-1]) / squares if squares > 0 else 0.0
+        found += (1 + 3 * found) / self.count
         memory = min(_MOST_MEMORY, max(0.0, found) + self.count**-0.5)
         self.shift_spread = self._spread(squares * (1 + memory) / (1 - memory))
         self.block_spread = self._spread(self._squares - self.count * (usual - self._means[0]) ** 2)

@@ -137,3 +137,14 @@ def test_blocks_that_could_not_be_measured_are_passed_over() -> None:
     assert chart.learnt == 29
     assert len(chart.points) == values.size - 7
     assert chart_of(np.full((3, BLOCKS), np.nan)) == Chart([], [], 0)
+
+
+def test_the_beginning_of_a_change_is_not_learnt() -> None:
+    values = production(60, seed=8)
+    values[40:] += 2.4  # two standard deviations of a shift: it takes several
+
+    (excursion,) = chart_of(values).excursions
+
+    before = chart_of(values[:40]).points[-1].usual
+    assert not excursion.first.is_sudden
+    assert excursion.first.usual == pytest.approx(before, abs=0.1)
