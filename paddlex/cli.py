@@ -176,6 +176,13 @@ def _add_refit_arguments(parser: argparse.ArgumentParser) -> None:
         "folder --save_path; with --target_fpr, --bit_depth, --product, --run_mode and --json as above",
     )
     group.add_argument("--seed", type=int, metavar="N", help="of what is drawn (default: the model's)")
+    group.add_argument(
+        "--regions",
+        type=os.path.expanduser,
+        metavar="FILE",
+        help="inspect what a YAML file says, in the keys of Train.regions and with size: [width, height] of the photos it is "
+        "drawn for; an empty file for everything (default: as the model does)",
+    )
 
 
 def _add_scale_out_arguments(parser: argparse.ArgumentParser) -> None:

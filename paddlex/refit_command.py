@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
-from paddlex.inference.refit.refitting import RefitResult, refit
+from paddlex.errors import ConfigError
+from paddlex.inference.checked import Invalid
+from paddlex.inference.inspection import Inspection
+from paddlex.inference.refit.refitting import UNCHANGED, RefitResult, refit
 from paddlex.pipeline_command import DONE, FAILED, status_of, sum_up
 from paddlex.utils.console import json_for, say
 from paddlex.utils.logging import log_to_console
 from paddlex.utils.progress import progress_bar
+from paddlex.utils.settings import read_settings
 
 
 def run_refit(arguments: argparse.Namespace) -> int:
@@ -30,6 +35,7 @@ def _run(arguments: argparse.Namespace) -> int:
             arguments.save_path,
             seed=arguments.seed,
             target_fpr=arguments.target_fpr,
+            regions=UNCHANGED if arguments.regions is None else read_regions(arguments.regions),
             progress=report,
             product=arguments.product,
             run_mode=arguments.run_mode or "auto",
@@ -40,6 +46,22 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         _tell(result)
     return FAILED if result.left_out else DONE
+
+
+def read_regions(path: str) -> Inspection | None:
+    """What a file says of where to inspect; None for everywhere.
+
+    Raises:
+        ConfigError: it cannot be read, or used.
+    """
+    values, _ = read_settings(
+        Path(path), kind="regions", holds="polygons", start="Write size and ignore", may_be_empty=True
+    )
+    try:
+        return Inspection.parse(values) if values else None
+    except Invalid as error:
+        what = f"the regions cannot be used: {error}"
+        raise ConfigError(what, where=path, remedy="Correct them, in pixels of the photos") from error
 
 
 def _tell(result: RefitResult) -> None:

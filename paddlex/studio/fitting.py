@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,19 @@ from paddlex.studio.products import FEWEST_GOOD, settings_of, template
 from paddlex.studio.regions import size_of_good
 from paddlex.studio.words import SUSPECT, finding
 from paddlex.studio.workspace import Workspace
-from paddlex.utils.progress import tell_step
+from paddlex.utils.files import write_text
+from paddlex.utils.progress import progress, tell_step
 
-CONFIG, OUTPUT = "config.yaml", "output"
+CONFIG, REGIONS, OUTPUT = "config.yaml", "regions.yaml", "output"
 
 #: Below a workspace: models from elsewhere that a product can begin with where no training is possible.
 START_MODELS = "start_models"
 
-TRAIN, REFIT = "train", "refit"
+TRAIN, REFIT, ANALYSE = "train", "refit", "analyse"
+
+
+#: Good pictures that defects are drawn on, as many as a training draws on.
+_DRAWN_ON = 24
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class Fitting:
         self.on_version: Callable[[Version], None] = lambda version: None
         jobs.on_success(TRAIN, self._trained)
         jobs.on_success(REFIT, self._refitted)
+        jobs.on_success(ANALYSE, self._analysed)
 
     def start(self, product_id: int, how: str, by: str, start: str | None = None) -> Job:
         """Let a product's model learn from its good pictures.
@@ -142,16 +149,14 @@ class Fitting:
     def _refit(self, folder: Path, taught: Taught, source: Path) -> Work:
         dataset = write_view(self._workspace.pictures, folder, taught.good, [])
         images = str(dataset / "images" / "good")
-        arguments: dict[str, Any] = {
-            "model_dir": str(source),
-            "images": images,
-            "save_dir": str(folder / OUTPUT),
-            "target_fpr": taught.product.target_fpr,
-            "regions": None if taught.regions is None else {**taught.regions, "size": list(taught.size or ())},
-        }
-        shown = ["paddlex", "--refit", str(source), "--input", images, "--save_path", str(folder / OUTPUT)]
-        shown += ["--target_fpr", repr(taught.product.target_fpr)]
-        return task.work(folder, "paddlex.studio.fitting:refit_folder", arguments, shlex.join(shown))
+        arguments = {"model_dir": str(source), "input": images, "save_path": str(folder / OUTPUT)}
+        arguments["target_fpr"] = repr(taught.product.target_fpr)
+        if settings_of(taught.product).regions is not None:
+            drawn = {} if taught.regions is None else {"size": list(taught.size or ()), **taught.regions}
+            write_text(folder / REGIONS, yaml.safe_dump(drawn, allow_unicode=True) if drawn else "", durable=False)
+            arguments["regions"] = str(folder / REGIONS)
+        shown = ["paddlex", "--refit", *(part for key, value in arguments.items() for part in (f"--{key}", value))]
+        return task.work(folder, "paddlex.studio.fitting:refit_as", arguments, shlex.join(shown))
 
     def _source(self, session: Session, product: Product, start: str | None) -> Path:
         """The model that is refitted: the live one, else the newest, else one from elsewhere."""
@@ -172,7 +177,7 @@ class Fitting:
         drawn = outcome.get("detectability")
         result = {
             "findings": [finding(SUSPECT, suspects)] if suspects else [],
-            "detectability": None if drawn is None else {"drawn": drawn["drawn"], "found": drawn["found"]},
+            "detectability": None if drawn is None else _in_all(drawn["drawn"], drawn["found"]),
             "warnings": outcome.get("warnings", []),
         }
         robust = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))["Train"]["robust"]
@@ -181,11 +186,29 @@ class Fitting:
 
     def _refitted(self, job: Job, folder: Path, outcome: dict[str, Any], conclude: Conclude) -> None:
         result = {"findings": [], "detectability": None, "warnings": outcome.get("warnings", [])}
-        self._make_version(job, folder / OUTPUT, outcome["images"], result, conclude, [])
+        version = self._make_version(job, folder / OUTPUT, outcome["images"], result, conclude)
+        with suppress(RequestError):  # an earlier one is still being looked at
+            self._jobs.start(ANALYSE, job.product_id, job.made_by, lambda folder: self._analysis(folder, version))
+
+    def _analysis(self, folder: Path, version: Version) -> Work:
+        with self._workspace.reading() as session:
+            good = Taught.read(session, session.get_one(Product, version.product_id)).good
+        dataset = write_view(self._workspace.pictures, folder, good, [])
+        arguments = {
+            "model": str(self._workspace.path / version.folder),
+            "dataset": str(dataset),
+            "version": version.id,
+        }
+        return task.work(folder, "paddlex.studio.fitting:find_drawn_defects", arguments, "")
+
+    def _analysed(self, job: Job, folder: Path, outcome: dict[str, Any], conclude: Conclude) -> None:
+        with self._workspace.writing() as session:
+            conclude(session, {"version": outcome["version"], "detectability": outcome["detectability"]})
 
     def _make_version(
-        self, job: Job, output: Path, pictures: int, result: dict[str, Any], conclude: Conclude, suspects: Sequence[str]
-    ) -> None:
+        self, job: Job, output: Path, pictures: int, result: dict[str, Any], conclude: Conclude,
+        suspects: Sequence[str] = (),
+    ) -> Version:  # fmt: skip
         with versions.staged(self._workspace, output) as model, self._workspace.writing() as session:
             product = versions.locked_product(session, job.product_id)
             version = versions.add(
@@ -197,6 +220,7 @@ class Fitting:
         self.on_version(version)
         for made in [output] if job.kind == REFIT else [output / nested.partition("/")[0] for nested in NESTED_FOLDERS]:
             shutil.rmtree(made, ignore_errors=True)  # the version has it
+        return version
 
 
 def mark_suspects(session: Session, product: Product, digests: Sequence[str]) -> None:
@@ -208,18 +232,33 @@ def mark_suspects(session: Session, product: Product, digests: Sequence[str]) ->
         member.problem = SUSPECT
 
 
-def refit_folder(
-    model_dir: str, images: str, save_dir: str, target_fpr: float, regions: dict[str, Any] | None
-) -> dict[str, Any]:
-    """Refit a model, in a process of its own; see ``inference.refit``."""
-    from paddlex.inference.inspection import Inspection
-    from paddlex.inference.refit import refit
+def refit_as(model_dir: str, input: str, save_path: str, target_fpr: str, regions: str | None = None) -> dict[str, Any]:
+    """What ``paddlex --refit`` does with the same arguments, in a process of its own."""
+    from paddlex.inference.refit import UNCHANGED, refit
+    from paddlex.refit_command import read_regions
 
     done = refit(
-        model_dir, images, save_dir, target_fpr=target_fpr, progress=tell_step,
-        regions=None if regions is None else Inspection.parse(regions),
+        model_dir, input, save_path, target_fpr=float(target_fpr), progress=tell_step,
+        regions=UNCHANGED if regions is None else read_regions(regions),
     )  # fmt: skip
-    return {"images": done.images, "warnings": list(done.warnings)}
+    return {"images": done.images, "warnings": [*done.warnings, *map(str, done.left_out)]}
+
+
+def find_drawn_defects(model: str, dataset: str, version: int) -> dict[str, Any]:
+    """How many plain defects, drawn on good pictures, a model finds, in a process of its own."""
+    from paddlex.data.dataset import TRAIN_LIST, read_samples, thinned
+    from paddlex.evaluation.analyses.quick_check import quick_check
+    from paddlex.inference.predictor import AnomalyPredictor
+
+    predictor = AnomalyPredictor(model, device="cpu", quiet=True)
+    samples = thinned(read_samples(dataset, TRAIN_LIST, predictor.reading), _DRAWN_ON)
+    found = quick_check(predictor, progress((sample.read() for sample in samples), "Drawing defects", len(samples)))
+    return {"version": version, "detectability": _in_all(found.drawn, found.found)}
+
+
+def _in_all(drawn: Mapping[str, int], found: Mapping[str, int]) -> dict[str, int]:
+    """Of all kinds together."""
+    return {"drawn": sum(drawn.values()), "found": sum(found.values())}
 
 
 def _listed(root: Path) -> list[str]:

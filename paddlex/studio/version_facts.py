@@ -48,13 +48,14 @@ def command(folder: Path, threshold: float | None, pictures: str = "PICTURES") -
 
 
 def _detectability(workspace: Workspace, version: Version) -> dict[str, Any] | None:
-    """How many drawn defects it finds, as the training that made it has found out; None where that is not known."""
+    """How many drawn defects it finds, as its training, or a look after its refit, has found out; None where that is not known."""
     made_it = select(Job.result).where(
         Job.product_id == version.product_id, Job.state == "done", Job.result["version"].as_integer() == version.id
     )
     with workspace.reading() as session:
-        drawn = (session.scalar(made_it.limit(1)) or {}).get("detectability")
-    if not drawn or not drawn["drawn"]:
+        told = [result.get("detectability") for result in session.scalars(made_it.order_by(Job.id))]
+    drawn = next((one for one in reversed(told) if one and one["drawn"]), None)
+    if drawn is None:
         return None
     found, of = drawn["found"], drawn["drawn"]
     words = {"en": f"It finds {found} of {of} drawn defects", "zh": f"{of} 个模拟缺陷中发现 {found} 个"}

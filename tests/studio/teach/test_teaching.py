@@ -63,7 +63,7 @@ def test_a_training_makes_a_version_with_what_the_product_is_set_to(
     assert len(folder.calibration.scores) == GOOD
     assert folder.own.regions is not None
     assert folder.own.regions.share == pytest.approx(0.99, abs=0.01)
-    assert taught["result"]["detectability"]["drawn"]["spot"] > 0
+    assert version["detectability"]["drawn"] == 2 * GOOD  # a spot and a scratch on each
     steps = studio.call("GET", "/products/ring")["steps"]
     assert (steps["pictures"], steps["fit"], steps["live"]) == ("done", "done", "open")
 
@@ -97,6 +97,43 @@ def test_no_picture_is_copied_for_a_training(studio: StudioProcess, taught: dict
     images = [path for path in (dataset / "images").rglob("*") if path.suffix == ".png"]
     assert len(images) == GOOD + 1
     assert all(path.is_symlink() and path.resolve().is_relative_to(studio.workspace / "pictures") for path in images)
+
+
+@pytest.fixture(scope="module")
+def refitted(studio: StudioProcess, taught: dict[str, Any]) -> dict[str, Any]:
+    """The job of a refit of the same product to three parts more, with other regions."""
+    studio.send("ring", [picture(number) for number in range(500, 503)], first=500)
+    corner = [[0.8, 0.8], [1, 0.8], [1, 1], [0.8, 1]]
+    studio.call("PUT", "/products/ring/regions", json={"ignore": [corner]})
+    return studio.follow(studio.call("POST", "/products/ring/fit", json={"how": "refit"})["id"])
+
+
+def test_a_refit_learns_from_all_that_is_good_now_and_is_told_what_it_finds(
+    studio: StudioProcess, refitted: dict[str, Any]
+) -> None:
+    assert (refitted["state"], refitted["error"]) == ("done", "")
+    versions = {one["number"]: one for one in studio.call("GET", "/products/ring/versions")["versions"]}
+    assert (versions[2]["how"], versions[2]["pictures"], len(versions[2]["scores"])) == ("refit", GOOD + 3, GOOD + 3)
+    regions = open_model_folder(studio.workspace / versions[2]["folder"]).own.regions
+    assert regions is not None
+    assert regions.ignore == (((76.8, 76.8), (96.0, 76.8), (96.0, 96.0), (76.8, 96.0)),)
+    analysis = studio.call("GET", "/products/ring")["job"]
+    studio.follow(analysis["id"])
+    versions = {one["number"]: one for one in studio.call("GET", "/products/ring/versions")["versions"]}
+    assert [versions[number]["detectability"]["drawn"] for number in (1, 2)] == [2 * GOOD, 2 * (GOOD + 3)]
+
+
+def test_the_command_of_a_refit_makes_the_same_model(
+    studio: StudioProcess, refitted: dict[str, Any], tmp_path: Path
+) -> None:
+    versions = {one["number"]: one for one in studio.call("GET", "/products/ring/versions")["versions"]}
+    parts = shlex.split(refitted["command"])
+    parts[parts.index("--save_path") + 1] = str(tmp_path / "again")
+    run_as_shown(shlex.join(parts), tmp_path)
+
+    ours, again = open_model_folder(studio.workspace / versions[2]["folder"]), open_model_folder(tmp_path / "again")
+    assert ours.calibration == again.calibration
+    assert (ours.path / "inference.onnx").read_bytes() == (again.path / "inference.onnx").read_bytes()
 
 
 def test_a_check_finds_what_does_not_belong_as_pictures_to_click_away(studio: StudioProcess, tmp_path: Path) -> None:
