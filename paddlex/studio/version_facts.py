@@ -48,7 +48,7 @@ def command(folder: Path, threshold: float | None, pictures: str = "PICTURES") -
 
 
 def _detectability(workspace: Workspace, version: Version) -> dict[str, Any] | None:
-    """How many drawn defects it finds, as its training, or a look after its refit, has found out; None where that is not known."""
+    """How many drawn defects it finds, as its training or a look after its refit has told; None where that is not known."""
     made_it = select(Job.result).where(
         Job.product_id == version.product_id, Job.state == "done", Job.result["version"].as_integer() == version.id
     )
