@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -257,3 +258,23 @@ def test_nan_which_is_no_json_is_never_written_unasked() -> None:
             if is_json and not any(keyword.arg == "allow_nan" for keyword in node.keywords):
                 silent.append(f"{path.relative_to(PACKAGE)} line {node.lineno}")
     assert silent == []
+
+
+def test_the_studios_page_shows_pictures_only_as_every_browser_can() -> None:
+    scripts = sorted((PACKAGE / "studio" / "page").rglob("*.js"))
+    addresses = [one for path in scripts for one in re.findall(r"\bstudio/pictures/[^`\"']*", path.read_text("utf-8"))]
+    assert len(addresses) > 5
+    as_it_came = [one for one in addresses if not one.endswith(("/shown", "/thumbnail"))]
+    assert as_it_came == ["studio/pictures/${row.digest}"], "only to judge one again is a picture fetched as it came"
+
+
+def test_the_studios_page_says_everything_in_both_languages() -> None:
+    page = PACKAGE / "studio" / "page"
+    parts = sorted(path.name.split(".")[1] for path in page.glob("strings.*.en.js"))
+    assert len(parts) > 2
+    for part in parts:
+        english, chinese = (
+            re.findall(r'^\s*"?([\w.]+)"?: ["`(\[{]', (page / f"strings.{part}.{language}.js").read_text("utf-8"), re.M)
+            for language in ("en", "zh")
+        )
+        assert len(english) > 20 and english == chinese

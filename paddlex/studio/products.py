@@ -253,27 +253,26 @@ def good_digests(session: Session, product: Product) -> list[str]:
     )
 
 
-def product_json(workspace: Workspace, session: Session, product: Product) -> dict[str, Any]:
-    """A product as the page has it."""
-
-    def version(number: int | None) -> dict[str, Any] | None:
-        row = None if number is None else session.get(Version, number)
-        return None if row is None else version_json(workspace, product, row)
-
-    counts = counts_of(session, product)
+def product_json(workspace: Workspace, product: Product) -> dict[str, Any]:
+    """A product as the page has it; called outside a session, because a thread takes one connection at a time."""
     last = select(Job).where(Job.product_id == product.id).order_by(Job.id.desc()).limit(1)
-    unfinished = last.where(Job.state.in_(("waiting", "running")))
-    job = session.scalar(unfinished) or session.scalar(last)
+    with workspace.reading() as session:
+        counts = counts_of(session, product)
+        steps = steps_of(session, product, counts)
+        job = session.scalar(last.where(Job.state.in_(("waiting", "running")))) or session.scalar(last)
+        live, shadow = (
+            None if number is None else session.get(Version, number) for number in (product.live_id, product.shadow_id)
+        )
     settings = settings_of(product).model_dump()
     return {
         "name": product.name,
         "madeAt": product.made_at,
         "counts": counts,
-        "live": version(product.live_id),
-        "shadow": version(product.shadow_id),
+        "live": None if live is None else version_json(workspace, product, live),
+        "shadow": None if shadow is None else version_json(workspace, product, shadow),
         "targetFpr": product.target_fpr,
         "regions": settings.pop("regions"),
         "settings": settings,
         "job": None if job is None else job_json(workspace, job),
-        "steps": steps_of(session, product, counts),
+        "steps": steps,
     }

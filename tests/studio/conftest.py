@@ -6,14 +6,17 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from sqlalchemy import URL, NullPool, create_engine
+from sqlalchemy.orm import Session
 
 from paddlex.studio.database.schema import Product, Verdict, Version
 from paddlex.studio.workspace import Workspace, now_ms
@@ -106,6 +109,30 @@ def workspace(tmp_path: Path, database_url: str | None) -> Iterator[Workspace]:
     opened = Workspace(tmp_path / "workspace", database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=True)
+def one_connection_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that waits for a second connection while it has one waits for ever once all threads do."""
+    holds = threading.local()
+
+    def guarded(
+        opened: Callable[[Workspace], AbstractContextManager[Session]],
+    ) -> Callable[[Workspace], Iterator[Session]]:
+        @contextmanager
+        def alone(self: Workspace) -> Iterator[Session]:
+            assert not getattr(holds, "one", False), "this thread has a session already"
+            with opened(self) as session:
+                holds.one = True
+                try:
+                    yield session
+                finally:
+                    holds.one = False
+
+        return alone
+
+    for name in ("reading", "writing"):
+        monkeypatch.setattr(Workspace, name, guarded(getattr(Workspace, name)))
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ export async function showChallenge(place, context) {
 
 function large({ digest, name, where = [] }) {
   const shown = thumbnail(digest, { where, alt: name });
-  shown.querySelector("img").src = `studio/pictures/${digest}`;
+  shown.querySelector("img").src = `studio/pictures/${digest}/shown`;
   shown.classList.add("large");
   return h("div.large-picture", shown);
 }

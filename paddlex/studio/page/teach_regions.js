@@ -15,7 +15,7 @@ export async function mount(step) {
   let isChanged = false;
   const past = []; // what was painted before each change
 
-  const picture = h("img", { src: regions.picture ? `studio/pictures/${regions.picture}` : null, alt: t("regions.picture"), draggable: "false" });
+  const picture = h("img", { src: regions.picture ? `studio/pictures/${regions.picture}/shown` : null, alt: t("regions.picture"), draggable: "false" });
   const frame = h("div.frame", picture);
   picture.addEventListener("load", () => {
     frame.style.setProperty("--width", picture.naturalWidth);

@@ -103,8 +103,9 @@ def _refit(studio: Studio, name: str) -> dict[str, Any]:
             and bool(latest.gate.get("passed"))
             and is_fresh(session, product, latest)
         )
-        return {
-            "isDue": is_wanted(session, product),
-            "job": None if job is None else job_json(studio.workspace, job),
-            "offered": version_json(studio.workspace, product, latest) if latest is not None and is_offered else None,
-        }
+        is_due = is_wanted(session, product)
+    return {
+        "isDue": is_due,
+        "job": None if job is None else job_json(studio.workspace, job),
+        "offered": version_json(studio.workspace, product, latest) if latest is not None and is_offered else None,
+    }

@@ -64,8 +64,7 @@ def _add_products(router: APIRouter, studio: Studio) -> None:
     workspace = studio.workspace
 
     def told(name: str) -> dict[str, Any]:
-        with workspace.reading() as session:
-            return products.product_json(workspace, session, product_of(session, name))
+        return products.product_json(workspace, _found(studio, name))
 
     def changed(name: str, work: Callable[[Session, Product], None]) -> dict[str, Any]:
         with workspace.writing() as session:
@@ -77,7 +76,7 @@ def _add_products(router: APIRouter, studio: Studio) -> None:
         def work() -> dict[str, Any]:
             with workspace.reading() as session:
                 rows = session.scalars(select(Product).order_by(Product.id)).all()
-                found = [products.product_json(workspace, session, row) for row in rows]
+            found = [products.product_json(workspace, row) for row in rows]
             templates, start = products.templates(), studio.fitting.start_models()
             return {
                 "products": found, "templates": templates, "template": products.defaults()["model"], "startModels": start
@@ -150,7 +149,6 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
         hold = request.scope["hold"].part()
         try:
             await hold.take(service.budgets.pixels, size.pixels)
-
             return await service.in_thread(lambda: use(decode_for_people(data)))
         finally:
             hold.close()
@@ -207,16 +205,6 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
 
         return JSONResponse(await run_in_threadpool(work))
 
-    @router.get("/pictures/{digest}")
-    async def picture(digest: str) -> Response:
-        data, media_type = await run_in_threadpool(workspace.pictures.shown, digest)
-        return Response(data, media_type=media_type, headers=_KEEP)
-
-    @router.get("/pictures/{digest}/thumbnail")
-    async def thumbnail(digest: str) -> Response:
-        data = await run_in_threadpool(workspace.pictures.thumbnail, digest)
-        return Response(data, media_type="image/jpeg", headers=_KEEP)
-
     @router.post("/products/{name}/frame")
     async def frame(name: str, request: Request) -> Response:
         need_engineer(request)
@@ -226,10 +214,6 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
             return JSONResponse(await taken(request, data, partial(studio.intake.frame, product.id)))
         except Exception as error:
             raise why_not_taken(error) from error
-
-
-#: A picture is named by its content: what is there once never changes. Only the browser that asked may keep it.
-_KEEP = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
 def _add_cameras(router: APIRouter, studio: Studio) -> None:

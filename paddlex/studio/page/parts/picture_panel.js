@@ -66,7 +66,7 @@ export class PicturePanel {
     this.#abort.abort();
     this.#abort = new AbortController();
     this.#say("");
-    this.#view.open(verdict.isKept ? `studio/pictures/${verdict.digest}` : null);
+    this.#view.open(verdict.isKept ? `studio/pictures/${verdict.digest}/shown` : null);
     if (verdict.isKept) this.#fetchHeat(verdict, this.#abort.signal);
     else this.#say(t("history.removed.long"));
   }
