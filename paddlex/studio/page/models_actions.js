@@ -26,7 +26,6 @@ export async function goLive(context, version) {
   return ask(context, version, {
     title: t("live.title", { number: version.number }),
     action: t("live.action"),
-    mayPass: (gate) => gate.passed,
     act: () => context.call("POST", `studio/versions/${version.id}/live`),
     done: t("live.done", { number: version.number }),
   });
@@ -37,36 +36,35 @@ export async function goBack(context, version) {
   return ask(context, version, {
     title: t("back.title", { number: version.number }),
     action: t("back.action"),
-    mayPass: () => true,
     isUrgent: true,
+    words: { passed: t("back.passed"), refused: t("back.refused") },
     act: () => context.call("POST", `studio/products/${encodeURIComponent(context.product)}/rollback`, { body: { version: version.id } }),
     done: t("back.done", { number: version.number }),
   });
 }
 
-async function ask(context, version, { title, action, mayPass, act, done, isUrgent = false }) {
+/** Whoever goes back is in a hurry: she need not wait for the gate, which does not decide. */
+async function ask(context, version, { title, action, act, done, words, isUrgent = false }) {
   const abort = new AbortController();
   const place = h("div.gate-place");
-  let gate;
-  const looked = tryGate(context, version, place, abort.signal).then((answer) => {
-    gate = answer;
-    if (answer) fill(place, gateAnswer(answer));
-  });
   const check = async () => {
-    if (!isUrgent) {
-      await looked;
-      if (!gate) return t("gate.none");
-      if (!mayPass(gate)) return t("live.refused");
-    }
     try {
       await act();
       return "";
     } catch (error) {
-      if (error.answer?.gate) fill(place, gateAnswer(error.answer.gate));
+      if (error.answer?.gate) fill(place, gateAnswer(error.answer.gate, words));
       return error.message;
     }
   };
-  const name = await openDialog({ title, body: place, wide: true, check, actions: [{ name: "yes", words: action, kind: "primary" }] });
+  const asked = openDialog({ title, body: place, wide: true, check, actions: [{ name: "yes", words: action, kind: "primary" }] });
+  const submit = place.closest("form").querySelector("[type=submit]");
+  submit.disabled = !isUrgent;
+  tryGate(context, version, place, abort.signal).then((gate) => {
+    if (!gate) return;
+    fill(place, gateAnswer(gate, words));
+    submit.disabled = !isUrgent && !gate.passed;
+  });
+  const name = await asked;
   abort.abort();
   if (name !== "yes") return false;
   toast(done);

@@ -8,12 +8,12 @@ import { thumbnail } from "./parts/thumbnail.js";
 
 const SHOWN = 60; // pictures of the list of changes, at first
 
-/** A gate's answer as elements. */
-export function gateAnswer(gate) {
+/** A gate's answer as elements; `words` say in its head that it has passed, or has not. */
+export function gateAnswer(gate, words = { passed: t("gate.passed"), refused: t("gate.refused") }) {
   const { passed, reasons = [], notes = [], challenge, at } = gate;
   return h(
     "div.gate",
-    h(`p.gate-word.${passed ? "good" : "bad"}`, icon(passed ? "ok" : "ng"), h("strong", t(passed ? "gate.passed" : "gate.refused")), at && h("span.quiet", when(at))),
+    h(`p.gate-word.${passed ? "good" : "bad"}`, icon(passed ? "ok" : "ng"), h("strong", passed ? words.passed : words.refused), at && h("span.quiet", when(at))),
     reasons.length > 0 && h("ul.reasons", reasons.map((reason) => h("li", reason.digest && thumbnail(reason.digest), h("span", inWords(reason.words))))),
     h("dl.facts", fact(t("gate.challenge"), challengeWords(challenge)), gate.falseAlarms && fact(t("gate.alarms"), alarmWords(gate.falseAlarms))),
     notes.length > 0 && h("ul.notes.quiet", notes.map(({ words }) => h("li", inWords(words)))),
