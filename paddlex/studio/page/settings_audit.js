@@ -90,6 +90,7 @@ function detailWords(details, depth = 0) {
     return /^[0-9a-f]{40,}$/.test(text) ? text.slice(0, 12) : text;
   };
   return Object.entries(details ?? {})
-    .map(([name, value]) => (name ? `${name}: ${words(value)}` : words(value)))
+    .map(([name, value]) => [name, name === "at" && Number.isInteger(value) ? when(value) : words(value)])
+    .map(([name, text]) => (name ? `${name}: ${text}` : text))
     .join(" · ");
 }

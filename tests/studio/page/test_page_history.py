@@ -78,7 +78,7 @@ def test_the_chosen_verdict_is_seen_with_heat_map_and_outlines(open_studio: Open
         "all => all.map(p => p.getAttribute('points'))"
     )
     assert polygons == [" ".join(f"{x + 0.5},{y + 0.5}" for x, y in one["polygon"]) for one in verdict["regions"]]
-    page.browser.wait_for_function("document.querySelector('.detail canvas').width > 1")
+    page.browser.wait_for_function("() => document.querySelector('.detail canvas').width > 1")
     covered = page.browser.evaluate("""() => {
         const canvas = document.querySelector(".detail canvas");
         return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data].filter((_, i) => i % 4 === 3);
@@ -110,7 +110,7 @@ def test_what_is_filtered_is_exported(open_studio: Open, judged: list[dict[str, 
 def test_a_part_is_called_bad_and_drawn_on_by_keyboard_alone(open_studio: Open, studio: Any) -> None:
     page = open_studio("olga").open("history?name=good")
     browser = page.browser
-    browser.wait_for_function("document.querySelector('.detail .frame img').naturalWidth > 0")
+    browser.wait_for_function("() => document.querySelector('.detail .frame img').naturalWidth > 0")
     name = browser.inner_text(".detail .name")
     browser.focus(".detail .say-bad")
     browser.keyboard.press("Enter")
