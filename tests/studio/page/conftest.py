@@ -23,6 +23,9 @@ from paddlex.studio.workspace import Workspace, now_ms
 
 PASSWORD = "a line of many words"
 
+#: What is drawn around the defect of a known bad part.
+AROUND = [[0.05, 0.05], [0.95, 0.05], [0.95, 0.95], [0.05, 0.95]]
+
 
 @pytest.fixture(scope="package")
 def chromium(launch_chromium: Callable[[], AbstractContextManager[Any]]) -> Iterator[Any]:
@@ -144,7 +147,7 @@ def prepare(path: Path, model: Path, good: list[Path], challenge: list[Path]) ->
                 session.flush()
                 member = Member(
                     product_id=product.id, digest=row.digest, role=role, name=picture.name, source="import",
-                    where=[[[0.2, 0.2], [0.8, 0.2], [0.5, 0.8]]] if role == "challenge" else [],
+                    where=[AROUND] if role == "challenge" else [],
                     added_at=now_ms(), added_by="ada",
                 )  # fmt: skip
                 session.add(member)
@@ -157,8 +160,8 @@ def studio(
 ) -> Iterator[RunningStudio]:
     """A studio for the tests of a module: what ``prepare`` makes, and a verdict on each of ``parts``, in their order."""
     good = sorted((demo_dataset / "images" / "train").rglob("*.jpg"))
-    bad = [part for part in parts if not part.name.startswith("good")]
-    running = RunningStudio(prepare(tmp_path_factory.mktemp("studio") / "workspace", model, good, bad[:2]))
+    bad = [part for part in parts if part.name.startswith("glue")]  # the model finds them
+    running = RunningStudio(prepare(tmp_path_factory.mktemp("studio") / "workspace", model, good, bad))
     running.judge(parts)
     yield running
     running.stop()

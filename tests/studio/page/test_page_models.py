@@ -38,7 +38,7 @@ def test_a_version_with_a_threshold_that_misses_known_bad_parts_is_refused(
     browser.wait_for_selector(".detail h3:has-text('Version 3')")
     browser.click(".detail >> text=Go live")
     browser.wait_for_selector("dialog.asking .gate-word.bad")
-    bad = [part.name for part in parts if not part.name.startswith("good")][:2]
+    bad = [part.name for part in parts if part.name.startswith("glue")]
     reasons = browser.locator("dialog.asking .reasons li").all_inner_texts()
     assert all(any(name in reason and "miss" in reason for reason in reasons) for name in bad)
     assert browser.is_disabled("dialog.asking .primary")
@@ -56,8 +56,6 @@ def test_a_version_goes_live_through_the_gate_and_one_click_leads_back(
     browser.wait_for_selector(".detail .gate .gate-word")
     assert "verdicts change against version 1" in browser.inner_text(".detail .changes summary")
     assert browser.locator(".detail .changes tbody tr").count() == versions()[-2]["gate"]["judged"]
-    if not versions()[-2]["gate"]["passed"]:
-        pytest.skip("this model misses a defect of the demonstration")
     browser.click(".detail >> text=Go live")
     browser.wait_for_selector("dialog.asking .gate-word.good")
     browser.click("dialog.asking .primary")
@@ -93,7 +91,7 @@ def test_the_challenge_set_is_shown_with_what_was_drawn(open_studio: Open) -> No
     page.browser.wait_for_selector(".gallery li")
     assert page.browser.inner_text(".tab [role=status]") == "Bad parts: 2"
     points = page.browser.locator(".gallery polygon.line").evaluate_all("all => all.map(p => p.getAttribute('points'))")
-    assert points == ["0.2,0.2 0.8,0.2 0.5,0.8"] * 2
+    assert points == ["0.05,0.05 0.95,0.05 0.95,0.95 0.05,0.95"] * 2
     page.browser.click(".gallery button >> nth=0")
     page.browser.wait_for_function("() => document.querySelector('dialog.asking img').naturalWidth === 128")
 

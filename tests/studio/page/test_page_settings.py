@@ -40,12 +40,13 @@ def test_an_engineer_adds_a_user_and_takes_the_right_to_sign_in_away(open_studio
     assert "switched off" in row.inner_text()
 
 
-def test_a_password_that_is_too_short_is_told_where_it_is_typed(open_studio: Open) -> None:
+def test_a_password_that_is_too_short_is_not_taken(open_studio: Open, studio: Any) -> None:
     page = open_studio().open("settings/users")
     page.browser.locator("main.view tbody tr", has_text="olga").locator("text=New password").click()
     page.browser.fill("dialog.asking input", "short")
     page.browser.click("dialog.asking .primary")
-    assert page.browser.inner_text("dialog.asking .wrong") == "At least 8 characters."
+    assert page.browser.locator("dialog.asking input:invalid").count() == 1
+    assert signs_in(studio, "olga", "a line of many words")
 
 
 def test_everybody_changes_their_own_password(open_studio: Open, studio: Any) -> None:
