@@ -24,6 +24,7 @@ export async function mount(element, context) {
   return view;
 }
 
+const pixels = (value) => `${decimal(value, 1)} px`;
 const plain = (value) => decimal(value, Math.abs(value) < 10 ? 2 : 1);
 
 /** The figures that have a chart each. `of` picks from a period, `held` what it is held against. */
@@ -190,13 +191,13 @@ class DriftView {
 }
 
 /** One thing that may have changed, and whether it has. */
-function causeCard(cause, { isAlarm, since, words, value, limit }) {
-  const isKnown = value !== null && value !== undefined;
+function causeCard(cause, { isAlarm, since, words, value, limit, isWatched = true, learnt = 0, toLearn = 0 }) {
+  const isKnown = isWatched && learnt >= toLearn && Number.isFinite(value);
   const state = isAlarm ? "bad" : isKnown ? "good" : "unknown";
   const said = inWords(words) || t(isAlarm ? `drift.changed.${cause}` : isKnown ? "drift.same" : "drift.unknown");
   return h(
     `section.card.cause.${state}`,
     icon(isAlarm ? "ng" : isKnown ? "ok" : "waiting"),
-    h("div", h("h3", t(`drift.cause.${cause}`)), h("p", said), isAlarm && since && h("p.quiet", t("drift.since", { at: when(since) })), isKnown && limit !== null && limit !== undefined && h("p.quiet", t("drift.value", { value: number(value, 2), limit: number(limit, 2) }))),
+    h("div", h("h3", t(`drift.cause.${cause}`)), h("p", said), isAlarm && since && h("p.quiet", t("drift.since", { at: when(since) })), isKnown && h("p.quiet", t("drift.value", { value: number(value, 2), limit: number(limit, 2) }))),
   );
 }

@@ -43,12 +43,12 @@ function shiftsForm({ starts, timeZone }, save) {
   });
 }
 
-function webhookForm({ url }, save) {
+function webhookForm({ url, error = "" }, save) {
   const address = h("input", { type: "url", value: url ?? "", placeholder: "https://", maxlength: 2000, spellcheck: "false", autocomplete: "off" });
   return formCard({
     title: t("webhook.title"),
     about: t("webhook.about"),
-    fields: [field(t("webhook.url"), address, t("webhook.none"))],
+    fields: [field(t("webhook.url"), address, t("webhook.none")), error && h("p.wrong", t("webhook.failed", { reason: error }))],
     action: t("settings.save"),
     send: () => save("webhook", { url: address.value.trim() || null }),
   });
