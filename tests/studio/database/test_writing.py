@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import func, select
 
@@ -53,8 +54,12 @@ def test_two_that_change_the_same_in_opposite_order_both_end(workspace: Workspac
 
 
 def test_whoever_reads_waits_for_nobody(workspace: Workspace) -> None:
+    def read() -> Setting | None:
+        with workspace.reading() as reader:
+            return reader.get(Setting, "a")
+
     with workspace.writing() as session:
         session.add(Setting(name="a", value={}))
         session.flush()
-        with workspace.reading() as reader:
-            assert reader.get(Setting, "a") is None
+        with ThreadPoolExecutor(1) as another:
+            assert another.submit(read).result(timeout=30) is None
