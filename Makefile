@@ -1,7 +1,7 @@
 # make install  an environment in .venv that makes and uses models
 # make demo     everything, once, on made-up pictures: environment, data set, check, train, evaluate, export, predict; and
 #               a second model, PaddleX's STFPM, beside it (2 epochs, where it usually has 5)
-# make test     environment, then the tests; make test-slow those that take minutes
+# make test     environment, then the tests; make test-slow those that take minutes; make test-endurance those for a night
 # make lint     formatting, lint and types
 # make bench    how fast each inference engine is here, after make demo
 
@@ -15,7 +15,7 @@ MAIN = $(RUN) main.py -o Global.dataset_dir=$(DATASET)
 BEST = $(MAIN) -c $(CONFIGS)/PatchCorePaDiM.yaml -o Global.output=$(OUTPUT) -o Global.mode=
 STFPM = $(MAIN) -c $(CONFIGS)/STFPM.yaml -o Global.output=$(OUTPUT)_stfpm -o Global.mode=
 
-.PHONY: demo test test-slow lint bench install lock clean
+.PHONY: demo test test-slow test-endurance lint bench install lock clean
 
 install: $(VENV)/demo
 
@@ -58,7 +58,10 @@ test: $(VENV)/test
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(VENV)/test
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow and not endurance"
+
+test-endurance: $(VENV)/test
+	$(RUN) -m pytest -m endurance
 
 lint: $(VENV)/test
 	$(RUN) -m ruff format --check .

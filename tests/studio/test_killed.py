@@ -88,7 +88,7 @@ def recorder(tmp_path: Path, database_url: str | None) -> Iterator[Callable[[int
         forks.kill()
 
 
-@pytest.mark.parametrize("moments", [10, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("moments", [10, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.endurance])])
 def test_killed_at_any_moment_nothing_that_was_acknowledged_is_lost(
     moments: int,
     recorder: Callable[[int, int], list[list[str]]],

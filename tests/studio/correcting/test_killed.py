@@ -174,7 +174,7 @@ def test_a_studio_that_is_killed_while_a_version_goes_live_serves_what_was_commi
     workspace.close()
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.endurance])])
 def test_a_studio_that_is_killed_at_any_moment_loses_nothing_that_it_has_answered(
     workspace: Workspace, two_versions: list[Version], bad_part: Path, good_part: Path,
     run_process: Callable[..., Process], kills: int,
