@@ -22,7 +22,7 @@ _CURSOR = re.compile(r"(-?[0-9][0-9.e+-]{0,30})_([0-9]{1,18})", re.ASCII)
 
 Sort = Literal["at", "score"]
 
-_LABELS = {"any": ("good", "bad"), "good": ("good",), "bad": ("bad",), "none": ("",)}
+_LABELS = {"any": ("good", "bad"), "good": ("good",), "bad": ("bad",)}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class Wanted:
             conditions.append(Verdict.product_id == self.product_id)
         if self.is_anomalous is not None:
             conditions.append(Verdict.is_anomalous.is_(self.is_anomalous))
-        if self.corrected is not None:
+        if self.corrected == "none":  # nearly all of them, which an index on the label is no way to find
+            conditions.append(Verdict.corrected.not_in(_LABELS["any"]))
+        elif self.corrected is not None:
             conditions.append(Verdict.corrected.in_(_LABELS[self.corrected]))
         if self.since is not None:
             conditions.append(Verdict.at >= self.since)

@@ -195,6 +195,7 @@ class Verdict(Base):
     __table_args__ = (
         Index(None, "at", "id", "folded_name"),
         Index(None, "score", "id"),
+        Index(None, "is_anomalous", "at", "id", "folded_name"),
         Index(None, "product_id", "at", "id", "folded_name"),
         Index(None, "product_id", "score", "id"),
         Index(None, "product_id", "is_anomalous", "at", "id"),

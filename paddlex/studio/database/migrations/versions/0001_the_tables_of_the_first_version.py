@@ -197,6 +197,11 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_verdicts_product_id_score_id"), ["product_id", "score", "id"], unique=False
         )
+        batch_op.create_index(
+            batch_op.f("ix_verdicts_is_anomalous_at_id_folded_name"),
+            ["is_anomalous", "at", "id", "folded_name"],
+            unique=False,
+        )
         batch_op.create_index(batch_op.f("ix_verdicts_score_id"), ["score", "id"], unique=False)
 
     op.create_table(
