@@ -4,8 +4,8 @@
     python benchmarks/studio_history.py /tmp/history --database postgresql://user@/name    PostgreSQL, an empty database
 
 Fills a workspace at the folder, which must be new, with verdicts of six months on five products, 2 % of them anomalous, 0.5 %
-corrected, and asks each question several times, through the same code as the page does. On a machine that is busy with other things
-the quickest answer says what the question costs, the slowest what else there was to do.
+corrected, and asks each question several times, through the same code as the page does. On a machine that is busy with other
+things the quickest answer says what the question costs, the slowest what else there was to do.
 """
 
 from __future__ import annotations

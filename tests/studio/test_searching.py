@@ -100,8 +100,9 @@ def test_what_is_no_end_of_a_page_is_refused(workspace: Workspace, cursor: str, 
 
 
 def test_a_score_survives_the_way_to_the_next_page(workspace: Workspace, fill: Fill) -> None:
+    verdicts = fill(workspace, 9)
     with workspace.writing() as session:
-        for verdict in fill(workspace, 9):
+        for verdict in verdicts:
             session.get_one(Verdict, verdict.id).score = 0.1 + 0.2 + verdict.id * 1e-17
     assert [len(page) for page in paged(workspace, Wanted(), "score", 2)] == [2, 2, 2, 2, 1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,10 +53,15 @@ def test_a_look_at_a_workspace_waits_for_nobody_and_makes_nothing(tmp_path: Path
         Workspace(tmp_path / "workspace", database_url, is_shared=True)
     studio = Workspace(tmp_path / "workspace", database_url)
     look = Workspace(tmp_path / "workspace", database_url, is_shared=True)
-    with studio.writing() as writing, look.reading() as reading:
-        writing.execute(text("DELETE FROM settings"))
-        assert reading.scalar(text("SELECT count(*) FROM settings")) == 1
-        writing.rollback()
+
+    def looked() -> int | None:
+        with look.reading() as session:
+            return session.scalar(text("SELECT count(*) FROM settings"))
+
+    with studio.writing() as session, ThreadPoolExecutor(1) as another:
+        session.execute(text("DELETE FROM settings"))
+        assert another.submit(looked).result(timeout=30) == 1
+        session.rollback()
     look.close()
     studio.close()
 
