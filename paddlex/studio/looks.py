@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
 import cv2
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from paddlex.data.dataset_checker.descriptors import THUMBNAIL, Descriptor, describe
@@ -20,8 +20,14 @@ from paddlex.inference.appearance import Appearance, appearance_of
 from paddlex.studio.database.schema import Member, Picture, Product
 from paddlex.studio.pictures import Pictures, thumbnail_of
 
-#: A picture is held against so many good ones, the last.
-_MOST = 500
+#: A picture is held against so many good ones, the last; what is usual is told by so many of them.
+_MOST, _USUAL = 5000, 500
+
+#: What stands out in a part is found anew when there are so many times as many pictures as when it was last.
+_GROWTH = 1.5
+
+#: Pictures whose distances from each other tell what is near, and products that are kept in memory.
+_PAIRED, _PRODUCTS = 100, 8
 
 #: With fewer good pictures what is usual is not known.
 _FEWEST = 5
@@ -70,23 +76,46 @@ def _described(thumbnail: bytes) -> Descriptor:
 class GoodPictures:
     """The good pictures of a product that others are held against.
 
-    Args:
-        digests: of them.
-        descriptors: of the same.
-        brightness: of those that nothing is wrong with, float [n].
-        sharpness: likewise.
+    Attributes:
+        state: changes when the pictures of the product do.
     """
 
-    def __init__(
-        self, digests: Sequence[str], descriptors: Sequence[Descriptor], brightness: np.ndarray, sharpness: np.ndarray
-    ) -> None:
-        self._digests = digests
-        self._thumbnails = np.array([one.thumbnail for one in descriptors], np.float32).reshape(
-            len(digests), THUMBNAIL**2
-        )
-        self._index = TrainImages(descriptors)
-        self._near = _usual_distance(self._thumbnails)
-        self._brightness, self._sharpness = brightness, sharpness
+    state: object = None
+
+    def __init__(self) -> None:
+        self._digests: list[str] = []
+        self._descriptors: list[Descriptor] = []
+        self._thumbnails = np.empty((0, THUMBNAIL**2), np.uint8)
+        self._index, self._indexed, self._near = TrainImages([]), 0, 0.0
+        self._brightness = self._sharpness = np.empty(0)
+        self._lock = Lock()
+
+    def update(self, found: Mapping[str, Descriptor], brightness: np.ndarray, sharpness: np.ndarray) -> None:
+        """There are other pictures now; where there are only more of them, little is done anew.
+
+        Args:
+            found: all of them, by digest.
+            brightness: of those that nothing is wrong with, float [n].
+            sharpness: likewise.
+        """
+        with self._lock:
+            self._brightness, self._sharpness = brightness, sharpness
+            self._extend(found)
+
+    def _extend(self, found: Mapping[str, Descriptor]) -> None:
+        if any(digest not in found for digest in self._digests):
+            self._digests, self._descriptors, self._indexed = [], [], 0
+        known = set(self._digests)
+        more = {digest: one for digest, one in found.items() if digest not in known}
+        self._digests += more
+        self._descriptors += more.values()
+        if len(self._digests) >= _GROWTH * self._indexed:
+            self._index, self._indexed = TrainImages(self._descriptors), len(self._digests)
+            self._near = _usual_distance(_flat(self._descriptors[-_PAIRED:]).astype(np.float32))
+            self._thumbnails = _flat(self._descriptors)
+        else:
+            self._index.add(list(more.values()))
+            self._thumbnails = np.concatenate([self._thumbnails, _flat(list(more.values()))])
 
     def problem_of(self, look: Look) -> str:
         """``dark``, ``bright``, ``flat`` or ``blurred``; empty where nothing is wrong with a picture."""
@@ -100,17 +129,19 @@ class GoodPictures:
 
     def like(self, look: Look) -> str:
         """The digest of a good picture that shows the same part; empty for none."""
-        if not self._digests:
+        with self._lock:
+            if not self._digests:
+                return ""
+            distances = (
+                np.array([cv2.norm(row, look.descriptor.thumbnail.ravel()) for row in self._thumbnails]) / THUMBNAIL
+            )
+            nearest = int(distances.argmin())
+            if distances[nearest] <= _SAME:
+                return self._digests[nearest]
+            for pair in self._index.nearly([look.descriptor]):
+                if distances[pair.train] <= self._near:
+                    return self._digests[pair.train]
             return ""
-        thumbnail = look.descriptor.thumbnail.astype(np.float32).ravel()
-        distances = np.sqrt(np.square(self._thumbnails - thumbnail).mean(axis=1))
-        nearest = int(distances.argmin())
-        if distances[nearest] <= _SAME:
-            return self._digests[nearest]
-        for pair in self._index.nearly([look.descriptor]):
-            if distances[pair.train] <= self._near:
-                return self._digests[pair.train]
-        return ""
 
     def _light_is_other(self, look: Look, sign: int) -> bool:
         usual, spread = _usual(self._brightness)
@@ -129,13 +160,17 @@ def _usual(values: np.ndarray) -> tuple[float, float]:
     return float(median), float(1.4826 * np.median(np.abs(values - median)))
 
 
+def _flat(descriptors: Sequence[Descriptor]) -> np.ndarray:
+    """Their thumbnails, uint8 [n, pixels]."""
+    return np.array([one.thumbnail for one in descriptors], np.uint8).reshape(len(descriptors), THUMBNAIL**2)
+
+
 def _usual_distance(thumbnails: np.ndarray) -> float:
     if len(thumbnails) < 2:
         return 0.0
-    some = thumbnails[-100:]
-    squares = np.square(some).sum(axis=1)
-    distances = np.maximum(squares[:, None] + squares[None] - 2 * some @ some.T, 0) / some.shape[1]
-    return float(np.sqrt(np.quantile(distances[np.triu_indices(len(some), 1)], _NEAREST_PAIRS)))
+    squares = np.square(thumbnails).sum(axis=1)
+    distances = np.maximum(squares[:, None] + squares[None] - 2 * thumbnails @ thumbnails.T, 0) / thumbnails.shape[1]
+    return float(np.sqrt(np.quantile(distances[np.triu_indices(len(thumbnails), 1)], _NEAREST_PAIRS)))
 
 
 class Looks:
@@ -148,36 +183,36 @@ class Looks:
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
         self._descriptors: OrderedDict[str, Descriptor] = OrderedDict()
-        self._products: OrderedDict[int, tuple[object, GoodPictures]] = OrderedDict()
+        self._products: OrderedDict[int, GoodPictures] = OrderedDict()
         self._lock = Lock()
 
     def good_pictures(self, session: Session, product: Product) -> GoodPictures:
         """The good pictures of a product, as of now."""
-        rows = session.execute(
-            select(Member.digest, Member.problem, Picture.brightness, Picture.sharpness)
-            .join(Picture, Picture.digest == Member.digest)
-            .where(Member.product_id == product.id, Member.role == "good")
-            .order_by(Member.id.desc())
-            .limit(_MOST)
-        ).all()
-        state = tuple((row.digest, row.problem) for row in rows)
+        of_product = (Member.product_id == product.id, Member.role == "good")
+        flags = func.sum(case((Member.problem == "", 0), else_=1))
+        state = tuple(session.execute(select(func.count(), func.sum(Member.id), flags).where(*of_product)).one())
         with self._lock:
-            if (known := self._products.get(product.id)) is not None and known[0] == state:
-                return known[1]
-            found = [(digest, one) for digest, _ in state if (one := self._descriptor(digest)) is not None]
-            sound = [
-                row for row in rows if not row.problem and row.brightness is not None and row.sharpness is not None
-            ]
-            good = GoodPictures(
-                [digest for digest, _ in found],
-                [one for _, one in found],
-                np.array([row.brightness for row in sound]),
-                np.array([row.sharpness for row in sound]),
-            )
-            self._products[product.id] = (state, good)
-            while len(self._products) > 8:
+            good = self._products.setdefault(product.id, GoodPictures())
+            if good.state != state:
+                self._update(session, good, of_product)
+                good.state = state
+            while len(self._products) > _PRODUCTS:
                 self._products.popitem(last=False)
             return good
+
+    def _update(self, session: Session, good: GoodPictures, of_product: Sequence[ColumnElement[bool]]) -> None:
+        digests = session.scalars(
+            select(Member.digest).where(*of_product).order_by(Member.id.desc()).limit(_MOST)
+        ).all()
+        found = {digest: one for digest in reversed(digests) if (one := self._descriptor(digest)) is not None}
+        measured = (
+            select(Picture.brightness, Picture.sharpness)
+            .join(Member, Member.digest == Picture.digest)
+            .where(*of_product, Member.problem == "", Picture.brightness.is_not(None), Picture.sharpness.is_not(None))
+        )
+        sound = np.array(session.execute(measured.order_by(Member.id.desc()).limit(_USUAL)).all(), np.float64)
+        brightness, sharpness = sound.reshape(-1, 2).T
+        good.update(found, brightness, sharpness)
 
     def remember(self, digest: str, look: Look) -> None:
         """A picture was measured."""
@@ -196,5 +231,5 @@ class Looks:
 
     def _keep(self, digest: str, descriptor: Descriptor) -> None:
         self._descriptors[digest] = descriptor
-        while len(self._descriptors) > 8 * _MOST:
+        while len(self._descriptors) > 2 * _MOST:
             self._descriptors.popitem(last=False)

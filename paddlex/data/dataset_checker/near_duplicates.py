@@ -87,7 +87,7 @@ class TrainImages:
     """
 
     def __init__(self, train: Sequence[Descriptor], atypical: Collection[int] = ()) -> None:
-        self._train = train
+        self._train = list(train)
         self._space: _PatternSpace | None = None
         if len(train) < FEWEST_IMAGES:
             return
@@ -99,6 +99,13 @@ class TrainImages:
         self._space = _PatternSpace(patterns[typical])
         self._codes = self._space.encode(patterns)
         self._threshold = SIMILARITY_OF_FEW if typical.sum() < FEW_IMAGES else SIMILARITY
+
+    def add(self, train: Sequence[Descriptor]) -> None:
+        """Compare with further ones as well; what the product looks like is told by the first ones."""
+        self._train += train
+        if self._space is not None and train:
+            patterns = np.stack([_pattern(image.thumbnail) for image in train])
+            self._codes = np.concatenate([self._codes, self._space.encode(patterns)])
 
     def nearly(self, val: Sequence[Descriptor]) -> list[NearDuplicate]:
         """Those of other images that are nearly a training image; none where too few training images tell."""

@@ -28,10 +28,17 @@ def defective(number: int) -> np.ndarray:
     return image
 
 
+def foreign() -> np.ndarray:
+    """Nothing like the part."""
+    return np.random.default_rng(1).integers(0, 255, (96, 96, 3), np.uint8)
+
+
 @pytest.fixture(scope="module")
 def taught(studio: StudioProcess) -> dict[str, Any]:
-    """The job of a training of the product ``ring``; its settings have regions and another share of false alarms."""
-    studio.add_product("ring", [picture(number) for number in range(GOOD)], imageSize=64, robust="list")
+    """The job of a training of the product ``ring``, one of whose good parts is none; its settings have regions and
+    another share of false alarms.
+    """
+    studio.add_product("ring", [*(picture(number) for number in range(GOOD)), foreign()], imageSize=64)
     studio.send("ring", [defective(100)], role="challenge", first=100)
     studio.call("PATCH", "/products/ring", json={"targetFpr": 0.1})
     corner = [[0, 0], [0.1, 0], [0.1, 0.1], [0, 0.1]]
@@ -56,16 +63,30 @@ def test_a_training_makes_a_version_with_what_the_product_is_set_to(
     (version,) = studio.call("GET", "/products/ring/versions")["versions"]
 
     assert version["id"] == taught["result"]["version"]
-    assert (version["number"], version["how"], version["pictures"], version["isLive"]) == (1, "train", GOOD, False)
+    assert (version["number"], version["how"], version["isLive"]) == (1, "train", False)
     folder = open_model_folder(studio.workspace / version["folder"])
     assert folder.calibration is not None
     assert folder.calibration.target_fpr == 0.1
-    assert len(folder.calibration.scores) == GOOD
     assert folder.own.regions is not None
     assert folder.own.regions.share == pytest.approx(0.99, abs=0.01)
-    assert version["detectability"]["drawn"] == 2 * GOOD  # a spot and a scratch on each
+    assert version["detectability"]["drawn"] == 2 * (GOOD + 1)  # a spot and a scratch on each picture
     steps = studio.call("GET", "/products/ring")["steps"]
     assert (steps["pictures"], steps["fit"], steps["live"]) == ("done", "done", "open")
+
+
+def test_what_is_no_good_part_is_not_learnt_from_and_comes_back_as_a_finding(
+    studio: StudioProcess, taught: dict[str, Any]
+) -> None:
+    flagged = studio.call("GET", "/products/ring/pictures", params={"problem": "suspect"})["pictures"]
+    digests = {one["name"]: one["digest"] for one in flagged}
+    (found,) = taught["result"]["findings"]
+    (version,) = studio.call("GET", "/products/ring/versions")["versions"]
+
+    assert f"part {GOOD}.png" in digests
+    assert (found["kind"], sorted(found["digests"])) == ("suspect", sorted(digests.values()))
+    assert version["pictures"] == len(version["scores"]) == GOOD + 1 - len(flagged)
+    aside = {"digests": [digests[f"part {GOOD}.png"]], "role": "aside"}
+    studio.call("PATCH", "/products/ring/pictures", json=aside)
 
 
 def test_the_command_that_is_shown_makes_the_same_model(
@@ -95,7 +116,7 @@ def test_the_version_is_whole_and_the_jobs_copy_of_it_is_gone(studio: StudioProc
 def test_no_picture_is_copied_for_a_training(studio: StudioProcess, taught: dict[str, Any]) -> None:
     dataset = Path(shlex.split(taught["command"])[-1]).parent / "dataset"
     images = [path for path in (dataset / "images").rglob("*") if path.suffix == ".png"]
-    assert len(images) == GOOD + 1
+    assert len(images) == GOOD + 2
     assert all(path.is_symlink() and path.resolve().is_relative_to(studio.workspace / "pictures") for path in images)
 
 
@@ -120,7 +141,7 @@ def test_a_refit_learns_from_all_that_is_good_now_and_is_told_what_it_finds(
     analysis = studio.call("GET", "/products/ring")["job"]
     studio.follow(analysis["id"])
     versions = {one["number"]: one for one in studio.call("GET", "/products/ring/versions")["versions"]}
-    assert [versions[number]["detectability"]["drawn"] for number in (1, 2)] == [2 * GOOD, 2 * (GOOD + 3)]
+    assert [versions[number]["detectability"]["drawn"] for number in (1, 2)] == [2 * (GOOD + 1), 2 * (GOOD + 3)]
 
 
 def test_the_command_of_a_refit_makes_the_same_model(
@@ -137,9 +158,8 @@ def test_the_command_of_a_refit_makes_the_same_model(
 
 
 def test_a_check_finds_what_does_not_belong_as_pictures_to_click_away(studio: StudioProcess, tmp_path: Path) -> None:
-    foreign = np.random.default_rng(1).integers(0, 255, (96, 96, 3), np.uint8)
     studio.add_product("checked", [picture(number) for number in range(200, 219)])
-    digest = studio.send("checked", [foreign], first=300)[0]["digest"]
+    digest = studio.send("checked", [foreign()], first=300)[0]["digest"]
     job = studio.follow(studio.call("POST", "/products/checked/check")["id"])
 
     assert (job["state"], job["error"]) == ("done", "")
