@@ -205,8 +205,9 @@ def test_several_corrections_are_one_refit_which_goes_live_by_itself_through_the
         say(running, running.judge(demo_dataset / "images" / "val" / name)["verdictId"], "good")
     wait_for(lambda: live_of(workspace) != first.id)
     assert len(started) == 1
+    now_live = live_of(workspace)
     with workspace.reading() as session:
-        version = session.get_one(Version, live_of(workspace))
+        version = session.get_one(Version, now_live)
         assert version.how == "refit" and version.gate["passed"]
     wait_for(lambda: not running.client.get("/studio/products/grid/refit").json()["isDue"])
 

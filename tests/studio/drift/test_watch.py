@@ -77,8 +77,9 @@ def test_after_it_was_closed_it_is_noted_again_only_if_it_is_still_so(
     store(workspace, add_version(workspace), darkened(produce(24, parts=60), since=14))
     watch = Watch(workspace)
     watch.look(START + 16 * SHIFT)
+    (first,) = alarms(workspace)
     with workspace.writing() as session:
-        session.get_one(DriftAlarm, alarms(workspace)[0].id).closed_at = START + 16 * SHIFT
+        session.get_one(DriftAlarm, first.id).closed_at = START + 16 * SHIFT
 
     watch.look(START + 16 * SHIFT)
     assert len(alarms(workspace)) == 1
@@ -91,8 +92,9 @@ def test_what_was_judged_before_somebody_said_that_this_is_how_it_is_counts_no_m
     workspace: Workspace, add_version: Callable[..., Version], produce: Callable[..., Verdicts]
 ) -> None:
     store(workspace, add_version(workspace), darkened(produce(30, parts=60), since=14))
+    watched = product(workspace)
     with workspace.writing() as session:
-        settings.set_baseline(session, product(workspace).id, START + 14 * SHIFT)
+        settings.set_baseline(session, watched.id, START + 14 * SHIFT)
     watch = Watch(workspace)
 
     watch.look(START + 30 * SHIFT)
