@@ -37,7 +37,7 @@ export default {
   "step.regions.title": "Where is the part inspected?",
   "step.regions.about": "Everywhere, unless you paint. Ignore what changes and does not matter, such as a label.",
   "step.fit.title": "Let it learn",
-  "step.fit.about": "It learns what good parts look like. This takes about a minute.",
+  "step.fit.about": "It learns what good parts look like. This takes a minute or two.",
   "step.threshold.title": "Where does bad begin?",
   "step.threshold.about": "The threshold is set so that few good parts are called bad. Move it only if you have a reason.",
   "step.live.title": "Let it judge",
@@ -145,6 +145,7 @@ export default {
   "work.Features": "Looking at the pictures …",
   "work.Fitting the model": "Learning what is normal …",
   "work.Exporting the model": "Saving the model …",
+  "work.Evaluate": "Trying the model …",
   "work.Trying the model": "Trying the model …",
   "work.Checking the data set": "Checking the pictures …",
 

@@ -37,7 +37,7 @@ export default {
   "step.regions.title": "检测哪些区域？",
   "step.regions.about": "不涂画则检测整个画面。会变化但无关紧要的地方（如标签）可以忽略。",
   "step.fit.title": "让它学习",
-  "step.fit.about": "它会学习良品的样子，大约需要一分钟。",
+  "step.fit.about": "它会学习良品的样子，大约需要一两分钟。",
   "step.threshold.title": "从哪里开始算不良？",
   "step.threshold.about": "阈值已设好，使良品很少被误判。没有理由就不必移动。",
   "step.live.title": "让它开始检测",
@@ -145,6 +145,7 @@ export default {
   "work.Features": "正在查看图片……",
   "work.Fitting the model": "正在学习什么是正常……",
   "work.Exporting the model": "正在保存模型……",
+  "work.Evaluate": "正在验证模型……",
   "work.Trying the model": "正在验证模型……",
   "work.Checking the data set": "正在检查图片……",
 

@@ -4,6 +4,7 @@ import { Histogram } from "../histogram.js";
 import { percent, raw, t } from "../i18n.js";
 import { Limit, falseAlarms } from "../scale.js";
 import { button, fill, h, s } from "./parts/dom.js";
+import { inWords } from "./parts/format.js";
 
 const [LOW, HIGH] = [0.02, 0.98];
 
@@ -70,7 +71,5 @@ function shellWords(command, threshold) {
   return / --threshold \S+/.test(command) ? command.replace(/ --threshold \S+/, at) : command.replace(/ --input /, `${at} --input `);
 }
 
-function detectability(found) {
-  if (!found?.words) return null;
-  return h("p.detectability", found.words[document.documentElement.lang.startsWith("zh") ? "zh" : "en"]);
-}
+/** How many drawn defects the training has found, where it has tried. */
+const detectability = (found) => found?.words && h("p.detectability", inWords(found.words));
