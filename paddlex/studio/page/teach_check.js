@@ -33,7 +33,7 @@ export async function mount(step) {
       h("p.outcome", { "data-kind": pictures ? "look" : "fine" }, icon(pictures ? "error" : "ok"), t(pictures ? "check.found" : "check.fine", { count: pictures })),
       findings.map((finding) => section(finding, byDigest)),
     );
-    step.main({ words: t("next"), icon: "right", run: () => step.go("regions"), others: [button(t("check.again"), again, { icon: "reset" })] });
+    step.main({ words: t("teach.next"), icon: "right", run: () => step.go("regions"), others: [button(t("check.again"), again, { icon: "reset" })] });
   }
 
   async function again() {

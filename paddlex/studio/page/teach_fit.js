@@ -39,7 +39,7 @@ export async function mount(step) {
     outcome.replaceChildren(icon("ok"), seconds === null ? t("fit.done", words) : t("fit.doneIn", { ...words, seconds: decimal(seconds, 0) }));
     step.command(ended?.command ?? newest.command);
     step.main({
-      words: t("next"),
+      words: t("teach.next"),
       icon: "right",
       run: () => step.go("threshold"),
       others: [button(t("fit.again"), () => panel.run(null), { icon: "reset" })],

@@ -5,7 +5,7 @@ import { button, fill, h, icon } from "./parts/dom.js";
 import { follow, isOver } from "./parts/follow.js";
 import { attempt } from "./parts/toast.js";
 
-const STATES = { failed: "job.failed", cancelled: "job.cancelled", lost: "job.lost" };
+const STATES = { failed: "task.failed", cancelled: "task.cancelled", lost: "task.lost" };
 
 export class JobPanel {
   #step;
@@ -20,7 +20,7 @@ export class JobPanel {
   constructor(step, { kind, start, onDone }) {
     this.#step = step;
     this.#options = { kind, start, onDone };
-    this.#bar.setAttribute("aria-label", t(`job.${kind}`));
+    this.#bar.setAttribute("aria-label", t(`task.${kind}`));
     this.#running = h("div.job", { hidden: true }, this.#what, this.#bar, this.#left);
     this.element = h("div", this.#running, this.#problem);
   }
@@ -36,8 +36,8 @@ export class JobPanel {
     }
     if (!now) return this.#fail({ state: "failed", error: "" });
     this.#step.command(now.command);
-    const cancel = button(t("job.cancel"), () => attempt(() => this.#step.call("DELETE", `studio/jobs/${now.id}`)));
-    this.#step.noMain(cancel, h("p.quiet", t("job.closable")));
+    const cancel = button(t("task.cancel"), () => attempt(() => this.#step.call("DELETE", `studio/jobs/${now.id}`)));
+    this.#step.noMain(cancel, h("p.quiet", t("task.closable")));
     try {
       now = await follow(this.#step.call, now, { signal: this.#step.signal, onStep: (at) => this.#show(at) });
     } catch (error) {
@@ -46,14 +46,14 @@ export class JobPanel {
     }
     this.#running.hidden = true;
     if (now.state !== "done") return this.#fail(now);
-    this.#step.context.announce(t(`job.${kind}.done`));
+    this.#step.context.announce(t(`task.${kind}.done`));
     return onDone(now);
   }
 
   #show({ what, done, total, secondsLeft, state }) {
     this.#running.hidden = false;
     const key = `work.${what}`;
-    this.#what.textContent = state === "waiting" ? t("job.waiting") : hasWords(key) ? t(key) : what || t("work.Starting");
+    this.#what.textContent = state === "waiting" ? t("task.waiting") : hasWords(key) ? t(key) : what || t("work.Starting");
     if (total > 0) Object.assign(this.#bar, { max: total, value: done });
     else this.#bar.removeAttribute("value");
     this.#left.textContent = secondsLeft === null || secondsLeft === undefined ? "" : timeLeft(secondsLeft);
@@ -61,9 +61,9 @@ export class JobPanel {
 
   #fail({ state, error }) {
     this.#running.hidden = true;
-    fill(this.#problem, icon("error"), h("div", h("strong", t(STATES[state])), error && h("p", error), h("p.quiet", t(`job.todo.${state}`))));
+    fill(this.#problem, icon("error"), h("div", h("strong", t(STATES[state])), error && h("p", error), h("p.quiet", t(`task.todo.${state}`))));
     this.#problem.hidden = false;
-    this.#step.main({ words: t("job.again"), icon: "reset", run: () => this.run(null) });
+    this.#step.main({ words: t("task.again"), icon: "reset", run: () => this.run(null) });
   }
 }
 
@@ -77,7 +77,7 @@ const hasWords = (key) => {
 };
 
 function timeLeft(seconds) {
-  if (seconds < 5) return t("job.soon");
-  if (seconds < 90) return t("job.seconds", { count: Math.ceil(seconds / 5) * 5 });
-  return t("job.minutes", { count: Math.ceil(seconds / 60) });
+  if (seconds < 5) return t("task.soon");
+  if (seconds < 90) return t("task.seconds", { count: Math.ceil(seconds / 5) * 5 });
+  return t("task.minutes", { count: Math.ceil(seconds / 60) });
 }

@@ -14,17 +14,17 @@ export async function mount(step) {
   const panel = new JobPanel(step, { kind: "gate", start: () => call("POST", `studio/versions/${version.id}/gate`), onDone: (job) => show(job.result.gate ?? job.result) });
   step.element.append(panel.element, answer);
   if (version.isLive) {
-    fill(answer, h("p.outcome", { "data-kind": "fine" }, icon("ok"), t("live.is", { number: version.number })));
+    fill(answer, h("p.outcome", { "data-kind": "fine" }, icon("ok"), t("golive.is", { number: version.number })));
     step.command(version.command);
-    step.main({ words: t("live.judge"), icon: "judge", run: judge });
+    step.main({ words: t("golive.judge"), icon: "judge", run: judge });
   } else await panel.run(null);
 
   function show(gate) {
     step.command(version.command);
     fill(answer, gateAnswer(gate));
-    const again = button(t("live.again"), () => (fill(answer), panel.run(null)), { icon: "reset" });
-    if (gate.passed) step.main({ words: t("live.go"), icon: "live", run: goLive, others: [again] });
-    else step.main({ words: t("live.back"), icon: "left", run: () => step.go("pictures"), others: [again] });
+    const again = button(t("golive.again"), () => (fill(answer), panel.run(null)), { icon: "reset" });
+    if (gate.passed) step.main({ words: t("golive.go"), icon: "live", run: goLive, others: [again] });
+    else step.main({ words: t("golive.back"), icon: "left", run: () => step.go("pictures"), others: [again] });
   }
 
   async function goLive(event) {
@@ -36,7 +36,7 @@ export async function mount(step) {
       toast(error.message || t("error.network"), { isError: true });
       return panel.run(null);
     }
-    toast(t("live.done", { name: step.product.name }));
+    toast(t("golive.done", { name: step.product.name }));
     return judge();
   }
 

@@ -112,7 +112,7 @@ export async function mount(step) {
     fill(empty.children[2], role === "aside" ? "" : t(`pictures.empty.${role}.about`));
     const flagged = shown.filter(({ problem }) => problem && role !== "aside").length;
     hint.textContent = hintWords(counts, flagged);
-    step.main({ words: t("next"), icon: "right", isEnabled: counts.good >= FEWEST && !upload.isBusy, run: () => step.go("check") });
+    step.main({ words: t("teach.next"), icon: "right", isEnabled: counts.good >= FEWEST && !upload.isBusy, run: () => step.go("check") });
   }
 
   function hintWords({ good }, flagged) {

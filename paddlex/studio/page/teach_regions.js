@@ -93,7 +93,7 @@ export async function mount(step) {
     const isAll = clear.disabled;
     words.textContent = isAll ? t("regions.all") : t("regions.counts", { inspect: now.inspect.length, ignore: now.ignore.length });
     step.command(shellWords(now, picture));
-    step.main({ words: t(isAll ? "regions.everywhere" : "next"), icon: "right", run: keep });
+    step.main({ words: t(isAll ? "regions.everywhere" : "teach.next"), icon: "right", run: keep });
   }
 
   async function keep() {

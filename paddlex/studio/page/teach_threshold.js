@@ -55,7 +55,7 @@ export async function mount(step) {
     const words = t("alarms.title", { count: items.length, above: alarms?.above ?? 0, raw: raw(threshold) });
     histogram.render({ items, model: { calibrationScores: [] }, limit, ownLimit: own, words }, { low: LOW, high: HIGH });
     step.command(shellWords(version.command, threshold));
-    step.main({ words: t("next"), icon: "right", run: keep });
+    step.main({ words: t("teach.next"), icon: "right", run: keep });
   }
 
   async function keep() {

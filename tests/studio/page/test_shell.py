@@ -118,3 +118,17 @@ def test_all_words_change_with_the_language(open_studio: Open) -> None:
     browser.click("#language")
     assert browser.locator("#rail a").all_inner_texts() == ["检测", "示教", "记录", "模型", "漂移", "设置"]
     assert browser.inner_text("label[for=model]") == "产品"
+
+
+def test_no_words_stand_in_the_place_of_others_and_each_is_in_both_languages(open_studio: Open) -> None:
+    browser = open_studio("ada").browser
+    keys = browser.evaluate("""async () => {
+        const files = ["page/strings", "page/studio/strings.shell", "page/studio/strings.teach", "page/studio/strings.review"];
+        const of = async (file, language) => Object.keys((await import(`/${file}.${language}.js`)).default).sort();
+        return Promise.all(files.map((file) => Promise.all([of(file, "en"), of(file, "zh")])));
+    }""")
+    assert all(english == chinese for english, chinese in keys)
+    page, shell, teach, review = (set(english) for english, _ in keys)
+    assert shell & page == {"title", "skip", "model", "model.default", "threshold.moved"}  # meant to
+    assert review & page <= {"model.replaced"}  # likewise
+    assert not (teach & page or teach & review or teach & shell or review & shell)
