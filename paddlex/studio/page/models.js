@@ -9,7 +9,7 @@ import { retune } from "./models_retune.js";
 import { showQualify } from "./qualify.js";
 import { tag } from "./parts/chip.js";
 import { button, fill, h } from "./parts/dom.js";
-import { exactly, falseAlarmWords, share, when } from "./parts/format.js";
+import { exactly, falseAlarmWords, inWords, share, when } from "./parts/format.js";
 import { Grid } from "./parts/grid.js";
 import { nothing, tabs } from "./parts/tabs.js";
 import { attempt, toast } from "./parts/toast.js";
@@ -102,7 +102,7 @@ class VersionsView {
       [t("models.pictures"), t("models.pictures.of", { count: pictures })],
       [t("models.threshold"), threshold === null || threshold === undefined ? "?" : `${raw(threshold)}${ownThreshold !== null && ownThreshold !== threshold ? ` ${t("models.threshold.own", { own: raw(ownThreshold) })}` : ""}`],
       [t("models.alarms.expected"), falseAlarmWords(falseAlarms)],
-      detectability && [t("models.detectability"), String(detectability.words ?? share(detectability.share ?? detectability))],
+      detectability && [t("models.detectability"), inWords(detectability.words)],
       [t("models.made"), h("time", { title: exactly(madeAt) }, t("models.made.by", { at: when(madeAt), by: madeBy }))],
     ];
     this.detail.hidden = false;

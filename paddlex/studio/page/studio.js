@@ -50,7 +50,7 @@ function go(name, where = []) {
 async function refresh(chosen = context.product) {
   const answer = await call("GET", "studio/products");
   products = answer.products;
-  context.templates = answer.templates;
+  Object.assign(context, { templates: answer.templates, startModels: answer.startModels });
   const live = JSON.stringify(products.map(({ name, live: version }) => [name, version?.id ?? null]));
   const isOther = live !== liveNow;
   liveNow = live;

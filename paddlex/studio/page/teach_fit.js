@@ -1,7 +1,8 @@
 // The fourth step: the model learns, in a process of its own.
 
 import { decimal, t } from "../i18n.js";
-import { button, field, h, icon } from "./parts/dom.js";
+import { button, field, fill, h, icon } from "./parts/dom.js";
+import { inWords } from "./parts/format.js";
 import { isOver } from "./parts/follow.js";
 import { attempt } from "./parts/toast.js";
 import { JobPanel } from "./teach_job.js";
@@ -9,16 +10,19 @@ import { JobPanel } from "./teach_job.js";
 export async function mount(step) {
   const { call, path, product } = step;
   const outcome = h("p.outcome", { "data-kind": "fine", hidden: true });
+  const notes = h("div.findings");
   const settings = how(step);
   const panel = new JobPanel(step, {
     kind: "train",
     start() {
       outcome.hidden = settings.hidden = true;
-      return call("POST", `${path}/fit`, { body: { how: "train" } });
+      fill(notes);
+      const start = settings.querySelector("[name=start]")?.value;
+      return call("POST", `${path}/fit`, { body: start ? { how: "refit", start } : { how: "train" } });
     },
     onDone: (job) => done(job),
   });
-  step.element.append(outcome, panel.element, settings);
+  step.element.append(outcome, notes, panel.element, settings);
   const { job } = product;
   const isFit = job?.kind === "train" || job?.kind === "refit";
   if (isFit && !isOver(job)) {
@@ -37,6 +41,8 @@ export async function mount(step) {
     const seconds = ended?.endedAt && ended?.startedAt ? (ended.endedAt - ended.startedAt) / 1000 : null;
     const words = { number: newest.number, pictures: newest.pictures };
     outcome.replaceChildren(icon("ok"), seconds === null ? t("fit.done", words) : t("fit.doneIn", { ...words, seconds: decimal(seconds, 0) }));
+    const findings = (ended?.result?.findings ?? []).filter(({ digests }) => digests.length > 0);
+    fill(notes, findings.map(({ words: said, digests }) => h("div.finding-note", h("p", `${inWords(said)} (${digests.length})`), button(t("fit.look"), () => step.go("pictures")))));
     step.command(ended?.command ?? newest.command);
     step.main({
       words: t("teach.next"),
@@ -60,6 +66,7 @@ function how({ call, path, product, context }) {
     h("summary", t("fit.how")),
     h(
       "div.how-fields",
+      context.startModels?.length > 0 && field(t("fit.begin"), h("select", { name: "start" }, new Option(t("fit.begin.train"), ""), context.startModels.map((name) => new Option(name, name))), t("fit.begin.about")),
       field(t("fit.model"), model),
       field(t("fit.size"), size, t("fit.size.about")),
       h("label.switch", align, h("span", t("fit.align"))),
