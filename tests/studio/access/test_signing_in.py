@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +321,9 @@ def test_a_lock_outlives_a_restart_and_ends_with_a_password_from_the_console(
         assert sign_in(client, "anna").status_code == 429
     entries(studio)
     studio.stop()
+    with closing(sqlite3.connect(studio.workspace / "studio.db")) as database, database:
+        longer = "UPDATE users SET locked_until = locked_until + 600000 WHERE name = 'bert' AND failures = 5"
+        assert database.execute(longer).rowcount == 1  # however long the restart takes
     again = start_studio(studio.workspace)
     with again.client() as client, again.signed_in("bert") as browser:
         assert sign_in(client, "bert").status_code == 429
