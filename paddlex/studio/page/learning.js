@@ -23,7 +23,7 @@ export async function learn(call, product, { onStep = () => {}, signal = null, s
       onStep({ key: job.kind === "gate" ? "checking" : "learning", done: job.done, total: job.total });
     } else if (isDue) {
       quiet = 0;
-      onStep({ key: "soon" });
+      onStep({ key: isNew ? "checking" : "soon" }); // between two of its steps
     } else if (isNew && ["failed", "cancelled", "lost"].includes(job.state)) {
       return { outcome: "failed", reason: job.error };
     } else if (isNew && job.kind === "gate") {
