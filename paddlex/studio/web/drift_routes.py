@@ -58,8 +58,9 @@ def _add_drift(router: APIRouter, studio: Studio) -> None:
         def work() -> dict[str, Any]:
             with studio.workspace.reading() as session:
                 product = product_of(session, asked.product)
-                found = studio.drift.drift(product)
-                since = int(found.verdicts.at[0]) if len(found.verdicts) else 0
+            found = studio.drift.drift(product)
+            since = int(found.verdicts.at[0]) if len(found.verdicts) else 0
+            with studio.workspace.reading() as session:
                 corrected_at = corrections(session, product.id, since)
             return drift_json(found, corrected_at, asked.by == "day", asked.periods)
 
