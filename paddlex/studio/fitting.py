@@ -186,7 +186,8 @@ class Fitting:
 
     def _refitted(self, job: Job, folder: Path, outcome: dict[str, Any], conclude: Conclude) -> None:
         result = {"findings": [], "detectability": None, "warnings": outcome.get("warnings", [])}
-        version = self._make_version(job, folder / OUTPUT, outcome["images"], result, conclude)
+        source = Path(task.arguments_of(folder)["model_dir"])
+        version = self._make_version(job, folder / OUTPUT, outcome["images"], result, conclude, source=source)
         with suppress(RequestError):  # an earlier one is still being looked at
             self._jobs.start(ANALYSE, job.product_id, job.made_by, lambda folder: self._analysis(folder, version))
 
@@ -205,15 +206,27 @@ class Fitting:
         with self._workspace.writing() as session:
             conclude(session, {"version": outcome["version"], "detectability": outcome["detectability"]})
 
+    def _refitted_from(self, session: Session, product: Product, source: Path) -> int | None:
+        """The version that a refit has begun with, which need not be live any more; None for a model from elsewhere.
+
+        What a threshold means depends on it.
+        """
+        if not source.is_relative_to(self._workspace.path):
+            return None
+        same = select(Version.id).where(
+            Version.product_id == product.id, Version.folder == source.relative_to(self._workspace.path).as_posix()
+        )
+        return session.scalar(same.order_by((Version.id == product.live_id).desc(), Version.id.desc()).limit(1))
+
     def _make_version(
         self, job: Job, output: Path, pictures: int, result: dict[str, Any], conclude: Conclude,
-        suspects: Sequence[str] = (),
+        suspects: Sequence[str] = (), source: Path | None = None,
     ) -> Version:  # fmt: skip
         with versions.staged(self._workspace, output) as model, self._workspace.writing() as session:
             product = versions.locked_product(session, job.product_id)
             version = versions.add(
                 session, self._workspace, product, model, how=job.kind, by=job.made_by, pictures=pictures,
-                parent_id=product.live_id,
+                parent_id=product.live_id if source is None else self._refitted_from(session, product, source),
             )  # fmt: skip
             mark_suspects(session, product, suspects)
             conclude(session, {"version": version.id, **result})

@@ -32,6 +32,12 @@ def work(folder: Path, function: str, arguments: dict[str, Any], command: str) -
     return Work(run, command, _OUTCOME)
 
 
+def arguments_of(folder: Path) -> dict[str, Any]:
+    """What the function of a job was given."""
+    found: dict[str, Any] = json.loads((folder / _ARGUMENTS).read_bytes())
+    return found
+
+
 def main() -> int:
     """Returns the exit status."""
     parser = argparse.ArgumentParser()
