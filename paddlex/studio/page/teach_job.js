@@ -47,7 +47,12 @@ export class JobPanel {
     this.#running.hidden = true;
     if (now.state !== "done") return this.#fail(now);
     this.#step.context.announce(t(`task.${kind}.done`));
-    return onDone(now);
+    try {
+      return await onDone(now);
+    } catch (error) {
+      if (error.name === "AbortError") return undefined;
+      return this.#fail({ state: "failed", error: error.message || t("error.network") });
+    }
   }
 
   #show({ what, done, total, secondsLeft, state }) {

@@ -27,8 +27,7 @@ export async function mount(step) {
     else step.main({ words: t("golive.back"), icon: "left", run: () => step.go("pictures"), others: [again] });
   }
 
-  async function goLive(event) {
-    event.currentTarget.disabled = true;
+  async function goLive() {
     try {
       await call("POST", `studio/versions/${version.id}/live`);
     } catch (error) {

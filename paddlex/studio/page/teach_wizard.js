@@ -3,6 +3,7 @@
 import { t } from "../i18n.js";
 import { commandLine } from "./parts/command.js";
 import { button, fill, h, icon } from "./parts/dom.js";
+import { attempt } from "./parts/toast.js";
 import { STEPS, mayOpen, nextStep } from "./teach_steps.js";
 
 const MODULES = {
@@ -46,7 +47,13 @@ export async function openWizard(element, context, product, wanted) {
     go: (to) => context.go("teach", [product.name, to]),
     command: shell.set,
     main({ words, run, isEnabled = true, icon: drawn = null, others = [] }) {
-      fill(foot, others, button(words, run, { kind: "primary", icon: drawn, id: "step-main", disabled: !isEnabled }));
+      const pressed = async (event) => {
+        main.disabled = true; // one press is enough
+        await attempt(() => run(event));
+        main.disabled = false;
+      };
+      const main = button(words, pressed, { kind: "primary", icon: drawn, id: "step-main", disabled: !isEnabled });
+      fill(foot, others, main);
     },
     noMain: (...others) => fill(foot, others),
     async changed() {

@@ -187,6 +187,32 @@ def test_what_goes_wrong_is_said_and_can_be_tried_again(open_studio: Open, studi
     page.complaints.clear()
 
 
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_every_control_of_every_step_has_a_name_and_a_phone_shows_it(open_studio: Open, locale: str) -> None:
+    page = open_studio("ada", viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, locale=locale)
+    browser = page.browser
+    devtools = browser.context.new_cdp_session(browser)
+    for step in ("pictures", "check", "regions", "fit", "threshold", "live"):
+        page.open(f"teach/grid/{step}")
+        browser.wait_for_selector(f".steps a[href$='{step}'][aria-current=step]")
+        browser.wait_for_selector("#step-main, .notice.bad:not([hidden])")
+        nodes = [node for node in devtools.send("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
+        controls = {"button", "link", "slider", "spinbutton", "radio", "checkbox", "combobox", "textbox", "application"}
+        nameless = [
+            node["role"]["value"]
+            for node in nodes
+            if node["role"]["value"] in controls and not node.get("name", {}).get("value")
+        ]
+        assert nameless == [], step
+        assert browser.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [390, 390], step
+        small = browser.locator("main.view :is(button, select, summary):visible").evaluate_all(
+            "all => all.filter(e => e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"
+        )
+        assert small == [], step
+        if locale == "zh-CN":
+            assert not re.search(r"[A-Za-z]{5,}", browser.inner_text(".step-about") + browser.inner_text(".steps"))
+
+
 @pytest.mark.slow
 def test_a_product_is_taught_from_an_empty_list_of_pictures_until_it_judges(
     open_studio: Open, good: list[str], parts: list[Path]
