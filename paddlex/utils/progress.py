@@ -43,6 +43,12 @@ class ProgressFile:
         self._steps.append({"what": what, "done": done, "total": total or 0, "start": now})
         self._write()
 
+    def end(self) -> None:
+        """The last step has ended."""
+        if self._steps:
+            self._steps[-1].setdefault("end", round(time.time(), 2))
+            self._write()
+
     def advance(self, count: int = 1) -> None:
         """So much more of the step is done."""
         if not self._steps:
@@ -81,6 +87,8 @@ def told_in(path: str | os.PathLike[str] | None) -> Iterator[None]:
     try:
         yield
     finally:
+        if _file is not None:
+            _file.end()
         _file = before
 
 

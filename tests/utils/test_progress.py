@@ -23,6 +23,7 @@ def test_a_file_tells_each_step_and_how_much_of_it_is_done(tmp_path: Path) -> No
         ("Exporting", 0, 0),
     ]
     assert all(one["start"] <= one["end"] <= next["start"] for one, next in pairwise(steps))
+    assert steps[-1]["end"] >= steps[-1]["start"]
 
 
 def test_without_a_file_nothing_is_told_and_the_work_is_done(tmp_path: Path) -> None:
