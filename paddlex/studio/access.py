@@ -92,6 +92,8 @@ class Access:
             RequestError: 401 for a stranger; 403 for whoever may not, or has not sent the session's CSRF token.
         """
         scope["user"], scope["role"], scope["signed_in"] = "", "", None
+        if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+            raise RequestError(400, "the address has the character U+0000, which is of no text", remedy="Leave it out")
         asked = (scope["method"], scope["path"])
         if has_key(headers):
             if self._settings.api_key is None:

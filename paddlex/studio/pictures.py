@@ -103,8 +103,7 @@ class Pictures:
         Raises:
             PictureGoneError: there is none, or its file was removed.
         """
-        if _DIGEST.fullmatch(digest) is None:
-            raise PictureGoneError("that is no digest of a picture")
+        _check_digest(digest)
         for suffix in MEDIA_TYPES:
             if (path := self._place(digest, suffix)).exists():
                 return path
@@ -128,6 +127,7 @@ class Pictures:
 
     def thumbnail(self, digest: str) -> bytes:
         """A small JPEG of a picture, its longest side ``THUMBNAIL``, made when it is first wanted, then kept."""
+        _check_digest(digest)
         path = self.thumbnails / digest[:2] / f"{digest}.jpg"
         try:
             return path.read_bytes()
@@ -179,6 +179,11 @@ class Pictures:
                 flush(self.files)
         except OSError as error:
             raise WorkspaceError(f"the picture cannot be kept: {in_one_line(error)}") from error
+
+
+def _check_digest(digest: str) -> None:
+    if _DIGEST.fullmatch(digest) is None:
+        raise PictureGoneError("that is no digest of a picture")
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 _DEVICE = "studio_device_"
 _DEVICE_SECONDS = 400 * 24 * 3600
 
+#: Bytes of a body that anyone can send.
+_OF_A_STRANGER = 2**14
+
 #: More than that is no password, and no name.
-_Text = pydantic.Field(max_length=4096)
+_Text = pydantic.Field(max_length=2048)
 
 
 class _Credentials(Body):
@@ -46,7 +49,7 @@ class _NewUser(_Credentials):
 
 class _Change(Body):
     role: Literal["operator", "engineer"] | None = None
-    password: str | None = pydantic.Field(None, max_length=4096)
+    password: str | None = pydantic.Field(None, max_length=2048)
     isActive: bool | None = None  # noqa: N815
 
 
@@ -104,7 +107,7 @@ def _add_session(router: APIRouter, studio: Studio, access: Access) -> None:
 
     @router.post("/session")
     async def sign_in(request: Request) -> Response:
-        body = await parsed(request, _Credentials)
+        body = await parsed(request, _Credentials, _OF_A_STRANGER)
         return await welcomed(request, body.name, body.password)
 
     @router.delete("/session")
@@ -120,7 +123,7 @@ def _add_session(router: APIRouter, studio: Studio, access: Access) -> None:
 
     @router.post("/setup")
     async def set_up(request: Request) -> Response:
-        body = await parsed(request, _Setup)
+        body = await parsed(request, _Setup, _OF_A_STRANGER)
         if await run_in_threadpool(access.users.are_there):
             raise RequestError(409, "there is a user already", remedy="Sign in")
         access.check_setup_token(request, body.token)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, TypeVar
 
 import pydantic
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from paddlex.inference.serving.errors import RequestError, explain
@@ -17,6 +19,15 @@ Number = Annotated[int, pydantic.Field(ge=1, lt=2**62)]
 #: Bytes of a body: what people draw and type is small.
 _MOST_BYTES = 2**20
 
+#: What is larger is parsed beside the event loop.
+_QUICK_BYTES = 2**14
+
+#: To list the problems of a body takes far longer than to find them; nobody reads so many.
+_MOST_PROBLEMS = 200
+
+#: As JSON spells it; PostgreSQL keeps no text with it, and paths have an end there.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
 
 class Body(pydantic.BaseModel):
     """A JSON object; a key that is not known is an error."""
@@ -24,7 +35,7 @@ class Body(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-async def parsed(request: Request, schema: type[B]) -> B:
+async def parsed(request: Request, schema: type[B], most_bytes: int = _MOST_BYTES) -> B:
     """The JSON body of a request; an empty one stands for an object without keys.
 
     Raises:
@@ -33,10 +44,21 @@ async def parsed(request: Request, schema: type[B]) -> B:
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > _MOST_BYTES:
-            raise RequestError(413, f"the body is larger than {_MOST_BYTES // 1024} kB", remedy="Send less")
+        if len(content) > most_bytes:
+            raise RequestError(413, f"the body is larger than {most_bytes // 1024} kB", remedy="Send less")
+    if len(content) <= _QUICK_BYTES:
+        return _validated(bytes(content), schema)
+    return await run_in_threadpool(_validated, bytes(content), schema)
+
+
+def _validated(content: bytes, schema: type[B]) -> B:
+    if _NUL.search(content):
+        raise RequestError(422, "the body has the character U+0000, which is of no text", remedy="Leave it out")
     try:
-        return schema.model_validate_json(bytes(content) or b"{}")
+        return schema.model_validate_json(content or b"{}")
     except pydantic.ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        raise RequestError(422, explain(problems), remedy="Reload the page") from None  # it holds what was sent
+        if (count := error.error_count()) > _MOST_PROBLEMS:
+            told = f"the body has {count} problems"
+        else:
+            told = explain(error.errors(include_url=False, include_context=False, include_input=False))
+        raise RequestError(422, told, remedy="Reload the page") from None  # it holds what was sent

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from paddlex.studio.access import need_engineer, user_of
 from paddlex.studio.job_facts import job_json
-from paddlex.studio.web.bodies import Body, parsed
+from paddlex.studio.web.bodies import Body, Number, parsed
 from paddlex.studio.web.version_routes import product_of
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         return JSONResponse(await run_in_threadpool(work))
 
     @router.get("/jobs/{number}")
-    async def one(number: int) -> Response:
+    async def one(number: Number) -> Response:
         return JSONResponse(await run_in_threadpool(lambda: job_json(workspace, studio.jobs.get(number))))
 
     @router.delete("/jobs/{number}")
-    async def cancel(number: int, request: Request) -> Response:
+    async def cancel(number: Number, request: Request) -> Response:
         need_engineer(request)
         return JSONResponse(await run_in_threadpool(lambda: job_json(workspace, studio.jobs.cancel(number))))

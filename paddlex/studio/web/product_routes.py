@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
@@ -13,24 +13,21 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from paddlex.inference.serving.image_guard import read_size
 from paddlex.inference.serving.routes import uploads
 from paddlex.studio import audit, intake, products
 from paddlex.studio.access import need_engineer, user_of
 from paddlex.studio.database.schema import Product
 from paddlex.studio.grabbing import grab
 from paddlex.studio.intake import CHALLENGE
-from paddlex.studio.pictures import decode_for_people
 from paddlex.studio.products import Changes
 from paddlex.studio.regions import Regions
 from paddlex.studio.web.bodies import Body, parsed
 from paddlex.studio.web.problems import why_not_taken
+from paddlex.studio.web.sent_pictures import taken
 from paddlex.studio.web.version_routes import product_of
 
 if TYPE_CHECKING:
     from paddlex.studio.studio import Studio
-
-T = TypeVar("T")
 
 _MOST_AT_ONCE = 500
 
@@ -142,17 +139,6 @@ def _regions_json(session: Session, product: Product) -> dict[str, Any]:
 def _add_pictures(router: APIRouter, studio: Studio) -> None:
     workspace = studio.workspace
 
-    async def taken(request: Request, data: bytes, use: Callable[[Any], T]) -> T:
-        """What becomes of a picture that was sent, which is decoded within the bounds of the service."""
-        service = studio.service
-        size = await service.in_thread(partial(read_size, data, service.settings.max_pixels))
-        hold = request.scope["hold"].part()
-        try:
-            await hold.take(service.budgets.pixels, size.pixels)
-            return await service.in_thread(lambda: use(decode_for_people(data)))
-        finally:
-            hold.close()
-
     @router.post("/products/{name}/pictures")
     async def add_pictures(
         name: str,
@@ -167,7 +153,7 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
         for file, data in await uploads(request, studio.service):
             add = partial(studio.intake.add, product.id, data, name=file, role=role, source=source, by=by)
             try:
-                entries.append(await taken(request, data, add))
+                entries.append(await taken(request, studio.service, data, add))
             except Exception as error:
                 known = why_not_taken(error)
                 entries.append({"name": file, "errorCode": known.status, "errorMsg": str(known)})
@@ -180,7 +166,7 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
         name: str,
         role: Literal["good", "challenge", "aside"] | None = None,
         problem: str | None = None,
-        after: int = 0,
+        after: Annotated[int, Query(ge=0, lt=2**62)] = 0,
         limit: int = Query(200, ge=1, le=_MOST_AT_ONCE),
     ) -> Response:
         def work() -> dict[str, Any]:
@@ -211,7 +197,7 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
         product = await run_in_threadpool(_found, studio, name)
         ((_, data),) = await uploads(request, studio.service, field="file", most=1)
         try:
-            return JSONResponse(await taken(request, data, partial(studio.intake.frame, product.id)))
+            return JSONResponse(await taken(request, studio.service, data, partial(studio.intake.frame, product.id)))
         except Exception as error:
             raise why_not_taken(error) from error
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from paddlex.inference.serving.image_guard import read_size
 from paddlex.inference.serving.routes import uploads
 from paddlex.studio import audit
 from paddlex.studio.access import need_engineer, user_of
@@ -19,8 +19,9 @@ from paddlex.studio.job_facts import job_json
 from paddlex.studio.pictures import shown_picture
 from paddlex.studio.qualifying import FILES
 from paddlex.studio.studies import study_json
-from paddlex.studio.web.bodies import Body, parsed
+from paddlex.studio.web.bodies import Body, Number, parsed
 from paddlex.studio.web.problems import why_not_taken
+from paddlex.studio.web.sent_pictures import taken
 from paddlex.studio.web.version_routes import product_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class _Rating(Body):
 
 
 class _Wanted(Body):
-    version: int | None = None
+    version: Number | None = None
     pixelsPerMm: float | None = Field(None, gt=0)  # noqa: N815
 
 
@@ -57,6 +58,9 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         contents = await run_in_threadpool(lambda: studies.contents(found(name)))
         return JSONResponse(study_json(contents, user_of(request)))
 
+    def added(product: Product, part: str | None, data: bytes, _: np.ndarray) -> str:
+        return studies.add(product, part, data)
+
     @router.post("/products/{name}/study/pictures")
     async def add(name: str, request: Request, part: str | None = None) -> Response:
         need_engineer(request)
@@ -64,8 +68,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         entries: list[dict[str, Any]] = []
         for file, data in await uploads(request, studio.service):
             try:
-                await studio.service.in_thread(partial(read_size, data, studio.service.settings.max_pixels))
-                entries.append({"name": file, "picture": await run_in_threadpool(studies.add, product, part, data)})
+                kept = await taken(request, studio.service, data, partial(added, product, part, data))
+                entries.append({"name": file, "picture": kept})
             except Exception as error:
                 known = why_not_taken(error)
                 entries.append({"name": file, "errorCode": known.status, "errorMsg": str(known)})
@@ -121,7 +125,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         return JSONResponse(await run_in_threadpool(work))
 
     @router.get("/jobs/{number}/qualification/{file}")
-    async def report(number: int, file: str) -> Response:
+    async def report(number: Number, file: str) -> Response:
         path = await run_in_threadpool(qualifying.file, number, file)
         content = await run_in_threadpool(path.read_bytes)
         headers = (

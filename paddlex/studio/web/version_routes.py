@@ -33,7 +33,7 @@ class _Shadow(Body):
 
 class _Threshold(Body):
     threshold: float
-    version: int | None = None
+    version: Number | None = None
 
 
 def add_routes(router: APIRouter, studio: Studio) -> None:

@@ -41,7 +41,6 @@ def test_a_product_begins_with_the_recommended_model_and_all_steps_open(studio: 
         "auto",
         "CON",
         "con.txt",
-        "a\0b",
         "a\nb",
         "x" * 65,
         "件" * 60,
