@@ -44,6 +44,9 @@ _LOCK, _PROCESS, _WORK, _CANCEL = "lock", "process", "work.json", "cancelled"
 #: Kinds that take minutes and all cores wait for each other; those that a person waits for do not wait for them.
 _LONG = frozenset({"train", "qualify", "analyse"})
 
+#: Folders of so many jobs that have ended are kept: links to thousands of pictures in each add up.
+_KEPT = 50
+
 #: Seconds from SIGTERM to SIGKILL.
 _PATIENCE = 10.0
 
@@ -226,6 +229,7 @@ class Jobs:
         if self._is_closed:
             return  # the next studio takes it up
         self._conclude(job, folder, status)
+        self._remove_old_folders()
 
     def _conclude(self, job: Job, folder: Path, status: int | None) -> None:
         outcome = _outcome(folder)
@@ -244,6 +248,13 @@ class Jobs:
                 )
             except (PaddleXError, OSError) as error:
                 self._end(job.id, FAILED, in_one_line(error))
+
+    def _remove_old_folders(self) -> None:
+        with self._workspace.reading() as session:
+            ended = select(Job.folder).where(Job.folder != "", Job.state.not_in(UNFINISHED)).order_by(Job.id.desc())
+            old = session.scalars(ended.offset(_KEPT).limit(_KEPT)).all()
+        for folder in old:
+            shutil.rmtree(self._workspace.path / folder, ignore_errors=True)
 
     def _note_process(self, number: int, process: int) -> None:
         with self._workspace.writing() as session:

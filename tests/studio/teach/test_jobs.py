@@ -186,6 +186,15 @@ def test_a_job_that_was_never_begun_is_begun_and_what_no_job_knows_is_removed(wo
     jobs.close()
 
 
+def test_folders_of_the_last_jobs_are_kept(jobs: Jobs, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_module, "_KEPT", 1)
+    first, second = (ended(jobs, start(jobs, "answer", value=value)) for value in (1, 2))
+
+    until(lambda: not (workspace.path / first.folder).exists())
+    assert (workspace.path / second.folder).exists()
+    assert jobs.get(first.id).result["value"] == 1
+
+
 def test_the_time_left_grows_with_what_is_counted_and_shrinks_with_what_is_done() -> None:
     earlier = [
         {"what": "Starting", "done": 0, "total": 0, "start": 0.0, "end": 2.0},
