@@ -117,7 +117,15 @@ class Watch:
             if alarm.closed_at is not None and alarm.closed_at > baseline:
                 noted[alarm.cause].append(alarm.closed_at)
         digest = None if version is None else version.digest
-        key = (_slot(shifts, now), baseline, digest, {cause: tuple(times) for cause, times in noted.items()}, shifts)
+        begun = _begun(shifts, now)
+        key = (
+            begun,
+            int(np.searchsorted(verdicts.at, begun)),
+            baseline,
+            digest,
+            {cause: tuple(times) for cause, times in noted.items()},
+            shifts,
+        )
         known = self._findings.get(product.id)
         if known is None or known[0] != key:  # between two ends of a time nothing can be found
             counted = verdicts[int(np.searchsorted(verdicts.at, baseline)) :]
@@ -209,7 +217,7 @@ class Watch:
         return Reference(scores, appearance[:, 0], appearance[:, 1], product.target_fpr), limit, is_whole
 
 
-def _slot(shifts: Shifts, now: int) -> tuple[int, int]:
-    """In which of a shift's times a moment lies."""
+def _begun(shifts: Shifts, now: int) -> int:
+    """When that of a shift's times began which is on now, ms UTC."""
     begin, end = shifts.edges(now, now).tolist()
-    return begin, (now - begin) * SLOTS // (end - begin)
+    return int(begin + (now - begin) * SLOTS // (end - begin) * (end - begin) // SLOTS)

@@ -71,6 +71,18 @@ def test_an_alarm_is_noted_and_audited_once_also_by_the_next_service(
         assert [entry.action for entry in session.scalars(select(AuditEntry))] == ["drift.alarm"]
 
 
+def test_verdicts_of_times_that_are_over_count_also_if_they_come_late(
+    workspace: Workspace, add_version: Callable[..., Version], produce: Callable[..., Verdicts]
+) -> None:
+    version, watch = add_version(workspace), Watch(workspace)
+    watch.look(START + 20 * SHIFT)
+
+    store(workspace, version, darkened(produce(20, parts=60), since=14))
+    watch.look(START + 20 * SHIFT)
+
+    assert [alarm.cause for alarm in alarms(workspace)] == ["light"]
+
+
 def test_after_it_was_closed_it_is_noted_again_only_if_it_is_still_so(
     workspace: Workspace, add_version: Callable[..., Version], produce: Callable[..., Verdicts]
 ) -> None:
