@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -223,8 +222,8 @@ def magnetic_tile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def launch_chromium() -> Callable[[], AbstractContextManager[Any]]:
-    """The system's Chromium, driven by Playwright as long as the context lasts; ``CHROMIUM`` may name its executable."""
+def chromium() -> Iterator[Any]:
+    """The system's Chromium, driven by Playwright; ``CHROMIUM`` may name its executable."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="Playwright drives the browser: pip install playwright"
     )
@@ -233,12 +232,7 @@ def launch_chromium() -> Callable[[], AbstractContextManager[Any]]:
     if executable is None:
         pytest.skip("the page is tested in Chromium, which is not installed (Debian: apt-get install chromium)")
     arguments = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-
-    @contextmanager
-    def launched() -> Iterator[Any]:
-        with playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=executable, args=arguments)
-            yield browser
-            browser.close()
-
-    return launched
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=arguments)
+        yield browser
+        browser.close()

@@ -1,9 +1,10 @@
 // "This is good", "this is bad" below the verdict of the Judge view.
 
 import { isJudgement, judge } from "../api.js";
-import { details } from "../details.js";
+import { details, memory } from "../details.js";
 import { keepResult, state } from "../main.js";
 import { Correcting } from "./correcting.js";
+import { fetchBlob } from "./parts/blob.js";
 import { attempt } from "./parts/toast.js";
 
 const $ = (id) => document.getElementById(id);
@@ -11,6 +12,10 @@ let correcting = null;
 state.remembers = true;
 
 export function start(context) {
+  memory.fetch = async ({ verdictId }) => {
+    const [heat, { regions }] = await Promise.all([fetchBlob(`studio/verdicts/${verdictId}/heat`), context.call("GET", `studio/verdicts/${verdictId}`)]);
+    return { heat, regions };
+  };
   correcting?.close();
   correcting = new Correcting(context, $("frame"), { onCorrected, judgeAgain });
   $("verdict-actions").replaceChildren(correcting.element);

@@ -6,7 +6,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,6 @@ PASSWORD = "a line of many words"
 
 #: What is drawn around the defect of a known bad part.
 AROUND = [[0.05, 0.05], [0.95, 0.05], [0.95, 0.95], [0.05, 0.95]]
-
-
-@pytest.fixture(scope="package")
-def chromium(launch_chromium: Callable[[], AbstractContextManager[Any]]) -> Iterator[Any]:
-    with launch_chromium() as browser:
-        yield browser
 
 
 class RunningStudio:

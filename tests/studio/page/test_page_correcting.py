@@ -86,3 +86,25 @@ def test_a_false_alarm_is_learnt_from_and_the_part_judged_again(
         row.inner_text() for row in browser.locator("#rows tr[role=row]").all() if part.name not in row.inner_text()
     }
     assert after == before, "other verdicts stay what they were"
+
+
+def test_a_heat_map_that_was_dropped_is_asked_for_without_judging_again(
+    open_studio: Open, studio: Any, parts: list[Path]
+) -> None:
+    glue = [part for part in parts if part.name.startswith("glue")]
+    page = judge(open_studio("olga"), [*glue, next(part for part in parts if part.name.startswith("good"))])
+    browser = page.browser
+    count = studio.client.get("/studio/verdicts", params={"limit": 1}).json()["total"]
+    browser.evaluate(
+        """async name => {
+        const { details } = await import(`${location.origin}/page/details.js`);
+        const { state } = await import(`${location.origin}/page/main.js`);
+        details.delete(state.items.find(item => item.name === name).id);
+    }""",
+        glue[-1].name,
+    )
+    browser.click(f"#rows tr:has-text('{glue[-1].name}')")
+    browser.wait_for_selector(f"#picture-name:text-is('{glue[-1].name}')")
+    browser.wait_for_selector("#outlines polygon.line", state="attached")
+    browser.wait_for_function("() => document.querySelector('#heat').width > 1")
+    assert studio.client.get("/studio/verdicts", params={"limit": 1}).json()["total"] == count

@@ -1,6 +1,8 @@
 // What is large about an image, kept within bounds: heat maps with their regions, and thumbnails. The oldest go first;
 // a thumbnail is drawn again from its file when its row comes into view, a heat map is asked for again.
 
+import { judge } from "./api.js";
+
 /** A map from item ids to values, with a limit on the sum of their sizes; the least recently used go first. */
 class Bounded {
   #values = new Map();
@@ -45,10 +47,24 @@ export const details = new Bounded(64 * 1024 * 1024);
 export const thumbnails = new Bounded(600, (address) => address && URL.revokeObjectURL(address));
 
 /** Keep what belongs to `result`, an answer of the service, for the item. */
-export function keepDetails(item, result) {
-  const heat = fromBase64(result.heatMap);
-  const points = result.regions.reduce((count, region) => count + region.polygon.length, 0);
-  details.set(item.id, { heat, regions: result.regions }, heat.size + 100 * points);
+export function keepDetails(item, { heatMap, regions }) {
+  keep(item, { heat: fromBase64(heatMap), regions });
+}
+
+function keep(item, { heat, regions }) {
+  const points = regions.reduce((count, region) => count + region.polygon.length, 0);
+  details.set(item.id, { heat, regions }, heat.size + 100 * points);
+}
+
+/** Of a studio: `fetch(item)` gives {heat, regions} of a verdict that it remembers; judged again, it would be another verdict. */
+export const memory = { fetch: null };
+
+/** Ask again for what was dropped. */
+export async function fetchDetails(item) {
+  if (memory.fetch !== null && item.verdictId !== undefined) return keep(item, await memory.fetch(item));
+  const [result] = await judge([item.file], item.model);
+  if (result.errorCode) throw new Error(result.errorMsg);
+  return keepDetails(item, result);
 }
 
 export function forget(item) {

@@ -1,7 +1,6 @@
 // The largest thing on the page: the verdict on the selected image, and the image with what the model saw.
 
-import { judge } from "./api.js";
-import { details, keepDetails } from "./details.js";
+import { details, fetchDetails } from "./details.js";
 import { decimal, percent, reasonOf, t } from "./i18n.js";
 import { PictureView } from "./picture.js";
 
@@ -94,9 +93,7 @@ export class Viewer {
   /** Heat maps are dropped when there are too many; this one is wanted again. */
   async #fetchAgain(item) {
     this.#note(t("picture.loading"));
-    const [result] = await judge([item.file], item.model);
-    if (result.errorCode) throw new Error(result.errorMsg);
-    keepDetails(item, result);
+    await fetchDetails(item);
     this.#note();
   }
 

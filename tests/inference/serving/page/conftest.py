@@ -6,7 +6,6 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,6 @@ import httpx
 import pytest
 
 from paddlex.inference.predictor import AnomalyPredictor
-
-
-@pytest.fixture(scope="package")
-def chromium(launch_chromium: Callable[[], AbstractContextManager[Any]]) -> Iterator[Any]:
-    with launch_chromium() as browser:
-        yield browser
 
 
 class Page:
