@@ -1,63 +1,57 @@
-"""Drift: figures by shift, an alarm that says what changed, and what an engineer says to it."""
+"""Drift on the page: what has changed, by cause; figures by shift and day as charts and as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
-from sqlalchemy import insert, select
 
-from paddlex.studio.database.schema import AuditEntry, DriftAlarm, Product, Verdict, Version
-from paddlex.studio.workspace import Workspace, now_ms
+from paddlex.studio.database.schema import DriftAlarm, Product, Verdict
+from paddlex.studio.workspace import now_ms
 
 Open = Callable[..., Any]
-
-SHIFT = 28_800_000
+DAY = 86_400_000
 
 
 @pytest.fixture(scope="module")
-def darkened(studio: Any) -> Workspace:
-    """Fifteen whole shifts of 40 parts; from the middle of the twelfth on the light is a fifth less."""
-    workspace: Workspace = studio.workspace
-    rng, end = np.random.default_rng(0), (now_ms() + 7_200_000) // SHIFT * SHIFT - 7_200_000  # 06:00, 14:00 or 22:00
-    with workspace.reading() as session:
-        product = session.scalars(select(Product)).one()
-        version = session.get_one(Version, product.live_id)
-    rows = [
-        {
-            "at": end + (shift - 15) * SHIFT + part * SHIFT // 40, "product_id": product.id, "version_id": version.id,
-            "model_digest": version.digest, "name": "", "digest": "0" * 64, "is_kept": False, "is_anomalous": part == 7,
-            "score": 0.75 if part == 7 else 0.25, "raw_score": 1.0, "threshold": 2.0, "area": 0.0, "regions": [], "by": "api",
-            "brightness": 120 + float(rng.normal()) - 24 * (40 * shift + part >= 460), "sharpness": float(rng.normal(-1, 0.1)),
-            "corrected": "", "corrected_by": "",
-        }
-        for shift in range(15)
-        for part in range(40)
-    ]  # fmt: skip
-    with workspace.writing() as session:
-        session.execute(insert(Verdict), rows)
-    studio.studio.drift.look()
-    return workspace
+def days(studio: Any) -> int:
+    """Verdicts on so many days, in the place of those of now; and an alarm about the light."""
+    with studio.workspace.writing() as session:
+        verdicts = session.query(Verdict).all()
+        product = session.query(Product).one()
+        for i, verdict in enumerate(verdicts):
+            verdict.at = now_ms() - (1 + i % 5) * DAY
+        details = {"quantity": "brightness", "before": 120.0, "now": 90.0, "is_sudden": True}
+        session.add(DriftAlarm(product_id=product.id, at=now_ms() - DAY, cause="light", details=details))
+    return 5
 
 
-def test_an_alarm_says_what_changed_and_an_engineer_takes_note_of_it(open_studio: Open, darkened: Workspace) -> None:
-    page = open_studio().open("drift")
+def test_every_figure_has_a_chart_and_a_row_of_the_table(open_studio: Open, studio: Any, days: int) -> None:
+    page = open_studio("olga").open("drift")
     browser = page.browser
-    browser.wait_for_selector(".alarm:has-text('The pictures are darker: the mean grey value is 96, it was 120')")
-    assert browser.locator(".cause.bad").count() == 1
-    assert "does not look where the part lies" in browser.inner_text(".causes")
-    assert browser.locator(".charts > *").count() == 5
-    browser.click(".alarm button >> nth=0")
-    browser.wait_for_selector(".alarm", state="detached")
-    with darkened.reading() as session:
-        assert session.scalars(select(DriftAlarm)).one().closed_by == "ada"
-        actions = [entry.action for entry in session.scalars(select(AuditEntry).order_by(AuditEntry.number))]
-    assert [action for action in actions if action.startswith("drift.")] == ["drift.alarm", "drift.close"]
+    browser.check("input[name=by][value=day]")
+    browser.wait_for_selector(".chart .point")
+    answer = studio.client.get("/studio/drift", params={"product": "grid", "by": "day"}).json()
+    assert len(answer["periods"]) == days
+    charts = browser.locator(".chart-card")
+    assert charts.locator("figcaption > span:first-child").all_inner_texts()[:5] == [
+        "Alarm rate", "Median score", "Corrections", "Brightness", "Sharpness",
+    ]  # fmt: skip
+    assert charts.nth(0).locator(".point").count() == days
+    browser.click(".figures-table summary")
+    rates = browser.locator(".figures-table tbody tr td:nth-child(3)").all_inner_texts()
+    wanted = [f"{100 * period['alarmRate']['share']:.1f}%" for period in reversed(answer["periods"])]
+    assert [rate.split(" ")[0] for rate in rates] == wanted
+    assert browser.locator(".cause").count() == 4
+    assert browser.locator("main.view button:visible").count() == 0, "an operator changes nothing"
 
 
-def test_an_operator_sees_it_and_changes_nothing(open_studio: Open, darkened: Workspace) -> None:
-    browser = open_studio("olga").open("drift").browser
-    browser.wait_for_selector(".causes .cause")
-    assert browser.locator(".drift-alarms button").count() == 0
+def test_an_engineer_takes_note_of_an_alarm(open_studio: Open, studio: Any, days: int) -> None:
+    page = open_studio().open("drift")
+    page.browser.click(".alarm:has-text('Light') >> text=Noted")
+    page.toast("Noted")
+    page.browser.wait_for_selector(".alarm", state="detached")
+    assert "Earlier: 1" in page.browser.inner_text(".drift-alarms")
+    with studio.workspace.reading() as session:
+        assert session.query(DriftAlarm).one().closed_by == "ada"
