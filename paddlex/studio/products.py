@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import paddlex
@@ -20,12 +20,10 @@ from paddlex.errors import ConfigError
 from paddlex.inference.model_bank import AUTO
 from paddlex.inference.serving.errors import RequestError, explain
 from paddlex.studio import audit
-from paddlex.studio.database.schema import Job, Member, Product, Version
-from paddlex.studio.job_facts import job_json
+from paddlex.studio.database.schema import Member, Product
 from paddlex.studio.regions import Regions, size_of_good
-from paddlex.studio.version_facts import version_json
 from paddlex.studio.web.bodies import Body
-from paddlex.studio.workspace import Workspace, now_ms
+from paddlex.studio.workspace import now_ms
 
 CONFIGS = Path(paddlex.__file__).parent / "configs"
 
@@ -37,6 +35,9 @@ _LONGEST_NAME, _MOST_NAME_BYTES = 64, 120
 _TAKEN = frozenset(
     {AUTO, "con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", "lpt") for number in range(10))}
 )
+
+#: As many as one page lists.
+MOST_PRODUCTS = 1000
 
 #: With fewer good pictures nothing can be learnt.
 FEWEST_GOOD = 4
@@ -131,12 +132,15 @@ def add(session: Session, name: str, model: str | None, by: str) -> Product:
         by: who wants it.
 
     Raises:
-        RequestError: 422, the name or the model cannot be; 409, there is such a product.
+        RequestError: 422, the name or the model cannot be; 409, there is such a product, or there are too many.
     """
     name = checked_name(name)
     settings = Settings(model=model or defaults()["model"])
     settings.check()
-    alike = [one for one in session.scalars(select(Product.name)) if one.casefold() == name.casefold()]
+    names = session.scalars(select(Product.name)).all()
+    if len(names) >= MOST_PRODUCTS:
+        raise RequestError(409, f"a workspace has at most {MOST_PRODUCTS} products", remedy="Begin another workspace")
+    alike = [one for one in names if one.casefold() == name.casefold()]
     if alike:  # two names that differ in that alone are one folder on some systems
         raise RequestError(409, f"there is a product {alike[0]} already", remedy="Choose another name")
     product = Product(name=name, made_at=now_ms(), target_fpr=defaults()["target_fpr"], settings=settings.model_dump())
@@ -219,31 +223,6 @@ def set_regions(session: Session, product: Product, regions: Regions, by: str) -
     audit.append(session, by=by, action="regions.change", product=product.name, details=details)
 
 
-def counts_of(session: Session, product: Product) -> dict[str, int]:
-    """How many pictures have which role."""
-    by_role = select(Member.role, func.count()).where(Member.product_id == product.id).group_by(Member.role)
-    found = dict(session.execute(by_role).tuples().all())
-    return {role: found.get(role, 0) for role in ("good", "challenge", "aside")}
-
-
-def steps_of(session: Session, product: Product, counts: Mapping[str, int]) -> dict[str, str]:
-    """How far teaching it has come."""
-    newest = session.scalar(select(func.max(Member.added_at)).where(Member.product_id == product.id)) or 0
-    checked = session.scalar(
-        select(func.max(Job.made_at)).where(Job.product_id == product.id, Job.kind == "check", Job.state == "done")
-    )
-    versions = set(session.scalars(select(Version.how).where(Version.product_id == product.id)))
-    is_done = {
-        "pictures": counts["good"] >= FEWEST_GOOD,
-        "check": checked is not None and checked >= newest,
-        "regions": product.settings.get("regions") is not None,
-        "fit": bool(versions),
-        "threshold": product.live_id is not None or "threshold" in versions,
-        "live": product.live_id is not None,
-    }
-    return {step: "done" if done else "open" for step, done in is_done.items()}
-
-
 def good_digests(session: Session, product: Product) -> list[str]:
     """The pictures that the product is learnt from, in the order in which they came."""
     return list(
@@ -251,28 +230,3 @@ def good_digests(session: Session, product: Product) -> list[str]:
             select(Member.digest).where(Member.product_id == product.id, Member.role == "good").order_by(Member.id)
         )
     )
-
-
-def product_json(workspace: Workspace, product: Product) -> dict[str, Any]:
-    """A product as the page has it; called outside a session, because a thread takes one connection at a time."""
-    last = select(Job).where(Job.product_id == product.id).order_by(Job.id.desc()).limit(1)
-    with workspace.reading() as session:
-        counts = counts_of(session, product)
-        steps = steps_of(session, product, counts)
-        job = session.scalar(last.where(Job.state.in_(("waiting", "running")))) or session.scalar(last)
-        live, shadow = (
-            None if number is None else session.get(Version, number) for number in (product.live_id, product.shadow_id)
-        )
-    settings = settings_of(product).model_dump()
-    return {
-        "name": product.name,
-        "madeAt": product.made_at,
-        "counts": counts,
-        "live": None if live is None else version_json(workspace, product, live),
-        "shadow": None if shadow is None else version_json(workspace, product, shadow),
-        "targetFpr": product.target_fpr,
-        "regions": settings.pop("regions"),
-        "settings": settings,
-        "job": None if job is None else job_json(workspace, job),
-        "steps": steps,
-    }

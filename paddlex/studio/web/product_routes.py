@@ -19,6 +19,7 @@ from paddlex.studio.access import need_engineer, user_of
 from paddlex.studio.database.schema import Product
 from paddlex.studio.grabbing import grab
 from paddlex.studio.intake import CHALLENGE
+from paddlex.studio.product_facts import counts_of, products_json
 from paddlex.studio.products import Changes
 from paddlex.studio.regions import Regions
 from paddlex.studio.web.bodies import Body, parsed
@@ -61,7 +62,8 @@ def _add_products(router: APIRouter, studio: Studio) -> None:
     workspace = studio.workspace
 
     def told(name: str) -> dict[str, Any]:
-        return products.product_json(workspace, _found(studio, name))
+        [product] = products_json(workspace, [_found(studio, name)])
+        return product
 
     def changed(name: str, work: Callable[[Session, Product], None]) -> dict[str, Any]:
         with workspace.writing() as session:
@@ -73,7 +75,7 @@ def _add_products(router: APIRouter, studio: Studio) -> None:
         def work() -> dict[str, Any]:
             with workspace.reading() as session:
                 rows = session.scalars(select(Product).order_by(Product.id)).all()
-            found = [products.product_json(workspace, row) for row in rows]
+            found = products_json(workspace, rows)
             templates, start = products.templates(), studio.fitting.start_models()
             return {
                 "products": found, "templates": templates, "template": products.defaults()["model"], "startModels": start
@@ -187,7 +189,7 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
                 before = intake.set_role(session, product, body.digests, body.role)
                 details = {"role": body.role, "before": before}
                 audit.append(session, by=user_of(request), action="pictures.role", product=name, details=details)
-                return {"counts": products.counts_of(session, product)}
+                return {"counts": counts_of(session, [product.id])[product.id]}
 
         return JSONResponse(await run_in_threadpool(work))
 
