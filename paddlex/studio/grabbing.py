@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from urllib.parse import urlsplit
 
-from paddlex.inference.serving.errors import RequestError
+from paddlex.inference.serving.errors import Busy, RequestError
 from paddlex.utils.child_process import environment_of_child
 
 _SCHEMES = ("rtsp", "rtsps", "http", "https")
@@ -20,6 +21,9 @@ _SECONDS, _MOST_SECONDS = 8, 12
 
 _MOST_BYTES = 64 * 2**20
 
+#: Cameras that are asked at once: each takes a process, and a thread of those that all requests share.
+_PLACES = threading.BoundedSemaphore(4)
+
 
 def grab(url: str) -> bytes:
     """One frame of a camera, as a JPEG.
@@ -29,8 +33,11 @@ def grab(url: str) -> bytes:
 
     Raises:
         RequestError: 422, it is no such URL; 502, the camera sends no picture. The URL is in neither.
+        Busy: others are being asked.
     """
     _check(url)
+    if not _PLACES.acquire(blocking=False):
+        raise Busy("several cameras are being asked already")
     try:
         done = subprocess.run(
             [sys.executable, "-m", "paddlex.studio.grabbing"], input=url.encode(), stdout=subprocess.PIPE,
@@ -38,6 +45,8 @@ def grab(url: str) -> bytes:
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise _failed() from error
+    finally:
+        _PLACES.release()
     if done.returncode or not done.stdout or len(done.stdout) > _MOST_BYTES:
         raise _failed()
     return done.stdout

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from paddlex.inference.serving.errors import RequestError
 from paddlex.studio.database.schema import Member, Picture, Product
+from paddlex.studio.history import storable
 from paddlex.studio.looks import Look, Looks
 from paddlex.studio.workspace import Workspace, now_ms
 
@@ -65,7 +66,7 @@ class Intake:
             picture.brightness, picture.sharpness = look.appearance.brightness, look.appearance.sharpness
             _check_new(session, product, digest)
             member = Member(
-                product_id=product_id, digest=digest, role=role, name=name[:_LONGEST_NAME], source=source, where=[],
+                product_id=product_id, digest=digest, role=role, name=storable(name, _LONGEST_NAME), source=source, where=[],
                 problem=problem, duplicate_of=duplicate_of, added_at=now_ms(), added_by=by,
             )  # fmt: skip
             session.add(member)

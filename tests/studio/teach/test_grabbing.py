@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from paddlex.inference.serving.errors import RequestError
+from paddlex.inference.serving.errors import Busy, RequestError
 from paddlex.studio import grabbing
 from paddlex.studio.grabbing import grab
 from tests.studio.teach.conftest import StudioProcess, picture
@@ -99,3 +100,21 @@ def test_the_studio_answers_with_the_picture_and_notes_no_password(studio: Studi
     refused = studio.client.post("/studio/grab", json={"url": f"http://{camera}/notes.txt"})
     assert refused.status_code == 502
     assert SECRET not in refused.text + studio.log
+
+
+def test_only_so_many_cameras_are_asked_at_once(camera: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grabbing, "_PLACES", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(grabbing, "_MOST_SECONDS", 5)
+
+    def hang() -> None:
+        with pytest.raises(RequestError):
+            grab(f"http://{camera}/hangs")
+
+    hanging = threading.Thread(target=hang)
+    hanging.start()
+    while grabbing._PLACES._value:  # type: ignore[attr-defined]
+        time.sleep(0.01)
+    with pytest.raises(Busy, match="several cameras"):
+        grab(f"http://{camera}/snapshot.jpg")
+    hanging.join()
+    assert grab(f"http://{camera}/snapshot.jpg")
