@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from paddlex.data.dataset_checker.descriptors import THUMBNAIL, Descriptor, describe
 from paddlex.data.dataset_checker.exposure import is_bright, is_dark, is_flat
-from paddlex.data.dataset_checker.near_duplicates import TrainImages
+from paddlex.data.dataset_checker.near_duplicates import align
 from paddlex.errors import PaddleXError
 from paddlex.inference.appearance import Appearance, appearance_of
 from paddlex.studio.database.schema import Member, Picture, Product
@@ -23,11 +23,11 @@ from paddlex.studio.pictures import Pictures, thumbnail_of
 #: A picture is held against so many good ones, the last; what is usual is told by so many of them.
 _MOST, _USUAL = 5000, 500
 
-#: What stands out in a part is found anew when there are so many times as many pictures as when it was last.
+#: How different they are is found anew when there are so many times as many pictures as when it was last.
 _GROWTH = 1.5
 
-#: Pictures whose distances from each other tell what is near, and products that are kept in memory.
-_PAIRED, _PRODUCTS = 100, 8
+#: Pictures that tell how different good ones are, and products that are kept in memory.
+_PAIRED, _PRODUCTS = 40, 8
 
 #: With fewer good pictures what is usual is not known.
 _FEWEST = 5
@@ -44,9 +44,13 @@ _OTHER_LIGHT, _LIGHT_SPREADS = 25.0, 5.0
 #: mean square. Those of different parts that were measured differ by 2.7 or more.
 _SAME = 1.5
 
-#: A near-duplicate's thumbnail is as near as this share of the nearest pairs of good pictures, too: what stands out in a part
-#: is hardly known from few of them.
-_NEAREST_PAIRS = 0.05
+#: Where it was moved a little, its thumbnail is laid over the other. It is the same part if the two then differ by less than
+#: nearly all good pictures differ from the one that is most like them: so much of what one in ten of them falls short of. With
+#: fewer good pictures that is not known.
+_NEARER, _SHARE, _FEWEST_PAIRS = 0.85, 0.1, 10
+
+#: Pixels of a thumbnail's border that are not compared: what was moved came in there.
+_MARGIN = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +88,8 @@ class GoodPictures:
 
     def __init__(self) -> None:
         self._digests: list[str] = []
-        self._descriptors: list[Descriptor] = []
-        self._thumbnails = np.empty((0, THUMBNAIL**2), np.uint8)
-        self._index, self._indexed, self._near = TrainImages([]), 0, 0.0
+        self._thumbnails = np.empty((0, THUMBNAIL, THUMBNAIL), np.uint8)
+        self._measured, self._near = 0, 0.0
         self._brightness = self._sharpness = np.empty(0)
         self._lock = Lock()
 
@@ -104,18 +107,28 @@ class GoodPictures:
 
     def _extend(self, found: Mapping[str, Descriptor]) -> None:
         if any(digest not in found for digest in self._digests):
-            self._digests, self._descriptors, self._indexed = [], [], 0
+            self._digests, self._thumbnails, self._measured = [], self._thumbnails[:0], 0
         known = set(self._digests)
         more = {digest: one for digest, one in found.items() if digest not in known}
         self._digests += more
-        self._descriptors += more.values()
-        if len(self._digests) >= _GROWTH * self._indexed:
-            self._index, self._indexed = TrainImages(self._descriptors), len(self._digests)
-            self._near = _usual_distance(_flat(self._descriptors[-_PAIRED:]).astype(np.float32))
-            self._thumbnails = _flat(self._descriptors)
-        else:
-            self._index.add(list(more.values()))
-            self._thumbnails = np.concatenate([self._thumbnails, _flat(list(more.values()))])
+        added = np.array([one.thumbnail for one in more.values()], np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
+        self._thumbnails = np.concatenate([self._thumbnails, added])
+        if len(self._digests) >= max(_FEWEST_PAIRS, _GROWTH * self._measured):
+            self._measured, self._near = len(self._digests), self._usual_difference()
+
+    def _usual_difference(self) -> float:
+        """What good pictures fall short of, laid over the one that is most like them, if they show the same part."""
+        found = []
+        for number in range(len(self._thumbnails))[-_PAIRED:]:
+            distances = self._distances(self._thumbnails[number])
+            distances[number] = np.inf
+            found.append(_difference(self._thumbnails[number], self._thumbnails[int(distances.argmin())]))
+        usual = [one for one in found if one is not None]
+        return _NEARER * float(np.quantile(usual, _SHARE)) if usual else 0.0
+
+    def _distances(self, thumbnail: np.ndarray) -> np.ndarray:
+        """Of a thumbnail from each, as the root of the mean square of grey values: float [n]."""
+        return np.array([cv2.norm(one, thumbnail) for one in self._thumbnails]) / THUMBNAIL
 
     def problem_of(self, look: Look) -> str:
         """``dark``, ``bright``, ``flat`` or ``blurred``; empty where nothing is wrong with a picture."""
@@ -129,19 +142,17 @@ class GoodPictures:
 
     def like(self, look: Look) -> str:
         """The digest of a good picture that shows the same part; empty for none."""
+        thumbnail = look.descriptor.thumbnail
         with self._lock:
             if not self._digests:
                 return ""
-            distances = (
-                np.array([cv2.norm(row, look.descriptor.thumbnail.ravel()) for row in self._thumbnails]) / THUMBNAIL
-            )
+            distances = self._distances(thumbnail)
             nearest = int(distances.argmin())
-            if distances[nearest] <= _SAME:
-                return self._digests[nearest]
-            for pair in self._index.nearly([look.descriptor]):
-                if distances[pair.train] <= self._near:
-                    return self._digests[pair.train]
-            return ""
+            if distances[nearest] > _SAME:
+                difference = _difference(thumbnail, self._thumbnails[nearest])
+                if difference is None or difference > self._near:
+                    return ""
+            return self._digests[nearest]
 
     def _light_is_other(self, look: Look, sign: int) -> bool:
         usual, spread = _usual(self._brightness)
@@ -160,17 +171,13 @@ def _usual(values: np.ndarray) -> tuple[float, float]:
     return float(median), float(1.4826 * np.median(np.abs(values - median)))
 
 
-def _flat(descriptors: Sequence[Descriptor]) -> np.ndarray:
-    """Their thumbnails, uint8 [n, pixels]."""
-    return np.array([one.thumbnail for one in descriptors], np.uint8).reshape(len(descriptors), THUMBNAIL**2)
-
-
-def _usual_distance(thumbnails: np.ndarray) -> float:
-    if len(thumbnails) < 2:
-        return 0.0
-    squares = np.square(thumbnails).sum(axis=1)
-    distances = np.maximum(squares[:, None] + squares[None] - 2 * thumbnails @ thumbnails.T, 0) / thumbnails.shape[1]
-    return float(np.sqrt(np.quantile(distances[np.triu_indices(len(thumbnails), 1)], _NEAREST_PAIRS)))
+def _difference(moving: np.ndarray, fixed: np.ndarray) -> float | None:
+    """Between two thumbnails, one laid over the other; None where they have nothing in common."""
+    aligned = align(moving, fixed)
+    if aligned is None:
+        return None
+    inner = np.s_[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    return float(cv2.norm(aligned[inner], fixed[inner])) / (THUMBNAIL - 2 * _MARGIN)
 
 
 class Looks:

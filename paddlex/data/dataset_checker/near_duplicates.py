@@ -75,64 +75,36 @@ def find_near_duplicates(
         val: the validation images.
         atypical: positions of training images that do not tell what the product looks like: the outliers.
     """
-    return TrainImages(train, atypical).nearly(val)
+    if len(train) < FEWEST_IMAGES or not val:
+        return []
+    train_patterns = np.stack([_pattern(image.thumbnail) for image in train])
+    typical = np.array([pattern.any() for pattern in train_patterns])
+    typical[list(atypical)] = False
+    if typical.sum() < FEWEST_IMAGES:
+        return []
+    space = _PatternSpace(train_patterns[typical])
+    train_codes = space.encode(train_patterns)
+    val_codes = space.encode(np.stack([_pattern(image.thumbnail) for image in val]))
+    threshold = SIMILARITY_OF_FEW if typical.sum() < FEW_IMAGES else SIMILARITY
+    closest = _closest(train_codes, val_codes)
+    best = {pair.val: pair for pair in reversed(closest)}
+    doubtful = [
+        pair for pair in closest if pair.similarity >= _WORTH_ALIGNING and best[pair.val].similarity < threshold
+    ]
+    doubtful = sorted(doubtful, key=lambda pair: -pair.similarity)[:_MOST_CANDIDATES]
 
+    def compare_again(pair: NearDuplicate) -> NearDuplicate:
+        aligned = align(val[pair.val].thumbnail, train[pair.train].thumbnail)
+        if aligned is None:
+            return pair
+        [code] = space.encode(_pattern(aligned)[None])
+        return NearDuplicate(pair.train, pair.val, _cosine(code @ train_codes[pair.train]))
 
-class TrainImages:
-    """Training images that others are compared with, as often as one likes: see ``find_near_duplicates``.
-
-    Args:
-        train: the training images.
-        atypical: positions of those that do not tell what the product looks like.
-    """
-
-    def __init__(self, train: Sequence[Descriptor], atypical: Collection[int] = ()) -> None:
-        self._train = list(train)
-        self._space: _PatternSpace | None = None
-        if len(train) < FEWEST_IMAGES:
-            return
-        patterns = np.stack([_pattern(image.thumbnail) for image in train])
-        typical = np.array([pattern.any() for pattern in patterns])
-        typical[list(atypical)] = False
-        if typical.sum() < FEWEST_IMAGES:
-            return
-        self._space = _PatternSpace(patterns[typical])
-        self._codes = self._space.encode(patterns)
-        self._threshold = SIMILARITY_OF_FEW if typical.sum() < FEW_IMAGES else SIMILARITY
-
-    def add(self, train: Sequence[Descriptor]) -> None:
-        """Compare with further ones as well; what the product looks like is told by the first ones."""
-        self._train += train
-        if self._space is not None and train:
-            patterns = np.stack([_pattern(image.thumbnail) for image in train])
-            self._codes = np.concatenate([self._codes, self._space.encode(patterns)])
-
-    def nearly(self, val: Sequence[Descriptor]) -> list[NearDuplicate]:
-        """Those of other images that are nearly a training image; none where too few training images tell."""
-        space = self._space
-        if space is None or not val:
-            return []
-        train, train_codes, threshold = self._train, self._codes, self._threshold
-        val_codes = space.encode(np.stack([_pattern(image.thumbnail) for image in val]))
-        closest = _closest(train_codes, val_codes)
-        best = {pair.val: pair for pair in reversed(closest)}
-        doubtful = [
-            pair for pair in closest if pair.similarity >= _WORTH_ALIGNING and best[pair.val].similarity < threshold
-        ]
-        doubtful = sorted(doubtful, key=lambda pair: -pair.similarity)[:_MOST_CANDIDATES]
-
-        def compare_again(pair: NearDuplicate) -> NearDuplicate:
-            aligned = _align(val[pair.val].thumbnail, train[pair.train].thumbnail)
-            if aligned is None:
-                return pair
-            [code] = space.encode(_pattern(aligned)[None])
-            return NearDuplicate(pair.train, pair.val, _cosine(code @ train_codes[pair.train]))
-
-        for pair in map_in_threads(compare_again, doubtful, "Comparing train and val"):
-            if pair.similarity > best[pair.val].similarity:
-                best[pair.val] = pair
-        found = [pair for pair in best.values() if pair.similarity >= threshold]
-        return sorted(found, key=lambda pair: (-pair.similarity, pair.val))
+    for pair in map_in_threads(compare_again, doubtful, "Comparing train and val"):
+        if pair.similarity > best[pair.val].similarity:
+            best[pair.val] = pair
+    found = [pair for pair in best.values() if pair.similarity >= threshold]
+    return sorted(found, key=lambda pair: (-pair.similarity, pair.val))
 
 
 class _PatternSpace:
@@ -212,8 +184,13 @@ def _cosine(product: float) -> float:
     return min(float(product), 1.0)  # not 1.0000001
 
 
-def _align(moving: np.ndarray, fixed: np.ndarray) -> np.ndarray | None:
-    """Lay one thumbnail over the other by an affine map near the identity; None where there is no such map."""
+def align(moving: np.ndarray, fixed: np.ndarray) -> np.ndarray | None:
+    """Lay one thumbnail over the other by an affine map near the identity; None where there is no such map.
+
+    Args:
+        moving: uint8 [64, 64].
+        fixed: likewise.
+    """
     try:
         start = np.eye(2, 3, dtype=np.float32)
         _, warp = cv2.findTransformECC(fixed, moving, start, cv2.MOTION_AFFINE, _ECC_STEPS)

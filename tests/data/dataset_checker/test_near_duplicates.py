@@ -6,7 +6,6 @@ import pytest
 
 from paddlex.data.dataset_checker.descriptors import describe
 from paddlex.data.dataset_checker.near_duplicates import (
-    TrainImages,
     find_near_duplicates,
     shrunk_covariance,
 )
@@ -160,13 +159,3 @@ def test_thousands_of_images_are_compared_in_bounded_memory():
         assert tracemalloc.get_traced_memory()[1] < 60e6
     finally:
         tracemalloc.stop()
-
-
-def test_training_images_that_come_later_are_compared_with_as_well():
-    later = [describe(tile(seed)) for seed in range(100, 103)]
-    again = describe(photographed_again(tile(101)))
-    images = TrainImages([describe(tile(seed)) for seed in range(40)])
-
-    assert images.nearly([again]) == []
-    images.add(later)
-    assert [(pair.train, pair.val) for pair in images.nearly([again])] == [(41, 0)]
