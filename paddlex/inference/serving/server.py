@@ -38,7 +38,7 @@ def run_server(
         ConfigError: the address cannot be used.
     """
     listener = listen(settings.host, settings.port)
-    announce(settings, listener, is_open=extension is None and settings.api_key is None)
+    announce(settings, listener, has_users=extension is not None)
     server = Server(pipelines, load, settings, products=products, extension=extension)
     server.run(sockets=[listener])
     logger.info("Stopped.")
@@ -140,12 +140,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def announce(settings: ServerSettings, listener: socket.socket, *, is_open: bool) -> None:
-    """Log where the service is, and if it lets everyone in, who that is."""
+def announce(settings: ServerSettings, listener: socket.socket, *, has_users: bool = False) -> None:
+    """Log where the service is, and who can reach it where it asks nobody who they are."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     port = listener.getsockname()[1]
     logger.info("Serving on http://%s:%d (API: http://%s:%d/docs). Loading the models.", host, port, host, port)
-    if not settings.is_loopback and is_open:
+    if not settings.is_loopback and settings.api_key is None and not has_users:
         logger.warning(
             "Everyone who reaches %s may use this service. Set an API key (--api_key_file), or bind to 127.0.0.1.", host
         )

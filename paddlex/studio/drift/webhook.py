@@ -121,7 +121,7 @@ def message(alarm: DriftAlarm, product: str) -> dict[str, Any]:
 def deliver(url: str, content: dict[str, Any], timeout: float = TIMEOUT) -> str:
     """POST JSON to a URL; returns what went wrong, empty for an answer of 2xx. A redirect is not followed."""
     try:
-        status = asyncio.run(asyncio.wait_for(_post(url, json.dumps(content).encode()), timeout))
+        status = asyncio.run(asyncio.wait_for(_post(url, json.dumps(content, allow_nan=False).encode()), timeout))
     except (TimeoutError, asyncio.TimeoutError):
         return f"it took longer than {timeout:g} s"
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError, ValueError) as error:
