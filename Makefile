@@ -25,18 +25,18 @@ install: $(VENV)/demo
 PIP = $(RUN) -m pip install --quiet --require-hashes
 HAS_PADDLE = $(RUN) -c "import importlib.util as u; raise SystemExit(u.find_spec('paddle') is None)"
 
-$(VENV)/%: setup.py locks/paddle.txt locks/%.txt
+$(VENV)/%: pyproject.toml locks/paddle.txt locks/%.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(HAS_PADDLE) || $(PIP) --no-deps -r locks/paddle.txt
 	$(PIP) -r locks/$*.txt
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
-# after a change of requirements.txt or setup.py
+# after a change of what pyproject.toml asks for
 LOCK = $(RUN) -m uv --no-config pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 lock: $(VENV)/test
-	$(LOCK) setup.py --extra train --extra cpu --no-emit-package paddlepaddle -o locks/demo.txt
-	$(LOCK) setup.py --extra dev --extra cpu --no-emit-package paddlepaddle -o locks/test.txt
+	$(LOCK) pyproject.toml --extra train --extra cpu --no-emit-package paddlepaddle -o locks/demo.txt
+	$(LOCK) pyproject.toml --extra dev --extra cpu --no-emit-package paddlepaddle -o locks/test.txt
 	grep ^paddlepaddle requirements.txt | $(LOCK) --no-deps - -o locks/paddle.txt
 
 demo: $(VENV)/demo

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from setuptools import Distribution
 
 from paddlex.inference.model_folder import CONFIG_NAME, open_model_folder
 from paddlex.modules.image_anomaly_detection.models import MODELS
@@ -53,6 +54,16 @@ def run_main(*overrides: str, config: Path | str = CONFIG, **options: object) ->
 @pytest.fixture(scope="session")
 def main_runner():
     return run_main
+
+
+@pytest.fixture(scope="session")
+def distribution() -> Distribution:
+    """What pyproject.toml says: version, dependencies, extras, packages and the files beside their code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        known = Distribution()
+        known.parse_config_files()
+    return known
 
 
 @pytest.fixture(scope="session")

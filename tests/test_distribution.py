@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
-from unittest import mock
 
 import pytest
+from setuptools import Distribution
 
 import paddlex
 
 PACKAGE = Path(paddlex.__file__).parent
 ROOT = PACKAGE.parent
 
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "pyproject.toml").is_file(), reason="there is no source beside what is installed"
+)
 
-@pytest.mark.skipif(not (ROOT / "setup.py").is_file(), reason="there is no source beside what is installed")
-def test_every_file_beside_the_code_is_part_of_the_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    with mock.patch("setuptools.setup") as setup:
-        runpy.run_path(str(ROOT / "setup.py"))
-    given = setup.call_args.kwargs
+
+def test_every_file_beside_the_code_is_part_of_the_distribution(distribution: Distribution) -> None:
     packed = {
         path
-        for package, patterns in given["package_data"].items()
+        for package, patterns in distribution.package_data.items()
         for pattern in patterns
         for path in ROOT.joinpath(*package.split(".")).glob(pattern)
     }
-    assert set(given["package_data"]) <= set(given["packages"])
+    assert set(distribution.package_data) <= set(distribution.packages)
     beside = {path for path in PACKAGE.rglob("*.*") if path.is_file() and path.suffix not in (".py", ".pyc")}
     assert PACKAGE / "evaluation" / "report" / "templates" / "sections" / "scores.html" in beside
     assert {str(path.relative_to(ROOT)) for path in beside - packed} == set()
+
+
+def test_requirements_txt_is_what_using_and_making_a_model_need_and_paddle(distribution: Distribution) -> None:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    listed = [text for line in lines if (text := line.partition("#")[0].strip())]
+    extras = distribution.extras_require
+    assert sorted(listed) == sorted([*distribution.install_requires, *extras["train"], *extras["cpu"]])
+
+
+def test_the_version_stands_in_one_place(distribution: Distribution) -> None:
+    assert distribution.get_version() == paddlex.__version__
+    assert paddlex.__version__ not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")

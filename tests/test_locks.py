@@ -1,27 +1,27 @@
-"""The lock files name all that setup.py asks for, in versions that it allows, with checksums, and no place to fetch it from."""
+"""The lock files name all that pyproject.toml asks for, in versions it allows, with checksums and no place to fetch from."""
 
 from __future__ import annotations
 
 import re
-import runpy
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from setuptools import Distribution
 
 ROOT = Path(__file__).parent.parent
 PYTHONS = ("3.10", "3.11", "3.12")
 
 
-@pytest.fixture(scope="module")
-def extras() -> dict[str, list[str]]:
-    """What setup.py asks for: ``""`` always, and by extra."""
-    with mock.patch("setuptools.setup") as setup:
-        runpy.run_path(str(ROOT / "setup.py"))
-    given = setup.call_args.kwargs
-    return {"": given["install_requires"], **given["extras_require"]}
+def asked_for(distribution: Distribution, extras: set[str]) -> list[Requirement]:
+    """What an installation with these extras needs; an extra may name others."""
+    wanted = [Requirement(text) for text in distribution.install_requires]
+    for extra in extras:
+        for requirement in map(Requirement, distribution.extras_require[extra]):
+            own = requirement.name == distribution.get_name()
+            wanted += asked_for(distribution, requirement.extras) if own else [requirement]
+    return wanted
 
 
 def locked(name: str) -> list[Requirement]:
@@ -30,19 +30,23 @@ def locked(name: str) -> list[Requirement]:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize(
-    ("lock", "wanted"), [("demo", ["", "train"]), ("test", ["", "train", "dev"]), ("paddle", ["cpu"])]
-)
+@pytest.mark.parametrize(("lock", "extra", "among"), [("demo", "train", "scipy"), ("test", "dev", "fastapi")])
 def test_a_lock_has_all_that_is_asked_for_in_versions_that_are_allowed(
-    extras: dict[str, list[str]], lock: str, wanted: list[str], python: str
+    distribution: Distribution, lock: str, extra: str, among: str, python: str
 ) -> None:
     here = {"python_version": python, "python_full_version": f"{python}.1", "sys_platform": "linux",
             "platform_machine": "x86_64", "platform_system": "Linux", "platform_python_implementation": "CPython"}  # fmt: skip
     chosen = [one for one in locked(lock) if one.marker is None or one.marker.evaluate(here)]
     versions = {canonicalize_name(one.name): next(iter(one.specifier)).version for one in chosen}
     assert len(versions) == len(chosen)
-    for requirement in (Requirement(text) for extra in wanted for text in extras[extra]):
+    wanted = asked_for(distribution, {extra})
+    assert among in {requirement.name for requirement in wanted}
+    for requirement in wanted:
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), str(requirement)
+
+
+def test_the_lock_of_paddle_has_the_version_that_is_asked_for(distribution: Distribution) -> None:
+    assert [str(one) for one in locked("paddle")] == distribution.extras_require["cpu"]
 
 
 @pytest.mark.parametrize("lock", ["demo", "test", "paddle"])

@@ -45,7 +45,7 @@ def local_cluster() -> Iterator[None]:
         stack.callback(ray.shutdown)
         ray.init(include_dashboard=False, _temp_dir=folder, log_to_driver=False, logging_level=logging.WARNING)
         if not ray.util.get_node_ip_address().startswith("127."):
-            remedy = "Install the version of Ray that setup.py names, or start a cluster and give its address"
+            remedy = "Install the version of Ray that pyproject.toml names, or start a cluster and give its address"
             raise ScaleOutError("Ray would listen to other machines", remedy=remedy)
         yield
 
