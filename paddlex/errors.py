@@ -148,6 +148,10 @@ class MissingPackageError(PaddleXError):
     """What was asked for needs a package that is optional, and not installed."""
 
 
+class LineError(PaddleXError):
+    """A station on the line, or one of its ports, cannot do what it is for."""
+
+
 class ScaleOutError(PaddleXError):
     """A cluster cannot do what it is asked to."""
 

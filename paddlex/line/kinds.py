@@ -1,0 +1,48 @@
+"""The kinds of sources and ports: type -> the class, which is imported only where a config names the type."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NamedTuple
+
+from paddlex.errors import MissingPackageError
+
+
+class Kind(NamedTuple):
+    """A class that is resolved when it is used.
+
+    Attributes:
+        target: ``module:Class``.
+        extra: of the package, with what the class needs; "" where the line's own is enough.
+    """
+
+    target: str
+    extra: str = ""
+
+    def resolve(self) -> Any:
+        """The class.
+
+        Raises:
+            MissingPackageError: what it needs is not installed.
+        """
+        module, name = self.target.split(":")
+        try:
+            return getattr(importlib.import_module(module), name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("paddlex"):
+                raise
+            remedy = f'In the checkout: pip install ".[{self.extra or "line"}]"'
+            raise MissingPackageError(f"{name} needs {error.name}, which is not installed", remedy=remedy) from None
+
+
+SOURCES = {
+    "none": Kind("paddlex.line.sources.nothing:NoSource"),
+    "folder": Kind("paddlex.line.sources.folder:FolderSource"),
+    "camera": Kind("paddlex.line.sources.camera:CameraSource"),
+}
+
+PORTS = {
+    "tcp": Kind("paddlex.line.ports.tcp:TcpPort"),
+    "webhook": Kind("paddlex.line.ports.webhook:WebhookPort"),
+    "http": Kind("paddlex.line.ports.http:HttpPort"),
+}

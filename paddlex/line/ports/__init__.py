@@ -1,0 +1,1 @@
+"""How triggers come in and answers go out."""
