@@ -193,6 +193,10 @@ class Source(Protocol):
             CameraError: it is not.
         """
 
+    def fault(self) -> str:
+        """Why ``capture`` would fail now, in one line; "" where nothing is known against it. Asked every ``Line.heartbeat_s``:
+        it neither waits nor raises."""
+
     def answered(self, trigger: Trigger, answer: Answer) -> None:
         """An answer to one of its own triggers is stored. Never raises."""
 

@@ -34,6 +34,9 @@ class NoSource:
         remedy = "Send a picture with the trigger, or set Source.type"
         raise CameraError("the station has no camera", where="Source", remedy=remedy)
 
+    def fault(self) -> str:
+        return ""
+
     def answered(self, trigger: Trigger, answer: Answer) -> None:
         pass
 
