@@ -17,6 +17,7 @@ from paddlex.qualify_command import add_qualify_arguments
 from paddlex.serve_command import add_serving_arguments
 from paddlex.studio_command import add_studio_arguments, check_studio_arguments
 from paddlex.utils.console import say, visible
+from paddlex.utils.extras import install
 
 _EPILOG = """\
 exit status: 0 done, every image judged; 1 failed, or an image could not be judged; 2 wrong command line;
@@ -213,11 +214,11 @@ def _say_what_to_do_instead(plugins: Sequence[str] | None) -> int:
     if plugins is None:
         text = "Training and mode export write inference.onnx beside Paddle's graph: there is nothing to convert"
     elif any(plugin == "serving" for plugin in plugins):
-        text = 'The service is an extra. In the checkout: pip install ".[serving]"'
+        text = f"The service is an extra: {install('serving')}"
     elif any(plugin.startswith("hpi") or plugin == "paddle2onnx" for plugin in plugins):
-        text = 'The fast engines are extras. In the checkout: pip install ".[onnx]" or ".[openvino]"'
+        text = f"The fast engines are extras: {install('onnx')}, or {install('openvino')}"
     else:
-        text = 'Training is an extra. In the checkout: pip install ".[train]" paddlepaddle==3.2.2'
+        text = f"Training is an extra: {install('train', 'cpu')}"
     print(f"paddlex: there are no plugins to install. {text}.", file=sys.stderr)
     return 1
 
@@ -268,8 +269,7 @@ def _missing(error: ModuleNotFoundError) -> int:
     if (error.name or "").startswith("paddlex"):
         raise error
     print(
-        f"paddlex: making a model needs {error.name}, which is not installed. "
-        'In the checkout: pip install ".[train]" paddlepaddle==3.2.2',
+        f"paddlex: making a model needs {error.name}, which is not installed. Install it: {install('train', 'cpu')}",
         file=sys.stderr,
     )
     return 1

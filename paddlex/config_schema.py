@@ -247,7 +247,7 @@ class TrainSection(Section):
             raise ConfigError(
                 f"{process_count()} processes were started to train together, but this model trains in one",
                 where="Global.model",
-                remedy="Start it with python main.py, without a launcher",
+                remedy="Start it with paddlex -c, without a launcher",
             )
         return 1
 

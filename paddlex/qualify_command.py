@@ -10,6 +10,7 @@ from pathlib import Path
 from paddlex.errors import PaddleXError, in_one_line
 from paddlex.utils.console import say, visible
 from paddlex.utils.csv_file import csv_file
+from paddlex.utils.extras import install
 from paddlex.utils.files import atomic_directory, write_json, write_text
 from paddlex.utils.logging import log_to_console, logger
 from paddlex.utils.progress import told_in
@@ -62,8 +63,8 @@ def run_qualification(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("paddlex"):
             raise
-        what = 'A qualification needs %s, which is not installed. In the checkout: pip install ".[studio]"'
-        logger.error(what, error.name)
+        what = "A qualification needs %s, which is not installed. Install it: %s"
+        logger.error(what, error.name, install("studio"))
         return 1
     except (PaddleXError, OSError, MemoryError) as error:
         logger.error("%s", in_one_line(error))

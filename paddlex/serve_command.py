@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddlex.errors import ConfigError, ModelError, PaddleXError, in_one_line
+from paddlex.utils.extras import install
 from paddlex.utils.files import read_regular_file
 from paddlex.utils.logging import log_to_console, logger
 
@@ -116,9 +117,7 @@ def run_service(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("paddlex"):
             raise
-        logger.error(
-            'The service needs %s, which is not installed. In the checkout: pip install ".[serving]"', error.name
-        )
+        logger.error("The service needs %s, which is not installed. Install it: %s", error.name, install("serving"))
     except (PaddleXError, OSError, MemoryError) as error:
         logger.error("%s", in_one_line(error))
     return 1

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from paddlex.errors import PaddleXError, in_one_line
+from paddlex.utils.extras import install
 from paddlex.utils.logging import log_to_console, logger
 
 DATABASE_VARIABLE = "PADDLEX_STUDIO_DATABASE"
@@ -79,9 +80,7 @@ def run_studio(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("paddlex"):
             raise
-        logger.error(
-            'The studio needs %s, which is not installed. In the checkout: pip install ".[studio]"', error.name
-        )
+        logger.error("The studio needs %s, which is not installed. Install it: %s", error.name, install("studio"))
     except (PaddleXError, OSError, MemoryError) as error:
         logger.error("%s", in_one_line(error))
     return 1

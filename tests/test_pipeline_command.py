@@ -488,7 +488,7 @@ def test_using_a_model_needs_nothing_of_what_making_one_needs(trained: Path, val
 def test_without_what_making_a_model_needs_it_says_what_to_install() -> None:
     done = start("-c", "any.yaml", code=WITHOUT.format(missing=("pydantic", "paddle")))
     assert done.returncode == 1
-    assert done.stderr.endswith('which is not installed. In the checkout: pip install ".[train]" paddlepaddle==3.2.2\n')
+    assert done.stderr.endswith('which is not installed. Install it: pip install "image-anomaly-toolkit[train,cpu]"\n')
     assert "Traceback" not in done.stderr
 
 
@@ -507,5 +507,8 @@ def test_without_ray_the_engine_says_what_to_install(trained: Path, val: Path, t
     options = ["--pipeline", "anomaly_detection", "--model_dir", trained, "--input", val, "--engine", "ray"]
     done = start(*options, "--save_path", tmp_path / "out", code=WITHOUT.format(missing=("ray",)))
     assert done.returncode == 1
-    assert 'the engine ray needs ray, which is not installed. In the checkout: pip install ".[ray]".' in done.stderr
+    assert (
+        'the engine ray needs ray, which is not installed. Install it: pip install "image-anomaly-toolkit[ray]".'
+        in done.stderr
+    )
     assert "Traceback" not in done.stderr

@@ -12,12 +12,12 @@ import numpy as np
 
 from paddlex.errors import ImageReadError
 from paddlex.inference.image_header import damaged, too_large
+from paddlex.utils.extras import install
 
 if TYPE_CHECKING:
     from pillow_heif import HeifImage
 
 HEIC_SUFFIXES = frozenset({".heic", ".heif"})
-INSTALL = 'pip install ".[heic]"'
 
 
 #: What libheif's errors come as.
@@ -56,7 +56,7 @@ def decode_heic(data: bytes, name: str, max_pixels: int) -> np.ndarray:
 def _main_picture(data: bytes, name: str, max_pixels: int) -> HeifImage:
     if not has_heic():
         what = "the image is HEIC, and pillow-heif, which reads it, is not installed"
-        raise ImageReadError(what, where=name, remedy=f"In the checkout: {INSTALL}")
+        raise ImageReadError(what, where=name, remedy=f"Install it: {install('heic')}")
     import pillow_heif
 
     try:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from paddlex.errors import ImageReadError
-from paddlex.inference.heic import HEIC_SUFFIXES, INSTALL
+from paddlex.inference.heic import HEIC_SUFFIXES
 from paddlex.inference.image_files import decode_picture, read_bytes
 from paddlex.inference.list_files import is_list_file, masks_of_lists
 from paddlex.inference.reading import ANY, Reading
@@ -30,6 +30,7 @@ from paddlex.inference.video import (
     video_frames,
 )
 from paddlex.inference.walk import IMAGE_SUFFIXES, SYSTEM_FOLDERS, PassedOver, is_image_name, walk
+from paddlex.utils.extras import install
 from paddlex.utils.logging import logger
 from paddlex.utils.paths import advice_for_missing, is_url
 
@@ -84,7 +85,7 @@ def list_images(
             suffix = os.path.splitext(path)[1]
             here.not_images[suffix] += 1
             if suffix.lower() in HEIC_SUFFIXES:
-                here.hint = f"; {INSTALL} reads HEIC"
+                here.hint = f"; {install('heic')} reads HEIC"
     tell(folder, here, passed)
 
 

@@ -21,7 +21,7 @@ try:
     from paddleseg.utils import metrics
 except ImportError as error:
     raise ImportError(
-        f"PaddleSeg cannot be imported: {error}. It needs an environment of its own, see docs/paddleseg.md"
+        f"PaddleSeg cannot be imported: {error}. It needs an environment of its own, with paddleseg==2.8.0"
     ) from error
 
 import paddle

@@ -60,12 +60,13 @@ def test_without_the_package_it_is_counted_and_the_command_is_told(
         read_image(photo)
     assert str(caught.value) == (
         f"the image is HEIC, and pillow-heif, which reads it, is not installed ({photo}). "
-        'In the checkout: pip install ".[heic]".'
+        'Install it: pip install "image-anomaly-toolkit[heic]".'
     )
     (photo.parent / "a.png").write_bytes(b"never opened")
     passed = PassedOver()
     assert list(expand(str(photo.parent), passed=passed)) == [str(photo.parent / "a.png")]
-    assert str(passed) == '1 file is no image this program can read (.HEIC: 1; pip install ".[heic]" reads HEIC)'
+    remedy = 'pip install "image-anomaly-toolkit[heic]" reads HEIC'
+    assert str(passed) == f"1 file is no image this program can read (.HEIC: 1; {remedy})"
 
 
 def test_the_package_is_imported_for_such_a_file_alone() -> None:

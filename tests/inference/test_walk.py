@@ -78,7 +78,7 @@ def test_everything_passed_over_is_counted_and_said_in_one_line(
     (line,) = caplog.messages
     assert line.startswith(
         f"{parts}: passed over: 3 files are no images this program can read (.HEIC: 2, .txt: 1; "
-        'pip install ".[heic]" reads HEIC); '
+        'pip install "image-anomaly-toolkit[heic]" reads HEIC); '
     )
     assert "1 link that leads nowhere" in line
     assert "2 FIFOs, sockets or devices" in line

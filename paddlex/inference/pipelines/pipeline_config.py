@@ -230,7 +230,7 @@ def _unknown(key: str, where: str) -> ConfigError:
         what, remedy = f"{key} is not taken from the file", "Give --device, or create_pipeline(device=...)"
         return ConfigError(what, where=where, remedy=remedy)
     if key in ("Global", "CheckDataset", "Train", "Evaluate", "Export", "Predict"):
-        what, remedy = "this is the config of a model, not of a pipeline", "Give it to main.py -c, or to paddlex -c"
+        what, remedy = "this is the config of a model, not of a pipeline", "Give it to paddlex -c"
         return ConfigError(what, where=where, remedy=remedy)
     return ConfigError(
         f"unknown key {shortened(key)}",

@@ -25,6 +25,7 @@ from paddlex.inference.scale_out.parquet_parts import read_done
 from paddlex.inference.scale_out.ray_worker import Attempts, Judge
 from paddlex.inference.scale_out.shards import Shard, cut, list_pending
 from paddlex.inference.walk import PassedOver
+from paddlex.utils.extras import install
 from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import logger
 from paddlex.utils.progress import progress_bar
@@ -231,7 +232,7 @@ def _require_ray() -> None:
         import ray.data  # noqa: F401
     except ImportError as error:
         what = f"the engine ray needs {error.name}, which is not installed"
-        raise MissingPackageError(what, remedy='In the checkout: pip install ".[ray]"') from None
+        raise MissingPackageError(what, remedy=f"Install it: {install('ray')}") from None
 
 
 def _files_of(folder: ModelFolder) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from paddlex.errors import MissingPackageError, WorkspaceError
 from paddlex.studio.database.failures import failures_in_one_line, where
+from paddlex.utils.extras import install
 
 #: The database of a workspace that names no other.
 DEFAULT_NAME = "studio.db"
@@ -69,7 +70,7 @@ def make_engine(url: URL) -> Engine:
         return engine
     except ImportError:
         what = "PostgreSQL needs psycopg, which is not installed or finds no libpq"
-        raise MissingPackageError(what, remedy='In the checkout: pip install ".[postgresql]"') from None
+        raise MissingPackageError(what, remedy=f"Install it: {install('postgresql')}") from None
 
 
 @contextmanager

@@ -61,7 +61,7 @@ export default {
   "pictures.flagged": "{count} to look at: they come first",
   "pictures.fewest": "{count} more at least",
   "pictures.few": "{count} are a good beginning",
-  "pictures.command": "# a data set for the command line is a folder with the pictures and two lists of them:\nls good/*.jpg | head -n -6 > train.txt\nls good/*.jpg | tail -n 6 > val.txt\npython main.py -c paddlex/configs/image_anomaly_detection/PatchCorePaDiM.yaml -o Global.mode=check_dataset -o Global.dataset_dir=.",
+  "pictures.command": "# a data set for the command line is a folder with the pictures and two lists of them:\nls good/*.jpg | head -n -6 > train.txt\nls good/*.jpg | tail -n 6 > val.txt\npaddlex -c paddlex/configs/image_anomaly_detection/PatchCorePaDiM.yaml -o Global.mode=check_dataset -o Global.dataset_dir=.",
   "problem.blurred": "Blurred",
   "problem.dark": "Too dark",
   "problem.bright": "Too bright",

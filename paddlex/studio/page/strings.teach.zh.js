@@ -61,7 +61,7 @@ export default {
   "pictures.flagged": "有 {count} 张需要查看，排在最前",
   "pictures.fewest": "至少还需要 {count} 张",
   "pictures.few": "建议从 {count} 张开始",
-  "pictures.command": "# 命令行使用的数据集是一个文件夹，含图片和两个列表：\nls good/*.jpg | head -n -6 > train.txt\nls good/*.jpg | tail -n 6 > val.txt\npython main.py -c paddlex/configs/image_anomaly_detection/PatchCorePaDiM.yaml -o Global.mode=check_dataset -o Global.dataset_dir=.",
+  "pictures.command": "# 命令行使用的数据集是一个文件夹，含图片和两个列表：\nls good/*.jpg | head -n -6 > train.txt\nls good/*.jpg | tail -n 6 > val.txt\npaddlex -c paddlex/configs/image_anomaly_detection/PatchCorePaDiM.yaml -o Global.mode=check_dataset -o Global.dataset_dir=.",
   "problem.blurred": "模糊",
   "problem.dark": "太暗",
   "problem.bright": "太亮",

@@ -92,7 +92,7 @@ def _read(source: str, backbone: str, package: str | None) -> bytes:
         if backbone != _BUNDLED_BACKBONE:
             raise WeightsError(
                 f"no weights of {backbone} come with this program, only of {_BUNDLED_BACKBONE}",
-                remedy="Set Train.pretrain_weight_path to a file or URL of them (docs/backbones.md), a ResNet's to imagenet",
+                remedy="Set Train.pretrain_weight_path to a file or URL of them, a ResNet's to imagenet",
             )
         return read_file(_BUNDLED_FILE)
     if source == "imagenet":
@@ -161,5 +161,5 @@ def _check_architecture(
         raise WeightsError(
             f"the weights are not those of {backbone}; {'; '.join(differences)}",
             where=source,
-            remedy=f"Give weights of {backbone} in one of the forms of docs/backbones.md, or change the backbone",
+            remedy=f"Give weights of {backbone} in a .pdparams, .pth or .safetensors file, or change the backbone",
         )

@@ -16,6 +16,7 @@ import numpy as np
 from paddlex.data.dataset import Sample
 from paddlex.errors import ConfigError
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.utils.extras import install
 from paddlex.utils.files import atomic_path
 from paddlex.utils.private_imports import import_visualdl
 
@@ -54,7 +55,7 @@ class VisualLog:
             raise ConfigError(
                 f"VisualDL cannot be imported: {error}",
                 where="Train.visualdl",
-                remedy='In the checkout: pip install ".[visualdl]"; or set Train.visualdl=False',
+                remedy=f"Install it: {install('visualdl')}; or set Train.visualdl=False",
             ) from error
         self.path = output / FOLDER / FILE
         self._samples = {f"{HEAT_MAPS}/{sample.image}": sample for sample in samples}

@@ -201,7 +201,7 @@ def test_several_processes_of_a_launcher_are_refused(main_runner, demo_dataset: 
     assert done.returncode == 1
     assert json.loads((tmp_path / "train_result.json").read_text(encoding="utf-8"))["err_msg"] == (
         "2 processes were started to train together, but this model trains in one (Global.model). "
-        "Start it with python main.py, without a launcher."
+        "Start it with paddlex -c, without a launcher."
     )
     assert [path.name for path in tmp_path.iterdir()] == ["train_result.json"]
 

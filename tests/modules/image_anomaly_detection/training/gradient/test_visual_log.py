@@ -109,7 +109,9 @@ def test_a_new_run_begins_a_new_log(new_log):
 
 def test_without_visualdl_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "visualdl", None)
-    with pytest.raises(ConfigError, match=r"VisualDL cannot be imported.*pip install \"\.\[visualdl\]\""):
+    with pytest.raises(
+        ConfigError, match=r"VisualDL cannot be imported.*pip install \"image-anomaly-toolkit\[visualdl\]\""
+    ):
         VisualLog(tmp_path, [], None)
     assert list(tmp_path.iterdir()) == []
 
