@@ -45,4 +45,5 @@ PORTS = {
     "tcp": Kind("paddlex.line.ports.tcp:TcpPort"),
     "webhook": Kind("paddlex.line.ports.webhook:WebhookPort"),
     "http": Kind("paddlex.line.ports.http:HttpPort"),
+    "mqtt": Kind("paddlex.line.ports.mqtt:MqttPort", "mqtt"),
 }
