@@ -46,4 +46,5 @@ PORTS = {
     "webhook": Kind("paddlex.line.ports.webhook:WebhookPort"),
     "http": Kind("paddlex.line.ports.http:HttpPort"),
     "mqtt": Kind("paddlex.line.ports.mqtt:MqttPort", "mqtt"),
+    "modbus": Kind("paddlex.line.ports.modbus:ModbusPort", "modbus"),
 }

@@ -1,12 +1,14 @@
-"""A connection that is made again whenever it is lost, for ever."""
+"""A connection, or a server, that is made again whenever it is lost, for ever."""
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
 
-from paddlex.errors import in_one_line
+from paddlex.errors import LineError, in_one_line
 from paddlex.utils.logging import logger
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
@@ -54,3 +56,18 @@ class Reconnecting:
                 pause = _FIRST_PAUSE
             self.closing.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def check_free(name: str, host: str, port: int) -> None:
+    """Make sure that a server can listen at an address.
+
+    Raises:
+        LineError: it cannot.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        remedy = "Set another port or host, or end the program that listens there"
+        what = f"port {name} cannot listen: {os.strerror(error.errno) if error.errno else error}"
+        raise LineError(what, where=f"{host}:{port}", remedy=remedy) from None
