@@ -99,10 +99,10 @@ def _add_session(router: APIRouter, studio: Studio, access: Access) -> None:
         return response
 
     @router.get("/session")
-    async def session(request: Request) -> Response:
+    def session(request: Request) -> Response:
         signed_in: SignedIn | None = request.scope["signed_in"]
         if signed_in is None:
-            return JSONResponse(await run_in_threadpool(told, request, None, ""))
+            return JSONResponse(told(request, None, ""))
         return JSONResponse(told(request, {"name": signed_in.name, "role": signed_in.role}, signed_in.csrf))
 
     @router.post("/session")
@@ -142,9 +142,9 @@ def _add_users(router: APIRouter, access: Access) -> None:
         }
 
     @router.get("/users")
-    async def users(request: Request) -> Response:
+    def users(request: Request) -> Response:
         need_engineer(request)
-        return JSONResponse({"users": [described(user) for user in await run_in_threadpool(access.users.all)]})
+        return JSONResponse({"users": [described(user) for user in access.users.all()]})
 
     @router.post("/users")
     async def add(request: Request) -> Response:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import pydantic
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from paddlex.inference.serving.errors import RequestError, explain
 
@@ -49,6 +51,13 @@ async def parsed(request: Request, schema: type[B], most_bytes: int = _MOST_BYTE
     if len(content) <= _QUICK_BYTES:
         return _validated(bytes(content), schema)
     return await run_in_threadpool(_validated, bytes(content), schema)
+
+
+async def answered(work: Callable[..., Any], *arguments: Any) -> JSONResponse:
+    """What work that takes a thread's time returns, as JSON. An endpoint that awaits nothing else is no coroutine, and needs no
+    more: FastAPI runs it on a thread.
+    """
+    return JSONResponse(await run_in_threadpool(work, *arguments))
 
 
 def _validated(content: bytes, schema: type[B]) -> B:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import Field
 from sqlalchemy import select
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from paddlex.studio import searching
@@ -19,7 +18,7 @@ from paddlex.studio.gate_jobs import KIND
 from paddlex.studio.job_facts import job_json
 from paddlex.studio.refitting import is_wanted
 from paddlex.studio.version_facts import version_json
-from paddlex.studio.web.bodies import Body, Number, parsed
+from paddlex.studio.web.bodies import Body, Number, answered, parsed
 from paddlex.studio.web.version_routes import product_of
 
 if TYPE_CHECKING:
@@ -47,22 +46,21 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             said = studio.corrections.correct(number, body.label, where, user_of(request), _is_engineer(request))
             return _told(studio, said)
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
     @router.delete("/verdicts/{number}/correction")
-    async def take_back(number: Number, request: Request) -> Response:
-        def work() -> dict[str, Any]:
-            return _told(studio, studio.corrections.take_back(number, user_of(request), _is_engineer(request)))
-
-        return JSONResponse(await run_in_threadpool(work))
+    def take_back(number: Number, request: Request) -> Response:
+        return JSONResponse(
+            _told(studio, studio.corrections.take_back(number, user_of(request), _is_engineer(request)))
+        )
 
     @router.get("/verdicts/{number}/heat")
-    async def heat(number: Number) -> Response:
-        return Response(await run_in_threadpool(studio.heat.png, number), media_type="image/png")
+    def heat(number: Number) -> Response:
+        return Response(studio.heat.png(number), media_type="image/png")
 
     @router.get("/products/{name}/refit")
-    async def refit(name: str) -> Response:
-        return JSONResponse(await run_in_threadpool(_refit, studio, name))
+    def refit(name: str) -> Response:
+        return JSONResponse(_refit(studio, name))
 
 
 def _is_engineer(request: Request) -> bool:

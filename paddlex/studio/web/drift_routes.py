@@ -8,7 +8,6 @@ import pydantic
 from fastapi import APIRouter, Query, Request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from paddlex.inference.serving.errors import RequestError
@@ -19,7 +18,7 @@ from paddlex.studio.drift import settings
 from paddlex.studio.drift.answers import alarm_json, drift_json
 from paddlex.studio.drift.ledger import corrections
 from paddlex.studio.drift.shifts import Shifts
-from paddlex.studio.web.bodies import Body, Number, parsed
+from paddlex.studio.web.bodies import Body, Number, answered, parsed
 from paddlex.studio.web.version_routes import product_of
 from paddlex.studio.workspace import now_ms
 
@@ -54,17 +53,14 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
 def _add_drift(router: APIRouter, studio: Studio) -> None:
     @router.get("/drift")
-    async def drift(asked: Annotated[_Asked, Query()]) -> Response:
-        def work() -> dict[str, Any]:
-            with studio.workspace.reading() as session:
-                product = product_of(session, asked.product)
-            found = studio.drift.drift(product)
-            since = int(found.verdicts.at[0]) if len(found.verdicts) else 0
-            with studio.workspace.reading() as session:
-                corrected_at = corrections(session, product.id, since)
-            return drift_json(found, corrected_at, asked.by == "day", asked.periods)
-
-        return JSONResponse(await run_in_threadpool(work))
+    def drift(asked: Annotated[_Asked, Query()]) -> Response:
+        with studio.workspace.reading() as session:
+            product = product_of(session, asked.product)
+        found = studio.drift.drift(product)
+        since = int(found.verdicts.at[0]) if len(found.verdicts) else 0
+        with studio.workspace.reading() as session:
+            corrected_at = corrections(session, product.id, since)
+        return JSONResponse(drift_json(found, corrected_at, asked.by == "day", asked.periods))
 
     @router.post("/drift/rebase")
     async def rebase(request: Request) -> Response:
@@ -82,27 +78,21 @@ def _add_drift(router: APIRouter, studio: Studio) -> None:
                 audit.append(session, by=user_of(request), action="drift.rebase", product=product.name, details=details)
             return {"baseline": now}
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
     @router.post("/drift/alarms/{number}/close")
-    async def close(number: Number, request: Request) -> Response:
+    def close(number: Number, request: Request) -> Response:
         need_engineer(request)
-
-        def work() -> dict[str, Any]:
-            with studio.workspace.writing() as session:
-                alarm = session.get(DriftAlarm, number)
-                if alarm is None:
-                    raise RequestError(404, f"there is no alarm {number}", remedy="Reload the page")
-                if alarm.closed_at is None:
-                    _close(alarm, user_of(request), now_ms())
-                    product = session.get_one(Product, alarm.product_id)
-                    details = {"alarm": number, "cause": alarm.cause}
-                    audit.append(
-                        session, by=user_of(request), action="drift.close", product=product.name, details=details
-                    )
-                return alarm_json(alarm)
-
-        return JSONResponse(await run_in_threadpool(work))
+        with studio.workspace.writing() as session:
+            alarm = session.get(DriftAlarm, number)
+            if alarm is None:
+                raise RequestError(404, f"there is no alarm {number}", remedy="Reload the page")
+            if alarm.closed_at is None:
+                _close(alarm, user_of(request), now_ms())
+                product = session.get_one(Product, alarm.product_id)
+                details = {"alarm": number, "cause": alarm.cause}
+                audit.append(session, by=user_of(request), action="drift.close", product=product.name, details=details)
+            return JSONResponse(alarm_json(alarm))
 
 
 def _close(alarm: DriftAlarm, by: str, now: int) -> int:
@@ -112,12 +102,9 @@ def _close(alarm: DriftAlarm, by: str, now: int) -> int:
 
 def _add_settings(router: APIRouter, studio: Studio) -> None:
     @router.get("/settings/shifts")
-    async def shifts() -> Response:
-        def work() -> dict[str, Any]:
-            with studio.workspace.reading() as session:
-                return _shifts_json(settings.shifts(session))
-
-        return JSONResponse(await run_in_threadpool(work))
+    def shifts() -> Response:
+        with studio.workspace.reading() as session:
+            return JSONResponse(_shifts_json(settings.shifts(session)))
 
     @router.put("/settings/shifts")
     async def set_shifts(request: Request) -> Response:
@@ -136,17 +123,14 @@ def _add_settings(router: APIRouter, studio: Studio) -> None:
                 audit.append(session, by=user_of(request), action="shifts.change", details=details)
             return _shifts_json(new)
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
     @router.get("/settings/webhook")
-    async def webhook(request: Request) -> Response:
+    def webhook(request: Request) -> Response:
         need_engineer(request)  # a URL may hold a token
 
-        def work() -> dict[str, Any]:
-            with studio.workspace.reading() as session:
-                return _webhook_json(session)
-
-        return JSONResponse(await run_in_threadpool(work))
+        with studio.workspace.reading() as session:
+            return JSONResponse(_webhook_json(session))
 
     @router.put("/settings/webhook")
     async def set_webhook(request: Request) -> Response:
@@ -167,7 +151,7 @@ def _add_settings(router: APIRouter, studio: Studio) -> None:
             with studio.workspace.reading() as session:
                 return _webhook_json(session)
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
 
 def _shifts_json(shifts: Shifts) -> dict[str, Any]:

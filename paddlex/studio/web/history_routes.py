@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from paddlex.inference.serving.errors import RequestError
@@ -16,7 +14,7 @@ from paddlex.studio import audit, export, retention, searching
 from paddlex.studio.access import need_engineer, user_of
 from paddlex.studio.database.schema import Verdict
 from paddlex.studio.pictures import MEDIA_TYPES
-from paddlex.studio.web.bodies import Body, parsed
+from paddlex.studio.web.bodies import Body, answered, parsed
 from paddlex.studio.web.version_routes import product_of
 
 if TYPE_CHECKING:
@@ -93,77 +91,62 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
 
 def _add_verdicts(router: APIRouter, studio: Studio) -> None:
     @router.get("/verdicts")
-    async def search(asked: Annotated[_Search, Query()]) -> Response:
-        def work() -> dict[str, Any]:
-            with studio.workspace.reading() as session:
-                wanted = asked.wanted(session)
-                page = searching.page(session, wanted, asked.sort, asked.before, asked.limit)
-                total = searching.count(session, wanted, page if asked.before is None else None)
-                known = searching.names(session, page.verdicts)
-            verdicts = [searching.to_json(verdict, known) for verdict in page.verdicts]
-            return {"verdicts": verdicts, "next": page.following, "total": total, "more": total is None}
-
-        return JSONResponse(await run_in_threadpool(work))
+    def search(asked: Annotated[_Search, Query()]) -> Response:
+        with studio.workspace.reading() as session:
+            wanted = asked.wanted(session)
+            page = searching.page(session, wanted, asked.sort, asked.before, asked.limit)
+            total = searching.count(session, wanted, page if asked.before is None else None)
+            known = searching.names(session, page.verdicts)
+        verdicts = [searching.to_json(verdict, known) for verdict in page.verdicts]
+        return JSONResponse({"verdicts": verdicts, "next": page.following, "total": total, "more": total is None})
 
     @router.get("/verdicts/figures")
-    async def figures(asked: Annotated[_Filters, Query()]) -> Response:
-        def work() -> dict[str, Any]:
-            with studio.workspace.reading() as session:
-                return {"products": searching.figures(session, asked.wanted(session))}
-
-        return JSONResponse(await run_in_threadpool(work))
+    def figures(asked: Annotated[_Filters, Query()]) -> Response:
+        with studio.workspace.reading() as session:
+            return JSONResponse({"products": searching.figures(session, asked.wanted(session))})
 
     @router.get("/verdicts/export")
-    async def exported(asked: Annotated[_Export, Query()]) -> Response:
-        def work() -> Iterator[bytes]:
-            with studio.workspace.reading() as session:
-                wanted = asked.wanted(session)
-            return export.FORMATS[asked.format].pieces(studio.workspace, wanted)
-
-        pieces = await run_in_threadpool(work)
+    def exported(asked: Annotated[_Export, Query()]) -> Response:
+        with studio.workspace.reading() as session:
+            wanted = asked.wanted(session)
+        pieces = export.FORMATS[asked.format].pieces(studio.workspace, wanted)
         headers = {"Content-Disposition": f'attachment; filename="verdicts.{asked.format}"'}
         return StreamingResponse(pieces, media_type=export.FORMATS[asked.format].media_type, headers=headers)
 
     @router.get("/verdicts/{number}")
-    async def verdict(number: int) -> Response:
-        def work() -> dict[str, Any]:
-            with studio.workspace.reading() as session:
-                found = session.get(Verdict, number) if abs(number) < 2**62 else None
-                if found is None:
-                    raise RequestError(404, f"there is no verdict {number}", remedy="It may be older than is kept")
-                return searching.to_json(found, searching.names(session, [found]))
-
-        return JSONResponse(await run_in_threadpool(work))
+    def verdict(number: int) -> Response:
+        with studio.workspace.reading() as session:
+            found = session.get(Verdict, number) if abs(number) < 2**62 else None
+            if found is None:
+                raise RequestError(404, f"there is no verdict {number}", remedy="It may be older than is kept")
+            return JSONResponse(searching.to_json(found, searching.names(session, [found])))
 
 
 def _add_pictures(router: APIRouter, studio: Studio) -> None:
     pictures = studio.workspace.pictures
 
     @router.get("/pictures/{digest}")
-    async def picture(digest: str) -> Response:
-        path = await run_in_threadpool(pictures.path, digest)
+    def picture(digest: str) -> Response:
+        path = pictures.path(digest)
         headers = {**_FOR_EVER, "Content-Disposition": f'inline; filename="{digest[:12]}{path.suffix}"'}
         return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], headers=headers)
 
     @router.get("/pictures/{digest}/thumbnail")
-    async def thumbnail(digest: str) -> Response:
-        data = await run_in_threadpool(pictures.thumbnail, digest)
+    def thumbnail(digest: str) -> Response:
+        data = pictures.thumbnail(digest)
         return Response(data, media_type="image/jpeg", headers=_FOR_EVER)
 
     @router.get("/pictures/{digest}/shown")
-    async def shown(digest: str) -> Response:
-        data, media_type = await run_in_threadpool(pictures.shown, digest)
+    def shown(digest: str) -> Response:
+        data, media_type = pictures.shown(digest)
         return Response(data, media_type=media_type, headers=_FOR_EVER)
 
 
 def _add_settings(router: APIRouter, studio: Studio) -> None:
     @router.get("/settings/retention")
-    async def limits() -> Response:
-        def work() -> dict[str, Any]:
-            with studio.workspace.reading() as session:
-                return retention.limits(session).to_json()
-
-        return JSONResponse(await run_in_threadpool(work))
+    def limits() -> Response:
+        with studio.workspace.reading() as session:
+            return JSONResponse(retention.limits(session).to_json())
 
     @router.put("/settings/retention")
     async def set_limits(request: Request) -> Response:
@@ -180,4 +163,4 @@ def _add_settings(router: APIRouter, studio: Studio) -> None:
             studio.retention.look_now()
             return new.to_json()
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from paddlex.studio.access import need_engineer, user_of
 from paddlex.studio.job_facts import job_json
-from paddlex.studio.web.bodies import Body, Number, parsed
+from paddlex.studio.web.bodies import Body, Number, answered, parsed
 from paddlex.studio.web.version_routes import product_of
 
 if TYPE_CHECKING:
@@ -31,13 +30,9 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             return product_of(session, name).id
 
     @router.post("/products/{name}/check")
-    async def check(name: str, request: Request) -> Response:
+    def check(name: str, request: Request) -> Response:
         need_engineer(request)
-
-        def work() -> dict[str, Any]:
-            return job_json(workspace, studio.checking.start(product_id(name), user_of(request)))
-
-        return JSONResponse(await run_in_threadpool(work))
+        return JSONResponse(job_json(workspace, studio.checking.start(product_id(name), user_of(request))))
 
     @router.post("/products/{name}/fit")
     async def fit(name: str, request: Request) -> Response:
@@ -48,13 +43,13 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             job = studio.fitting.start(product_id(name), body.how, user_of(request), body.start)
             return job_json(workspace, job)
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
     @router.get("/jobs/{number}")
-    async def one(number: Number) -> Response:
-        return JSONResponse(await run_in_threadpool(lambda: job_json(workspace, studio.jobs.get(number))))
+    def one(number: Number) -> Response:
+        return JSONResponse(job_json(workspace, studio.jobs.get(number)))
 
     @router.delete("/jobs/{number}")
-    async def cancel(number: Number, request: Request) -> Response:
+    def cancel(number: Number, request: Request) -> Response:
         need_engineer(request)
-        return JSONResponse(await run_in_threadpool(lambda: job_json(workspace, studio.jobs.cancel(number))))
+        return JSONResponse(job_json(workspace, studio.jobs.cancel(number)))

@@ -22,7 +22,7 @@ from paddlex.studio.intake import CHALLENGE
 from paddlex.studio.product_facts import counts_of, products_json
 from paddlex.studio.products import Changes
 from paddlex.studio.regions import Regions
-from paddlex.studio.web.bodies import Body, parsed
+from paddlex.studio.web.bodies import Body, answered, parsed
 from paddlex.studio.web.problems import why_not_taken
 from paddlex.studio.web.sent_pictures import taken
 from paddlex.studio.web.version_routes import product_of
@@ -71,17 +71,14 @@ def _add_products(router: APIRouter, studio: Studio) -> None:
         return told(name)
 
     @router.get("/products")
-    async def all_products() -> Response:
-        def work() -> dict[str, Any]:
-            with workspace.reading() as session:
-                rows = session.scalars(select(Product).order_by(Product.id)).all()
-            found = products_json(workspace, rows)
-            templates, start = products.templates(), studio.fitting.start_models()
-            return {
-                "products": found, "templates": templates, "template": products.defaults()["model"], "startModels": start
-            }  # fmt: skip
-
-        return JSONResponse(await run_in_threadpool(work))
+    def all_products() -> Response:
+        with workspace.reading() as session:
+            rows = session.scalars(select(Product).order_by(Product.id)).all()
+        found = products_json(workspace, rows)
+        templates, start = products.templates(), studio.fitting.start_models()
+        return JSONResponse(
+            {"products": found, "templates": templates, "template": products.defaults()["model"], "startModels": start}
+        )
 
     @router.post("/products")
     async def add_product(request: Request) -> Response:
@@ -93,11 +90,11 @@ def _add_products(router: APIRouter, studio: Studio) -> None:
                 product = products.add(session, body.name, body.model, user_of(request))
             return told(product.name)
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
     @router.get("/products/{name}")
-    async def one_product(name: str) -> Response:
-        return JSONResponse(await run_in_threadpool(told, name))
+    def one_product(name: str) -> Response:
+        return JSONResponse(told(name))
 
     @router.patch("/products/{name}")
     async def change_product(name: str, request: Request) -> Response:
@@ -107,15 +104,12 @@ def _add_products(router: APIRouter, studio: Studio) -> None:
         def work(session: Session, product: Product) -> None:
             products.change(session, product, body, user_of(request))
 
-        return JSONResponse(await run_in_threadpool(changed, name, work))
+        return await answered(changed, name, work)
 
     @router.get("/products/{name}/regions")
-    async def regions(name: str) -> Response:
-        def work() -> dict[str, Any]:
-            with workspace.reading() as session:
-                return _regions_json(session, product_of(session, name))
-
-        return JSONResponse(await run_in_threadpool(work))
+    def regions(name: str) -> Response:
+        with workspace.reading() as session:
+            return JSONResponse(_regions_json(session, product_of(session, name)))
 
     @router.put("/products/{name}/regions")
     async def set_regions(name: str, request: Request) -> Response:
@@ -129,7 +123,7 @@ def _add_products(router: APIRouter, studio: Studio) -> None:
                 products.set_regions(session, product, painted, user_of(request))
                 return _regions_json(session, product)
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
 
 def _regions_json(session: Session, product: Product) -> dict[str, Any]:
@@ -164,19 +158,16 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
         return JSONResponse({"pictures": entries})
 
     @router.get("/products/{name}/pictures")
-    async def pictures(
+    def pictures(
         name: str,
         role: Literal["good", "challenge", "aside"] | None = None,
         problem: str | None = None,
         after: Annotated[int, Query(ge=0, lt=2**62)] = 0,
         limit: int = Query(200, ge=1, le=_MOST_AT_ONCE),
     ) -> Response:
-        def work() -> dict[str, Any]:
-            with workspace.reading() as session:
-                product = product_of(session, name)
-                return intake.members(session, product, role=role, problem=problem, after=after, limit=limit)
-
-        return JSONResponse(await run_in_threadpool(work))
+        with workspace.reading() as session:
+            product = product_of(session, name)
+            return JSONResponse(intake.members(session, product, role=role, problem=problem, after=after, limit=limit))
 
     @router.patch("/products/{name}/pictures")
     async def set_roles(name: str, request: Request) -> Response:
@@ -191,7 +182,7 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
                 audit.append(session, by=user_of(request), action="pictures.role", product=name, details=details)
                 return {"counts": counts_of(session, [product.id])[product.id]}
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
     @router.post("/products/{name}/frame")
     async def frame(name: str, request: Request) -> Response:

@@ -19,7 +19,7 @@ from paddlex.studio.job_facts import job_json
 from paddlex.studio.pictures import shown_picture
 from paddlex.studio.qualifying import FILES
 from paddlex.studio.studies import study_json
-from paddlex.studio.web.bodies import Body, Number, parsed
+from paddlex.studio.web.bodies import Body, Number, answered, parsed
 from paddlex.studio.web.problems import why_not_taken
 from paddlex.studio.web.sent_pictures import taken
 from paddlex.studio.web.version_routes import product_of
@@ -54,9 +54,8 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             return product_of(session, name)
 
     @router.get("/products/{name}/study")
-    async def study(name: str, request: Request) -> Response:
-        contents = await run_in_threadpool(lambda: studies.contents(found(name)))
-        return JSONResponse(study_json(contents, user_of(request)))
+    def study(name: str, request: Request) -> Response:
+        return JSONResponse(study_json(studies.contents(found(name)), user_of(request)))
 
     def added(product: Product, part: str | None, data: bytes, _: np.ndarray) -> str:
         return studies.add(product, part, data)
@@ -76,23 +75,17 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         return JSONResponse({"pictures": entries})
 
     @router.delete("/products/{name}/study")
-    async def clear(name: str, request: Request) -> Response:
+    def clear(name: str, request: Request) -> Response:
         need_engineer(request)
-
-        def work() -> dict[str, Any]:
-            product = found(name)
-            studies.clear(product)
-            with workspace.writing() as session:
-                audit.append(session, by=user_of(request), action="study.clear", product=product.name, details={})
-            return study_json(studies.contents(product), user_of(request))
-
-        return JSONResponse(await run_in_threadpool(work))
+        product = found(name)
+        studies.clear(product)
+        with workspace.writing() as session:
+            audit.append(session, by=user_of(request), action="study.clear", product=product.name, details={})
+        return JSONResponse(study_json(studies.contents(product), user_of(request)))
 
     @router.get("/products/{name}/study/picture")
-    async def picture(name: str, picture: str) -> Response:
-        content, media_type = await run_in_threadpool(
-            lambda: shown_picture(studies.path(found(name), picture).read_bytes())
-        )
+    def picture(name: str, picture: str) -> Response:
+        content, media_type = shown_picture(studies.path(found(name), picture).read_bytes())
         return Response(content, media_type=media_type, headers={"Cache-Control": "private, max-age=3600"})
 
     @router.post("/products/{name}/study/rating")
@@ -104,7 +97,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             studies.rate(product, body.picture, user_of(request), body.verdict == "bad")
             return study_json(studies.contents(product), user_of(request))
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
     @router.post("/products/{name}/qualify")
     async def qualify(name: str, request: Request) -> Response:
@@ -115,19 +108,16 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             job = qualifying.start(found(name), body.version, body.pixelsPerMm, user_of(request))
             return job_json(workspace, job)
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
     @router.get("/products/{name}/qualifications")
-    async def reports(name: str) -> Response:
-        def work() -> dict[str, Any]:
-            return {"reports": [job_json(workspace, job) for job in qualifying.reports(found(name))]}
-
-        return JSONResponse(await run_in_threadpool(work))
+    def reports(name: str) -> Response:
+        return JSONResponse({"reports": [job_json(workspace, job) for job in qualifying.reports(found(name))]})
 
     @router.get("/jobs/{number}/qualification/{file}")
-    async def report(number: Number, file: str) -> Response:
-        path = await run_in_threadpool(qualifying.file, number, file)
-        content = await run_in_threadpool(path.read_bytes)
+    def report(number: Number, file: str) -> Response:
+        path = qualifying.file(number, file)
+        content = path.read_bytes()
         headers = (
             _REPORT_HEADERS if path.suffix == ".html" else {"Content-Disposition": f'attachment; filename="{file}"'}
         )

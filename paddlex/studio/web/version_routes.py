@@ -17,7 +17,7 @@ from paddlex.studio.database.schema import Product, Version
 from paddlex.studio.gate import GateRefused
 from paddlex.studio.job_facts import job_json
 from paddlex.studio.version_facts import version_json
-from paddlex.studio.web.bodies import Body, Number, parsed
+from paddlex.studio.web.bodies import Body, Number, answered, parsed
 
 if TYPE_CHECKING:
     from paddlex.studio.studio import Studio
@@ -40,14 +40,14 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
     """Add them."""
 
     @router.get("/products/{name}/versions")
-    async def versions(name: str) -> Response:
-        return JSONResponse({"versions": await run_in_threadpool(_all, studio, name)})
+    def versions(name: str) -> Response:
+        return JSONResponse({"versions": _all(studio, name)})
 
     @router.post("/versions/{number}/gate")
     async def gate(number: Number, request: Request) -> Response:
         need_engineer(request)
         job = await run_in_threadpool(studio.gate_jobs.start, number, user_of(request))
-        return JSONResponse(await run_in_threadpool(job_json, studio.workspace, job))
+        return await answered(job_json, studio.workspace, job)
 
     @router.post("/versions/{number}/live")
     async def go_live(number: Number, request: Request) -> Response:
@@ -57,7 +57,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
         except GateRefused as refused:
             content = error_body(409, str(refused), request.scope["log_id"], gate=refused.gate or None)
             return Response(content, 409, media_type="application/json")
-        return JSONResponse(await run_in_threadpool(_one, studio, version.id))
+        return await answered(_one, studio, version.id)
 
     @router.post("/products/{name}/rollback")
     async def rollback(name: str, request: Request) -> Response:
@@ -68,7 +68,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             version, found = studio.changes.roll_back(_id_of(studio, name), body.version, user_of(request))
             return {**_one(studio, version.id), "gate": found}
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
     @router.post("/products/{name}/threshold")
     async def threshold(name: str, request: Request) -> Response:
@@ -79,7 +79,7 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             version = studio.changes.set_threshold(_id_of(studio, name), body.threshold, user_of(request), body.version)
             return _one(studio, version.id)
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
     @router.post("/products/{name}/shadow")
     async def set_shadow(name: str, request: Request) -> Response:
@@ -91,11 +91,11 @@ def add_routes(router: APIRouter, studio: Studio) -> None:
             studio.shadow.refresh()
             return _compared(studio, name)
 
-        return JSONResponse(await run_in_threadpool(work))
+        return await answered(work)
 
     @router.get("/products/{name}/shadow")
-    async def shadow(name: str) -> Response:
-        return JSONResponse(await run_in_threadpool(_compared, studio, name))
+    def shadow(name: str) -> Response:
+        return JSONResponse(_compared(studio, name))
 
 
 def product_of(session: Session, name: str) -> Product:
