@@ -232,9 +232,12 @@ def magnetic_tile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The system's Chromium, driven by Playwright; ``CHROMIUM`` may name its executable."""
+    """The system's Chromium, driven by Playwright; ``CHROMIUM`` may name its executable.
+
+    For a module, not for longer: as long as Playwright is there, asyncio.run() refuses to run in this thread.
+    """
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="Playwright drives the browser: pip install playwright"
     )

@@ -77,7 +77,7 @@ class Page:
         self.frame()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def open_lasting(server: Any, chromium: Any) -> Callable[..., Page]:
     """Opens the page of ``server``, or at an address, in a fresh profile; keywords are Playwright's."""
 
@@ -107,7 +107,7 @@ def page(open_page: Callable[..., Page]) -> Page:
     return open_page().ready()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def lasting(open_lasting: Callable[..., Page], parts: list[Path]) -> Page:
     return open_lasting().ready().choose(parts)
 
