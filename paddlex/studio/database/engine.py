@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +22,9 @@ DEFAULT_NAME = "studio.db"
 
 #: The execution option of a connection that will write.
 WRITES = "paddlex_writes"
+
+#: What is noted with a connection to SQLite: the path, and device and number of the file that it has opened there.
+_FILE = "paddlex_file"
 
 _BUSY_MS = 10_000
 _CONNECT_SECONDS = 10
@@ -59,7 +64,7 @@ def make_engine(url: URL) -> Engine:
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, json_serializer=_JSON)
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", partial(_prepare_sqlite, url.database or ""))
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     arguments = {"connect_timeout": _CONNECT_SECONDS, "application_name": "paddlex studio"}
@@ -97,15 +102,32 @@ def working_alone(engine: Engine) -> Iterator[None]:
         connection.close()
 
 
-def _prepare_sqlite(connection: Any, _: Any) -> None:
+def _prepare_sqlite(path: str, connection: Any, record: Any) -> None:
     connection.isolation_level = None  # transactions begin when SQLAlchemy says so, not when Python's module guesses
     for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    record.info[_FILE] = path, _file_at(path)
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _begin_sqlite(connection: Any) -> None:
-    """A transaction that will write says so at once: one that begins by reading cannot wait for its turn later."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(WRITES) else "BEGIN")
+    """A transaction that will write says so at once: one that begins by reading cannot wait for its turn later.
+
+    What is written to a file that somebody has removed or replaced would be lost without a word.
+    """
+    is_writing = connection.get_execution_options().get(WRITES)
+    if is_writing:
+        path, opened = connection.info[_FILE]
+        if opened != _file_at(path):
+            raise sqlite3.OperationalError("its file was removed or replaced while it was at work")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
 
 def _begin_postgresql(connection: Any) -> None:

@@ -14,6 +14,7 @@ from paddlex.errors import WorkspaceError
 
 #: A part of what a database says -> what to do about it.
 _REMEDIES = {
+    "removed or replaced": "Stop the studio, put the file back, and start it again",
     "disk is full": "Free some space on the disk",
     "no space left": "Free some space on the disk of the database",
     "disk i/o error": "See that the disk is sound and has space",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from sqlalchemy import func, select
 
+from paddlex.studio.database.failures import DatabaseError
 from paddlex.studio.database.schema import Setting
 from paddlex.studio.workspace import Workspace
 
@@ -63,3 +66,19 @@ def test_whoever_reads_waits_for_nobody(workspace: Workspace) -> None:
         session.flush()
         with ThreadPoolExecutor(1) as another:
             assert another.submit(read).result(timeout=30) is None
+
+
+@pytest.mark.parametrize("database_url", [None])
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_nothing_is_written_to_a_file_that_somebody_has_removed(workspace: Workspace, is_replaced: bool) -> None:
+    """It would be lost when the studio ends, though it was acknowledged."""
+    with workspace.writing() as session:
+        session.add(Setting(name="a", value={}))
+    file = workspace.path / "studio.db"
+    if is_replaced:
+        shutil.copy(file, workspace.path / "copy.db")
+        (workspace.path / "copy.db").replace(file)
+    else:
+        file.unlink()
+    with pytest.raises(DatabaseError, match="removed or replaced"), workspace.writing() as session:
+        session.add(Setting(name="b", value={}))
