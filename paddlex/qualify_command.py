@@ -7,7 +7,7 @@ import os
 from datetime import date
 from pathlib import Path
 
-from paddlex.errors import PaddleXError, in_one_line
+from paddlex.errors import ConfigError, PaddleXError, in_one_line
 from paddlex.utils.console import say, visible
 from paddlex.utils.csv_file import csv_file
 from paddlex.utils.extras import install
@@ -40,13 +40,16 @@ def run_qualification(arguments: argparse.Namespace) -> int:
         from paddlex.evaluation.qualification.study import read_study
         from paddlex.inference.predictor import AnomalyPredictor
 
+        scale = arguments.pixels_per_mm
+        if scale is not None and not 0 < scale < float("inf"):
+            raise ConfigError(f"{scale} pixels per millimetre", where="--pixels_per_mm", remedy="Set it above 0")
         study = read_study(Path(arguments.qualify))
         predictor = AnomalyPredictor(
             arguments.model_dir, device=arguments.device, run_mode=arguments.run_mode or "auto",
             threshold=arguments.threshold, score_threshold=arguments.score_threshold, target_fpr=arguments.target_fpr,
         )  # fmt: skip
         with told_in(arguments.progress):
-            found, judged = qualify(predictor, study, arguments.pixels_per_mm)
+            found, judged = qualify(predictor, study, scale)
         about = {
             "Model": f"{predictor.folder.model_name}, {arguments.model_dir}",
             "Threshold": f"{found.threshold:.6g} (raw score)",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import re
 import shutil
 import threading
@@ -16,14 +15,11 @@ from typing import Any
 from sqlalchemy import select
 
 from paddlex.errors import WorkspaceError
+from paddlex.evaluation.qualification.study import CHALLENGE, GOOD, RATINGS, REPEATED, write_ratings
 from paddlex.studio.database.schema import Member, Product
 from paddlex.studio.pictures import suffix_of
 from paddlex.studio.workspace import Workspace
-from paddlex.utils.files import atomic_path, link_or_copy, write_text
-
-#: As ``evaluation.qualification.study`` reads them.
-GOOD, CHALLENGE, REPEATED, RATINGS = "good", "challenge", "repeated", "ratings.csv"
-_HEADER = ("picture", "person", "verdict")
+from paddlex.utils.files import atomic_path, link_or_copy
 
 #: Letters of a picture's digest in its name: so a picture is in a study once.
 _LETTERS = 16
@@ -38,7 +34,8 @@ class Contents:
     """What there is.
 
     Attributes:
-        good, challenge: pictures, by their paths in the study; the challenge set is that of the product.
+        good, challenge: pictures, by their paths in the study; the challenge set is that of the product. A good one that has
+            become one of the product's own pictures is no longer among them: the model may have learnt from it.
         parts: part -> pictures of it.
         ratings: person -> picture -> whether she calls it bad.
     """
@@ -69,8 +66,9 @@ class Studies:
         """What a product's study holds."""
         folder = self._folder(product)
         parts = sorted(path for path in (folder / REPEATED).glob("*") if path.is_dir())
+        known = self._known(product)
         return Contents(
-            _pictures(folder, GOOD),
+            [name for name in _pictures(folder, GOOD) if Path(name).stem not in known],
             list(self._challenge(product)),
             {part.name: _pictures(folder, f"{REPEATED}/{part.name}") for part in parts},
             self._ratings(product),
@@ -88,15 +86,19 @@ class Studies:
             Its path in the study. The same picture twice is there once: a copy repeats nothing.
 
         Raises:
-            WorkspaceError: the part cannot be named so, or there are too many pictures.
+            WorkspaceError: the part cannot be named so, the product has a good part's picture, or there are too many pictures.
         """
         if part is not None and not _PART.fullmatch(part):
             what = "a part is named by up to 60 letters, digits, spaces, dots and hyphens, the first a letter or digit"
             raise WorkspaceError(what, remedy="Correct its name")
         if len(list(self._folder(product).rglob("*"))) >= _MOST_PICTURES:
             raise WorkspaceError(f"a study holds {_MOST_PICTURES} pictures", remedy="Begin it anew")
+        digest = hashlib.sha256(data).hexdigest()
+        if part is None and digest[:_LETTERS] in self._known(product):
+            what = f"{product.name} is taught with this picture, so that it says nothing of new parts"
+            raise WorkspaceError(what, remedy="Take pictures of other good parts")
         folder = GOOD if part is None else f"{REPEATED}/{part}"
-        name = f"{folder}/{_name(hashlib.sha256(data).hexdigest(), suffix_of(data))}"
+        name = f"{folder}/{_name(digest, suffix_of(data))}"
         with atomic_path(self._folder(product) / name) as temporary:
             temporary.write_bytes(data)
         return name
@@ -112,12 +114,7 @@ class Studies:
                 raise WorkspaceError("the picture is none of this study's", remedy="Reload the page")
             ratings = {who: dict(said) for who, said in self._ratings(product).items()}
             ratings.setdefault(person, {})[picture] = is_bad
-            text = io.StringIO(newline="")
-            writer = csv.writer(text)
-            writer.writerow(_HEADER)
-            for who, said in sorted(ratings.items()):
-                writer.writerows([name, who, "bad" if bad else "good"] for name, bad in sorted(said.items()))
-            write_text(self._folder(product) / RATINGS, text.getvalue())
+            write_ratings(self._folder(product) / RATINGS, ratings)
 
     def path(self, product: Product, picture: str) -> Path:
         """Where a picture of the study is.
@@ -155,16 +152,13 @@ class Studies:
             if len(pictures_of_part) < 2:
                 what = f"of part {name!r} there is one picture, which repeats nothing"
                 raise WorkspaceError(what, remedy="Lay it in anew and take it again, 10 times in all")
-        ratings = self._folder(product) / RATINGS
-        if ratings.exists():
+        if contents.ratings:
             kept = set(pictures)
-            rows = [
-                (picture, who, "bad" if bad else "good")
-                for who, said in contents.ratings.items() for picture, bad in said.items() if picture in kept
-            ]  # fmt: skip
-            text = io.StringIO(newline="")
-            csv.writer(text).writerows([_HEADER, *rows])
-            write_text(folder / RATINGS, text.getvalue())
+            ratings = {
+                person: {picture: is_bad for picture, is_bad in said.items() if picture in kept}
+                for person, said in contents.ratings.items()
+            }
+            write_ratings(folder / RATINGS, ratings)
 
     def _folder(self, product: Product) -> Path:
         return self._workspace.path / "studies" / str(product.id)
@@ -175,6 +169,12 @@ class Studies:
             chosen = select(Member.digest).where(Member.product_id == product.id, Member.role == CHALLENGE)
             digests = list(session.scalars(chosen.order_by(Member.id)))
         return {f"{CHALLENGE}/{_name(one, self._workspace.pictures.path(one).suffix)}": one for one in digests}
+
+    def _known(self, product: Product) -> set[str]:
+        """The product's own pictures, by the letters that would name them here."""
+        with self._workspace.reading() as session:
+            digests = session.scalars(select(Member.digest).where(Member.product_id == product.id))
+            return {digest[:_LETTERS] for digest in digests}
 
     def _ratings(self, product: Product) -> dict[str, dict[str, bool]]:
         path = self._folder(product) / RATINGS

@@ -37,10 +37,16 @@ def page(qualification: Qualification, *, title: str, about: Mapping[str, str]) 
     q = qualification
     sections = [
         _section("summary", "What was found", words=_first_words(q), figures=_key_figures(q)),
-        _section("challenge", "Parts that must be found", words=q.challenge_words(), pictures=q.missed_pictures),
-        _section("good", "False alarms", words=q.good_words(), pictures=q.alarmed_pictures),
-        _section("repeatability", "The same part again", words=q.repeatability_words(), repeatability=q.repeatability),
-        _section("agreement", "People beside the model", words=q.agreement_words(), attributes=q.attributes),
+        _section(
+            "challenge", "Parts that must be found", "counted",
+            caption="Parts that are missed", sentences=q.challenge_words(), pictures=q.missed_pictures,
+        ),
+        _section(
+            "good", "False alarms", "counted",
+            caption="Good parts that are rejected", sentences=q.good_words(), pictures=q.alarmed_pictures,
+        ),
+        _section("repeatability", "The same part again", sentences=q.repeatability_words(), repeatability=q.repeatability),
+        _section("agreement", "People beside the model", sentences=q.agreement_words(), attributes=q.attributes),
         *([] if q.detectability is None else finding_sections({"detectability": q.detectability})),
         _section(
             "proof", "How many parts prove what", confidence=share(CONFIDENCE),
@@ -51,8 +57,8 @@ def page(qualification: Qualification, *, title: str, about: Mapping[str, str]) 
     return render(f"{_FOLDER}/qualification.html", title=title, about=about, sections=sections)
 
 
-def _section(name: str, title: str, **values: object) -> Section:
-    return Section(name, title, title, render(f"{_FOLDER}/{name}.html", **values))
+def _section(name: str, title: str, template: str = "", **values: object) -> Section:
+    return Section(name, title, title, render(f"{_FOLDER}/{template or name}.html", **values))
 
 
 def _first_words(qualification: Qualification) -> str:

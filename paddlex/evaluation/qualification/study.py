@@ -10,6 +10,7 @@ from pathlib import Path
 
 from paddlex.errors import DatasetError
 from paddlex.inference.inputs import list_images
+from paddlex.utils.files import write_text
 from paddlex.utils.strict import read_text
 
 GOOD, CHALLENGE, REPEATED, RATINGS = "good", "challenge", "repeated", "ratings.csv"
@@ -69,6 +70,21 @@ def read_study(root: Path) -> Study:
             remedy=f"Put pictures into {GOOD}/, {CHALLENGE}/ or {REPEATED}/<part>/ in it",
         )  # fmt: skip
     return study
+
+
+def write_ratings(path: Path, ratings: Mapping[str, Mapping[str, bool]]) -> None:
+    """Write ``ratings.csv``.
+
+    Args:
+        path: of it.
+        ratings: person -> picture -> whether she calls it bad.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(_HEADER)
+    for person, said in sorted(ratings.items()):
+        writer.writerows([picture, person, "bad" if is_bad else "good"] for picture, is_bad in sorted(said.items()))
+    write_text(path, text.getvalue())
 
 
 def _images(root: Path, folder: Path) -> list[str]:

@@ -80,6 +80,13 @@ def test_a_picture_that_cannot_be_read_is_not_left_out(patchcore: Path, study: P
     assert not target.exists()
 
 
+@pytest.mark.parametrize("scale", ["0", "-1", "inf", "nan"])
+def test_a_scale_that_is_none_is_refused(study: Path, tmp_path: Path, scale: str, caplog) -> None:
+    arguments = ["--qualify", str(study), "--model_dir", "any", "--save_path", str(tmp_path / "report")]
+    assert main([*arguments, f"--pixels_per_mm={scale}"]) == 1
+    assert "--pixels_per_mm" in caplog.text and "Set it above 0" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
