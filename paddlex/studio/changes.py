@@ -18,6 +18,9 @@ from paddlex.studio.shadow import note_shadow
 from paddlex.studio.versions import add_threshold, locked_product
 from paddlex.studio.workspace import Workspace
 
+#: In the audit trail.
+ROLLBACK = "version.rollback"
+
 #: Seconds in which a version to go back to is held against the challenge set: whoever goes back is in a hurry.
 _SECONDS = 10.0
 
@@ -81,7 +84,7 @@ class Changes:
             "missed": [one["name"] for one in found["challenge"]["missed"]],
             **{key: found["challenge"][key] for key in ("found", "of", "notLookedAt")},
         }
-        return self._live.go(version.id, by, "version.rollback", lambda *_: {"challenge": told}), found
+        return self._live.go(version.id, by, ROLLBACK, lambda *_: {"challenge": told}), found
 
     def set_threshold(self, product_id: int, threshold: float, by: str, version_id: int | None = None) -> Version:
         """Make a version of another, or of what is live, with another threshold, raw. It judges only once it has gone live.

@@ -15,12 +15,10 @@ from paddlex.config import load_config
 from paddlex.studio.database.schema import Job, Member, Picture, Product
 from paddlex.studio.dataset_view import FOLDER, digest_of, write_view
 from paddlex.studio.fitting import CONFIG, OUTPUT, Taught
-from paddlex.studio.jobs import Conclude, Jobs, Work, command_line
+from paddlex.studio.jobs import CHECK, Conclude, Jobs, Work, command_line
 from paddlex.studio.products import settings_of, template
 from paddlex.studio.words import IN_BOTH, UNLIKE, finding, is_known, remark
 from paddlex.studio.workspace import Workspace
-
-CHECK = "check"
 
 #: Where a problem is, see ``data.dataset.Sample.where``.
 _LINE = re.compile(r".*/(?P<name>train\.txt|val\.txt) line (?P<number>\d+)", re.DOTALL)
@@ -50,11 +48,11 @@ class Checking:
         Raises:
             RequestError: 409, there are too few, or they are being checked already.
         """
+        return self._jobs.start(CHECK, product_id, by, lambda folder: self._prepared(folder, product_id))
+
+    def _prepared(self, folder: Path, product_id: int) -> Work:
         with self._workspace.reading() as session:
             taught = Taught.read(session, session.get_one(Product, product_id))
-        return self._jobs.start(CHECK, product_id, by, lambda folder: self._prepared(folder, taught))
-
-    def _prepared(self, folder: Path, taught: Taught) -> Work:
         # those that are learnt from are held against each other, so all that can be are; a list of none is an error
         sound = [member for member in taught.good if not member.problem] or taught.good
         judged = [] if taught.challenge else sound[:1]

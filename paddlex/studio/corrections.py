@@ -18,7 +18,7 @@ from paddlex.inference.serving.errors import RequestError
 from paddlex.studio import audit
 from paddlex.studio.database.schema import Member, Picture, Product, Verdict, Version
 from paddlex.studio.refitting import ask_for_refit, can_refit
-from paddlex.studio.versions import learnt_at, locked_product
+from paddlex.studio.versions import locked_product
 from paddlex.studio.workspace import Workspace, now_ms
 
 #: Polygons of a drawing, and corners of one.
@@ -195,7 +195,7 @@ def _undo(session: Session, product: Product, member: Member, is_engineer: bool)
 
 def _has_learnt(session: Session, product: Product, member: Member) -> bool:
     live = None if product.live_id is None else session.get(Version, product.live_id)
-    return live is not None and member.added_at <= learnt_at(session, live)
+    return live is not None and member.added_at <= live.learnt_at
 
 
 def _added(session: Session, product: Product, verdict: Verdict, by: str) -> Member:

@@ -22,7 +22,7 @@ from paddlex.studio import task, versions
 from paddlex.studio.database.schema import Job, Member, Picture, Product, Version
 from paddlex.studio.dataset_view import FOLDER, digest_of, write_view
 from paddlex.studio.intake import CHALLENGE, GOOD
-from paddlex.studio.jobs import Conclude, Jobs, Work, command_line
+from paddlex.studio.jobs import ANALYSE, REFIT, TRAIN, Conclude, Jobs, Work, command_line
 from paddlex.studio.products import FEWEST_GOOD, settings_of, template
 from paddlex.studio.regions import size_of_good
 from paddlex.studio.words import SUSPECT, finding
@@ -34,9 +34,6 @@ CONFIG, REGIONS, OUTPUT = "config.yaml", "regions.yaml", "output"
 
 #: Below a workspace: models from elsewhere that a product can begin with where no training is possible.
 START_MODELS = "start_models"
-
-TRAIN, REFIT, ANALYSE = "train", "refit", "analyse"
-
 
 #: Good pictures that defects are drawn on, as many as a training draws on.
 _DRAWN_ON = 24
@@ -116,19 +113,21 @@ class Fitting:
         Raises:
             RequestError: 409, it cannot be done now.
         """
-        with self._workspace.reading() as session:
-            product = session.get_one(Product, product_id)
-            taught = Taught.read(session, product)
-            source = None if how == TRAIN else self._source(session, product, start)
-        if source is None:
-            if importlib.util.find_spec("paddle") is None:
-                raise RequestError(
-                    409,
-                    "a training needs Paddle, which is not installed here",
-                    remedy=f"Refit a model: put one from elsewhere into {self._workspace.path / START_MODELS}",
-                )
-            return self._jobs.start(TRAIN, product_id, by, lambda folder: self._training(folder, taught))
-        return self._jobs.start(REFIT, product_id, by, lambda folder: self._refit(folder, taught, source))
+        if how == TRAIN and importlib.util.find_spec("paddle") is None:
+            raise RequestError(
+                409,
+                "a training needs Paddle, which is not installed here",
+                remedy=f"Refit a model: put one from elsewhere into {self._workspace.path / START_MODELS}",
+            )
+
+        def prepare(folder: Path) -> Work:
+            with self._workspace.reading() as session:
+                product = session.get_one(Product, product_id)
+                taught = Taught.read(session, product)
+                source = None if how == TRAIN else self._source(session, product, start)
+            return self._training(folder, taught) if source is None else self._refit(folder, taught, source)
+
+        return self._jobs.start(how, product_id, by, prepare)
 
     def start_models(self) -> list[str]:
         """The models from elsewhere that can be refitted, by name."""
@@ -220,15 +219,17 @@ class Fitting:
 
     def _make_version(
         self, job: Job, output: Path, pictures: int, result: dict[str, Any], conclude: Conclude,
-        suspects: Sequence[str] = (), source: Path | None = None,
+        suspects: Sequence[str] | None = None, source: Path | None = None,
     ) -> Version:  # fmt: skip
         with versions.staged(self._workspace, output) as model, self._workspace.writing() as session:
             product = versions.locked_product(session, job.product_id)
             version = versions.add(
                 session, self._workspace, product, model, how=job.kind, by=job.made_by, pictures=pictures,
+                learnt_at=job.made_at,
                 parent_id=product.live_id if source is None else self._refitted_from(session, product, source),
             )  # fmt: skip
-            mark_suspects(session, product, suspects)
+            if suspects is not None:
+                mark_suspects(session, product, suspects)
             conclude(session, {"version": version.id, **result})
         self.on_version(version)
         for made in [output] if job.kind == REFIT else [output / nested.partition("/")[0] for nested in NESTED_FOLDERS]:

@@ -18,12 +18,10 @@ from sqlalchemy.orm import Session
 from paddlex.errors import PaddleXError, WorkspaceError, in_one_line
 from paddlex.inference.polygons import union
 from paddlex.inference.results import AnomalyResult
-from paddlex.inference.serving.batching import check_finite
 from paddlex.inference.serving.errors import RequestError
 from paddlex.studio.database.schema import Member, Product, Verdict, Version
 from paddlex.studio.gate_rule import Count, Judged, Seen, finding
 from paddlex.studio.loading import Loader, VersionPredictor
-from paddlex.studio.versions import learnt_at
 from paddlex.studio.workspace import Workspace, now_ms
 from paddlex.utils.logging import logger
 
@@ -150,11 +148,7 @@ class Gate:
 
     def _judge(self, predictor: VersionPredictor, part: Part) -> tuple[float | None, bool | None, str]:
         try:
-            image = self._workspace.pictures.image(part.digest, predictor.reading)
-            (result,) = predictor.outcomes([image])
-            if not isinstance(result, AnomalyResult):
-                raise result
-            check_finite(result)
+            result = predictor.look_at(self._workspace.pictures, part.digest)
         except (PaddleXError, OSError) as error:
             return None, None, in_one_line(error)
         return float(result["raw_score"]), _is_there(result, part), ""
@@ -179,13 +173,12 @@ def challenge_of(session: Session, product: Product) -> list[Part]:
 def good_ones(session: Session, product: Product, version: Version) -> list[Part]:
     """The latest good parts, at most ``MOST_FRESH`` that a version has not learnt from and ``MOST_LEARNT`` that it has.
 
-    Not learnt from are first those that a person has called good since the version's folder was made, then those that the live
-    version has called good and nobody has corrected.
+    Not learnt from are first those that a person has called good since the version's pictures were read, then those that the
+    live version has called good and nobody has corrected.
     """
-    since = learnt_at(session, version)
     members = select(Member).where(Member.product_id == product.id, Member.role == "good").order_by(Member.id.desc())
-    learnt = list(session.scalars(members.where(Member.added_at <= since).limit(MOST_LEARNT)))
-    fresh = list(session.scalars(members.where(Member.added_at > since).limit(MOST_FRESH)))
+    learnt = list(session.scalars(members.where(Member.added_at <= version.learnt_at).limit(MOST_LEARNT)))
+    fresh = list(session.scalars(members.where(Member.added_at > version.learnt_at).limit(MOST_FRESH)))
     parts = {one.digest: Part(one.digest, one.name) for one in fresh}
     if product.live_id is not None and len(parts) < MOST_FRESH:
         known = select(Member.digest).where(Member.product_id == product.id)

@@ -14,12 +14,11 @@ from paddlex.errors import PaddleXError, in_one_line
 from paddlex.inference.serving.errors import Busy, RequestError
 from paddlex.studio.database.schema import Job, Version
 from paddlex.studio.gate import Gate
+from paddlex.studio.jobs import UNFINISHED
 from paddlex.studio.workspace import Workspace, now_ms
 from paddlex.utils.logging import logger
 
 KIND = "gate"
-
-_UNFINISHED = ("waiting", "running")
 
 #: Gates that wait.
 _MOST_WAITING = 16
@@ -45,24 +44,24 @@ class GateJobs:
         self._gate = gate
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="gate")
 
-    def start(self, version_id: int, by: str, then: Callable[[dict[str, Any]], None] = lambda found: None) -> Job:
+    def start(self, version_id: int, by: str, then: Callable[[dict[str, Any]], None] | None = None) -> Job:
         """Look at a version soon; what is found stands in the job's result and in the version's row.
 
         Args:
             version_id: which.
             by: who wants it.
-            then: called with what is found.
+            then: called with what is found; None where only somebody who clicks wants to know.
 
         Raises:
             RequestError: 404, there is no such version.
-            Busy: too many wait.
+            Busy: too many wait; not where something is to follow, which must not be lost.
         """
         with self._workspace.writing() as session:
             version = session.get(Version, version_id)
             if version is None:
                 raise RequestError(404, f"there is no version {version_id}", remedy="Reload the page")
-            waiting = select(func.count()).where(Job.kind == KIND, Job.state.in_(_UNFINISHED))
-            if (session.scalar(waiting) or 0) >= _MOST_WAITING:
+            waiting = select(func.count()).where(Job.kind == KIND, Job.state.in_(UNFINISHED))
+            if then is None and (session.scalar(waiting) or 0) >= _MOST_WAITING:
                 raise Busy("the gate has enough to look at already", retry_after=30)
             job = Job(
                 product_id=version.product_id, kind=KIND, state="waiting", what=f"version {version.number}", made_at=now_ms(),
@@ -74,7 +73,7 @@ class GateJobs:
 
     def tidy(self) -> None:
         """Note that what a studio that was killed has not finished is lost."""
-        left = update(Job).where(Job.kind == KIND, Job.state.in_(_UNFINISHED))
+        left = update(Job).where(Job.kind == KIND, Job.state.in_(UNFINISHED))
         with self._workspace.writing() as session:
             session.execute(left.values(state="lost", ended_at=now_ms(), error="The studio ended. Look at it again."))
 
@@ -85,7 +84,7 @@ class GateJobs:
 
     _is_closed = False
 
-    def _run(self, job_id: int, version_id: int, then: Callable[[dict[str, Any]], None]) -> None:
+    def _run(self, job_id: int, version_id: int, then: Callable[[dict[str, Any]], None] | None) -> None:
         noted = [0.0]
         try:
             self._note(job_id, noted, 0, 0)
@@ -99,6 +98,8 @@ class GateJobs:
                 logger.exception("The gate has failed.")
             self._end(job_id, "failed", error=in_one_line(error))
             return
+        if then is None:
+            return
         try:
             then(found)
         except Exception as error:
@@ -110,7 +111,7 @@ class GateJobs:
         noted[0] = time.monotonic()
         with self._workspace.writing() as session:
             job = session.get_one(Job, job_id)
-            if self._is_closed or job.state not in _UNFINISHED:
+            if self._is_closed or job.state not in UNFINISHED:
                 raise _Cancelled("the job was cancelled")
             job.state, job.started_at = "running", job.started_at or now_ms()
             job.done, job.total = done, total

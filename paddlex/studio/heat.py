@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 from paddlex.errors import PaddleXError
-from paddlex.inference.results import AnomalyResult
 from paddlex.inference.serving.answers import heat_map_png
 from paddlex.inference.serving.errors import Busy, RequestError
 from paddlex.studio.database.schema import Verdict, Version
@@ -47,9 +46,7 @@ class Heat:
         try:
             with self._lock:
                 predictor = self._loader.kept(version.id)
-                (result,) = predictor.outcomes([self._workspace.pictures.image(verdict.digest, predictor.reading)])
-            if not isinstance(result, AnomalyResult):
-                raise result
+                result = predictor.look_at(self._workspace.pictures, verdict.digest)
             return heat_map_png(result["anomaly_map"], predictor.limits.pixel)
         except PaddleXError as error:
             raise RequestError(404, f"there is no heat map any more: {error.what}") from error

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from paddlex.inference.serving.errors import RequestError
+from paddlex.studio import audit
 from paddlex.studio.database.schema import Member, Picture, Product
 from paddlex.studio.history import storable
 from paddlex.studio.looks import Look, Looks
@@ -70,6 +71,9 @@ class Intake:
                 problem=problem, duplicate_of=duplicate_of, added_at=now_ms(), added_by=by,
             )  # fmt: skip
             session.add(member)
+            if role == CHALLENGE:
+                details = {"picture": digest, "name": member.name, "source": source}
+                audit.append(session, by=by, action="challenge.add", product=product.name, details=details)
         self.looks.remember(digest, look)
         return member_json(member, picture)
 
@@ -140,6 +144,8 @@ def set_role(session: Session, product: Product, digests: list[str], role: str) 
         raise RequestError(404, f"{product.name} has no picture {min(missing)[:12]}…", remedy="Reload the page")
     before = {member.digest: member.role for member in found}
     for member in found:
+        if role == GOOD != member.role:
+            member.added_at = now_ms()  # models that there are have not learnt from it
         member.role = role
     return before
 

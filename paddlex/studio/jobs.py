@@ -38,11 +38,16 @@ from paddlex.utils.logging import logger
 WAITING, RUNNING, DONE, FAILED, CANCELLED, LOST = "waiting", "running", "done", "failed", "cancelled", "lost"
 UNFINISHED = (WAITING, RUNNING)
 
+TRAIN, REFIT, CHECK, QUALIFY, ANALYSE = "train", "refit", "check", "qualify", "analyse"
+
+#: Of these kinds a version comes.
+FITS = (TRAIN, REFIT)
+
 PROGRESS, LOG = "progress.json", "log.txt"
 _LOCK, _PROCESS, _WORK, _CANCEL = "lock", "process", "work.json", "cancelled"
 
 #: Kinds that take minutes and all cores wait for each other; those that a person waits for do not wait for them.
-_LONG = frozenset({"train", "qualify", "analyse"})
+_LONG = frozenset({TRAIN, QUALIFY, ANALYSE})
 
 #: Folders of so many jobs that have ended are kept: links to thousands of pictures in each add up.
 _KEPT = 50
@@ -141,6 +146,7 @@ class Jobs:
         """
         folder = self._workspace.jobs / f"{kind}-{uuid.uuid4().hex[:12]}"
         with self._preparing:
+            made_at = now_ms()  # before anything is read that it works on
             with self._workspace.reading() as session:
                 _check_alone(session, kind, product_id)
             folder.mkdir()
@@ -149,7 +155,7 @@ class Jobs:
                 written = {"arguments": work.arguments, "outcome": work.outcome}
                 (folder / _WORK).write_text(json.dumps(written, allow_nan=False), encoding="utf-8")
                 job = Job(
-                    product_id=product_id, kind=kind, state=WAITING, command=work.command, made_at=now_ms(), made_by=by,
+                    product_id=product_id, kind=kind, state=WAITING, command=work.command, made_at=made_at, made_by=by,
                     folder=folder.relative_to(self._workspace.path).as_posix(), what="", error="", result={}, done=0,
                     total=0,
                 )  # fmt: skip

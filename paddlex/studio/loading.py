@@ -9,7 +9,10 @@ from pathlib import Path
 
 from paddlex.errors import WorkspaceError
 from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.inference.results import AnomalyResult
+from paddlex.inference.serving.batching import check_finite
 from paddlex.studio.database.schema import Product, Version
+from paddlex.studio.pictures import Pictures
 from paddlex.studio.workspace import Workspace
 from paddlex.utils.files import file_digest
 
@@ -34,6 +37,16 @@ class VersionPredictor(AnomalyPredictor):
         self.digest = version.digest
         self.product_id = product.id
         self.product_name = product.name
+
+    def look_at(self, pictures: Pictures, digest: str) -> AnomalyResult:
+        """What it says of a picture that the workspace keeps.
+
+        Raises:
+            PaddleXError: the picture is gone or cannot be read, or it cannot be judged.
+        """
+        [result] = self.judge([pictures.image(digest, self.reading)])
+        check_finite(result)
+        return result
 
 
 def folder_digest(folder: Path) -> str:

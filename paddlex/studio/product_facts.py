@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from paddlex.studio.database.schema import Job, Member, Product, Version
 from paddlex.studio.job_facts import job_json
+from paddlex.studio.jobs import ANALYSE, CHECK, DONE, UNFINISHED
 from paddlex.studio.products import FEWEST_GOOD, settings_of
 from paddlex.studio.version_facts import version_json
 from paddlex.studio.workspace import Workspace
@@ -98,7 +99,7 @@ def _steps(session: Session, ids: Iterable[int]) -> Mapping[int, _Steps]:
     for number, at in session.execute(newest.group_by(Member.product_id)).tuples():
         found[number].newest = at
     checked = select(Job.product_id, func.max(Job.made_at)).where(
-        Job.product_id.in_(ids), Job.kind == "check", Job.state == "done"
+        Job.product_id.in_(ids), Job.kind == CHECK, Job.state == DONE
     )
     for number, at in session.execute(checked.group_by(Job.product_id)).tuples():
         found[number].checked = at
@@ -112,10 +113,10 @@ def _jobs(session: Session, ids: Sequence[int]) -> dict[int, Job]:
     """Product -> what is being done for it, or else was last; but for analyses, which nobody waits for."""
     latest = (
         select(Job.product_id, func.max(Job.id))
-        .where(Job.product_id.in_(ids), Job.kind != "analyse")
+        .where(Job.product_id.in_(ids), Job.kind != ANALYSE)
         .group_by(Job.product_id)
     )
     chosen: dict[int, int] = {}
-    for query in (latest, latest.where(Job.state.in_(("waiting", "running")))):
+    for query in (latest, latest.where(Job.state.in_(UNFINISHED))):
         chosen |= dict(session.execute(query).tuples().all())
     return {job.product_id: job for job in session.scalars(select(Job).where(Job.id.in_(chosen.values())))}

@@ -10,11 +10,9 @@ from sqlalchemy import select
 
 from paddlex.inference.serving.errors import RequestError
 from paddlex.studio.database.schema import Job, Product, Version
-from paddlex.studio.jobs import Conclude, Jobs, Work, command_line
+from paddlex.studio.jobs import QUALIFY, Conclude, Jobs, Work, command_line
 from paddlex.studio.studies import Studies
 from paddlex.studio.workspace import Workspace
-
-QUALIFY = "qualify"
 
 #: In the job's folder.
 _STUDY, _REPORT = "study", "report"
@@ -69,9 +67,9 @@ class Qualifying:
             arguments = ["--qualify", str(folder / _STUDY), "--model_dir", str(model)]
             arguments += ["--save_path", str(folder / _REPORT)]
             if version.threshold is not None:
-                arguments += ["--threshold", repr(version.threshold)]
+                arguments.append(f"--threshold={version.threshold!r}")  # it may begin with a minus
             if pixels_per_mm is not None:
-                arguments += ["--pixels_per_mm", repr(pixels_per_mm)]
+                arguments.append(f"--pixels_per_mm={pixels_per_mm!r}")
             shown = shlex.join(["paddlex", *arguments])
             return Work(command_line(arguments), shown, f"{_REPORT}/qualification.json")
 

@@ -16,10 +16,12 @@ from sqlalchemy.orm import Session
 
 from paddlex.errors import ModelError, in_one_line
 from paddlex.inference.model_folder import open_model_folder
-from paddlex.studio.changes import Changes
-from paddlex.studio.database.schema import Job, Product, Setting, Version
+from paddlex.studio.changes import ROLLBACK, Changes
+from paddlex.studio.database.schema import AuditEntry, Job, Product, Setting, Version
 from paddlex.studio.gate import GateRefused
 from paddlex.studio.gate_jobs import GateJobs
+from paddlex.studio.jobs import FITS, UNFINISHED
+from paddlex.studio.rounds import Rounds
 from paddlex.studio.workspace import Workspace, now_ms
 from paddlex.utils.logging import logger
 
@@ -30,8 +32,6 @@ _QUIET, _LONGEST = 2.0, 10.0
 _LOOK_EVERY = 0.25
 
 _PREFIX = "refit/"
-_UNFINISHED = ("waiting", "running")
-_FITS = ("train", "refit")
 
 #: (product's number, who wants it) -> the job that learns anew; None for a model that cannot by itself.
 StartRefit = Callable[[int, str], "Job | None"]
@@ -65,6 +65,14 @@ def can_refit(workspace: Workspace, session: Session, product: Product) -> bool:
     return own.fit is not None and own.tiling is None
 
 
+def _has_gone_back(session: Session, product: Product, since: int) -> bool:
+    """Whether somebody has gone back to an older version of a product since then."""
+    entries = select(AuditEntry.number).where(
+        AuditEntry.product == product.name, AuditEntry.action == ROLLBACK, AuditEntry.at >= since
+    )
+    return session.scalar(entries.limit(1)) is not None
+
+
 def _is_open(wanted: Setting) -> bool:
     """Whether no version has come yet of what was wanted last."""
     return wanted.value.get("at") != wanted.value.get("started") or "version" not in wanted.value
@@ -87,9 +95,8 @@ class Refitting:
         self._changes = changes
         self._due: dict[int, tuple[float, float]] = {}
         self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._work, name="refitting", daemon=True)
+        failed = "What is to be learnt anew could not be looked at"
+        self._rounds = Rounds("refitting", self._look, failed=failed, rest=_LOOK_EVERY)
 
     def start(self) -> None:
         """Take up what was wanted when the studio last ended: the refit, or the gate of what has come of it."""
@@ -102,7 +109,7 @@ class Refitting:
                 self.soon(int(one.name.removeprefix(_PREFIX)))
             else:
                 self.fitted(version)
-        self._thread.start()
+        self._rounds.start()
 
     def soon(self, product_id: int) -> None:
         """A product's model is to learn anew; that is noted already."""
@@ -110,13 +117,14 @@ class Refitting:
         with self._lock:
             _, latest = self._due.get(product_id, (0.0, now + _LONGEST))
             self._due[product_id] = (now + _QUIET, latest)
-        self._wake.set()
+        self._rounds.wake()
 
     def fitted(self, version: Version) -> None:
         """A version was made by a fit: the gate looks at it, and a refit that passes goes live unless ``autoLive`` is off.
 
         It is on where nobody has said otherwise: whoever corrects a verdict expects the next part to be judged accordingly;
-        what it might break the gate has looked at, and one click goes back.
+        what it might break the gate has looked at, and one click goes back. Where somebody has gone back meanwhile, that
+        stands.
         """
         name = f"{_PREFIX}{version.product_id}"
         with self._workspace.writing() as session:
@@ -130,9 +138,10 @@ class Refitting:
         def then(found: dict[str, Any]) -> None:
             with self._workspace.reading() as session:
                 product = session.get_one(Product, version.product_id)
-            goes_live = (
-                product.settings.get("autoLive", True) and version.how == "refit" and product.live_id != version.id
-            )
+                goes_live = (
+                    product.settings.get("autoLive", True) and version.how == "refit" and product.live_id != version.id
+                    and not _has_gone_back(session, product, version.learnt_at)
+                )  # fmt: skip
             if found["passed"] and goes_live:
                 try:
                     self._changes.go_live(version.id, version.made_by, by_itself=True)
@@ -148,31 +157,26 @@ class Refitting:
 
     def close(self) -> None:
         """Start nothing more."""
-        self._is_closed = True
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._rounds.close()
 
-    def _work(self) -> None:
-        while not self._is_closed:
-            self._wake.wait(_LOOK_EVERY if self._due else None)
-            self._wake.clear()
-            now = time.monotonic()
-            with self._lock:
-                ready = [product_id for product_id, times in self._due.items() if now >= min(times)]
-            for product_id in ready:
-                try:
-                    if self._is_started(product_id):
-                        with self._lock:
-                            self._due.pop(product_id, None)
-                except Exception as error:
-                    logger.error("The model of product %d cannot learn anew: %s", product_id, in_one_line(error))
-                    with self._lock:
-                        self._due.pop(product_id, None)
+    def _look(self) -> float | None:
+        now = time.monotonic()
+        with self._lock:
+            ready = [product_id for product_id, times in self._due.items() if now >= min(times)]
+        for product_id in ready:
+            try:
+                is_done = self._is_started(product_id)
+            except Exception as error:
+                logger.error("The model of product %d cannot learn anew: %s", product_id, in_one_line(error))
+                is_done = True
+            if is_done:
+                with self._lock:
+                    self._due.pop(product_id, None)
+        return _LOOK_EVERY if self._due else None
 
     def _is_started(self, product_id: int) -> bool:
         """Start a refit; False while another fit of the product is at work."""
-        at_work = select(Job.id).where(Job.product_id == product_id, Job.kind.in_(_FITS), Job.state.in_(_UNFINISHED))
+        at_work = select(Job.id).where(Job.product_id == product_id, Job.kind.in_(FITS), Job.state.in_(UNFINISHED))
         with self._workspace.reading() as session:
             if session.scalar(at_work.limit(1)) is not None:
                 return False

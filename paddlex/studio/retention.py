@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from paddlex.errors import in_one_line
 from paddlex.studio.database.schema import Member, Picture, Setting, Verdict
+from paddlex.studio.rounds import Rounds
 from paddlex.studio.workspace import Workspace, now_ms
 from paddlex.utils.logging import logger
 
@@ -172,36 +171,26 @@ class Retention:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._wake = threading.Event()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._work, name="retention", daemon=True)
+        self._is_swept = False
+        failed = "What is beyond the limits could not be removed"
+        self._rounds = Rounds("retention", self._look, failed=failed, rest=_PAUSE)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._rounds.start()
 
     def look_now(self) -> None:
         """Look at once, because the limits have changed."""
-        self._wake.set()
+        self._rounds.wake()
 
     def close(self) -> None:
         """End, when the step that is at work is done."""
-        self._is_closed = True
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._rounds.close()
 
-    def _work(self) -> None:
-        self._try(lambda: sweep(self._workspace, now_ms() - _DAY_MS))
-        while not self._is_closed:
-            self._try(self._look)
-            self._wake.wait(_PAUSE)
-            self._wake.clear()
-
-    def _look(self) -> None:
+    def _look(self) -> float:
         with self._workspace.reading() as session:
             wanted = limits(session)
-        removed = enforce(self._workspace, wanted, is_stopped=lambda: self._is_closed)
+        removed = enforce(self._workspace, wanted, is_stopped=lambda: self._rounds.is_closed)
         if removed.verdicts or removed.pictures:
             logger.info(
                 "Beyond the limits: %d verdicts and %d pictures were removed.", removed.verdicts, removed.pictures
@@ -211,9 +200,7 @@ class Retention:
                 "The pictures that may not be removed take %.1f GB more than the limit of %g GB.",
                 removed.excess / 1e9, wanted.gigabytes,
             )  # fmt: skip
-
-    def _try(self, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except Exception as error:  # the disk may be full, the server away: later it may not be
-            logger.error("What is beyond the limits could not be removed: %s", in_one_line(error))
+        if not self._is_swept:  # what a killed studio has left; once
+            sweep(self._workspace, now_ms() - _DAY_MS)
+            self._is_swept = True
+        return _PAUSE

@@ -45,7 +45,7 @@ class SignedIn:
 
     Attributes:
         digest: of the token.
-        csrf: what unsafe requests of this session send besides: known to our own page alone.
+        csrf: what unsafe requests of this session send besides: known to the studio's page alone.
     """
 
     digest: str

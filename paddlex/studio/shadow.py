@@ -17,8 +17,6 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
 from paddlex.errors import PaddleXError, in_one_line
-from paddlex.inference.results import AnomalyResult
-from paddlex.inference.serving.batching import check_finite
 from paddlex.studio.database.schema import Product, Setting, Verdict
 from paddlex.studio.loading import Loader
 from paddlex.studio.workspace import Workspace, now_ms
@@ -155,11 +153,7 @@ class Shadow:
                 shadow_id = session.get_one(Product, product_id).shadow_id
             if shadow_id is None:
                 return
-            predictor = self._loader.kept(shadow_id, 1)
-            (result,) = predictor.outcomes([self._workspace.pictures.image(digest, predictor.reading)])
-            if not isinstance(result, AnomalyResult):
-                raise result
-            check_finite(result)
+            result = self._loader.kept(shadow_id, 1).look_at(self._workspace.pictures, digest)
             said = {"shadow_score": float(result["score"]), "shadow_anomalous": bool(result["is_anomalous"])}
             with self._workspace.writing() as session:
                 session.execute(update(Verdict).where(Verdict.id == verdict_id).values(shadow_id=shadow_id, **said))

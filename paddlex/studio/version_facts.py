@@ -43,7 +43,7 @@ def command(folder: Path, threshold: float | None, pictures: str = "PICTURES") -
     """The shell command that gives the same verdicts."""
     parts = ["paddlex", "--pipeline", "anomaly_detection", "--model_dir", str(folder)]
     if threshold is not None:
-        parts += ["--threshold", repr(threshold)]
+        parts.append(f"--threshold={threshold!r}")  # it may begin with a minus
     return shlex.join([*parts, "--input", pictures])
 
 

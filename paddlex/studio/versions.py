@@ -65,6 +65,7 @@ def add(
     how: str,
     by: str,
     pictures: int,
+    learnt_at: int,
     parent_id: int | None = None,
     threshold: float | None = None,
 ) -> Version:
@@ -79,6 +80,7 @@ def add(
         how: ``train`` or ``refit``.
         by: who asked for it.
         pictures: good ones that it has learnt from.
+        learnt_at: when they were read, in milliseconds since 1970.
         parent_id: the version that it was made from.
         threshold: raw; None for the model's own, or, for a refit, whatever an engineer has set for its parent.
     """
@@ -92,7 +94,8 @@ def add(
     move_folder(model.folder, folder)
     version = Version(
         product_id=product.id, number=number, folder=folder.relative_to(workspace.path).as_posix(), digest=model.digest,
-        threshold=threshold, parent_id=parent_id, how=how, pictures=pictures, gate={}, made_at=now_ms(), made_by=by,
+        threshold=threshold, parent_id=parent_id, how=how, pictures=pictures, learnt_at=learnt_at, gate={},
+        made_at=now_ms(), made_by=by,
     )  # fmt: skip
     return _added(session, product, version)
 
@@ -123,7 +126,8 @@ def add_threshold(
         raise WorkspaceError(f"the threshold cannot be used: {error.what}", remedy="Change it") from error
     version = Version(
         product_id=product.id, number=next_number(session, product), folder=parent.folder, digest=parent.digest,
-        threshold=threshold, parent_id=parent.id, how="threshold", pictures=parent.pictures, gate={},
+        threshold=threshold, parent_id=parent.id, how="threshold", pictures=parent.pictures,
+        learnt_at=parent.learnt_at, gate={},
         made_at=now_ms(), made_by=by,
     )  # fmt: skip
     return _added(session, product, version)
@@ -155,16 +159,8 @@ def locked_product(session: Session, product_id: int) -> Product:
     return product
 
 
-def learnt_at(session: Session, version: Version) -> int:
-    """When the folder of a version was made: what was called good later it has not learnt from."""
-    first = select(func.min(Version.made_at)).where(
-        Version.product_id == version.product_id, Version.folder == version.folder
-    )
-    return session.scalar(first) or version.made_at
-
-
 def tidy(workspace: Workspace) -> None:
     """Remove what a killed process has left of models that never became versions."""
     tidy_up(workspace.models)
-    for path in workspace.models.glob(".incoming-*"):
+    for path in workspace.models.glob(".*incoming-*"):  # however young: no other studio is here
         shutil.rmtree(path, ignore_errors=True)

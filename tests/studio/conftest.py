@@ -159,7 +159,7 @@ def add_version() -> Callable[..., Version]:
                 session.flush()
             version = Version(
                 product_id=row.id, number=number, folder=f"models/{product}/{number}", digest=f"{number:064x}", how="train",
-                pictures=30, made_at=now_ms(), made_by="anna",
+                pictures=30, learnt_at=now_ms(), made_at=now_ms(), made_by="anna",
             )  # fmt: skip
             session.add(version)
             session.flush()

@@ -115,6 +115,7 @@ class Version(Base):
         parent_id: the version that it was made from.
         how: ``train``, ``refit`` or ``threshold``.
         pictures: how many good ones were learnt from.
+        learnt_at: when the good ones were read: what was called good later it has not learnt from.
         gate: what the gate found when it last looked, see ``gate.Finding``; empty before.
         live_at: when it last went live.
     """
@@ -131,6 +132,7 @@ class Version(Base):
     parent_id: Mapped[int | None] = mapped_column(BigInteger)
     how: Mapped[str] = mapped_column(String(16))
     pictures: Mapped[int]
+    learnt_at: Mapped[int] = mapped_column(BigInteger)
     gate: Mapped[dict[str, Any]] = mapped_column(default=dict)
     made_at: Mapped[int] = mapped_column(BigInteger)
     made_by: Mapped[str] = mapped_column(String(64))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from paddlex.errors import ImageReadError, ModelError, in_one_line
+from paddlex.errors import ImageReadError, ModelError
 from paddlex.inference.appearance import appearance_of
 from paddlex.inference.postprocess import Limit
 from paddlex.studio import audit
@@ -23,6 +22,7 @@ from paddlex.studio.drift.rule import Finding, judge
 from paddlex.studio.drift.shifts import Shifts
 from paddlex.studio.drift.verdicts import Reference, Verdicts
 from paddlex.studio.pictures import PictureGoneError
+from paddlex.studio.rounds import Rounds
 from paddlex.studio.version_facts import opened_folder
 from paddlex.studio.workspace import Workspace, now_ms
 from paddlex.utils.logging import logger
@@ -79,20 +79,15 @@ class Watch:
         self._ledger = Ledger()
         self._unreadable: set[str] = set()
         self._findings: dict[int, tuple[object, Finding]] = {}
-        self._wake = threading.Event()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._work, name="drift", daemon=True)
+        self._rounds = Rounds("drift", self._round, failed="Drift could not be looked at", rest=_PAUSE)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._rounds.start()
 
     def close(self) -> None:
         """End, when the look that is under way is done."""
-        self._is_closed = True
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._rounds.close()
 
     def drift(self, product: Product, now: int | None = None) -> Drift:
         """How it stands with a product.
@@ -139,7 +134,7 @@ class Watch:
             products = list(session.scalars(select(Product).order_by(Product.id)))
         new = []
         for product in products:
-            if self._is_closed:
+            if self._rounds.is_closed:
                 break
             drift = self.drift(product, now)
             new += self._note(product, drift)
@@ -169,14 +164,10 @@ class Watch:
                     picture.brightness, picture.sharpness = found.brightness, found.sharpness
         return len(digests)
 
-    def _work(self) -> None:
-        while not self._is_closed:
-            try:
-                self.measure()
-                self.look()
-            except Exception as error:  # a database that fails now may work in a minute
-                logger.error("Drift could not be looked at: %s", in_one_line(error))
-            self._wake.wait(_PAUSE)
+    def _round(self) -> float:
+        self.measure()
+        self.look()
+        return _PAUSE
 
     def _note(self, product: Product, drift: Drift) -> list[DriftAlarm]:
         """Note the alarms of a product that are not noted yet."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import threading
 from typing import Any
 
 import httpcore
 from sqlalchemy import select
 
-from paddlex.errors import in_one_line
 from paddlex.studio.database.schema import DriftAlarm, Product
 from paddlex.studio.drift import settings, words
+from paddlex.studio.rounds import Rounds
 from paddlex.studio.workspace import Workspace, now_ms
 from paddlex.utils.logging import logger
 
@@ -24,6 +23,9 @@ TIMEOUT = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE, MOST_ATTEMPTS = 5.0, 3600.0, 57
 
 _LONGEST_ERROR = 255
+
+#: Seconds after a round that has failed.
+_PAUSE = 60.0
 
 
 class Sender:
@@ -36,24 +38,21 @@ class Sender:
 
     def __init__(self, workspace: Workspace, timeout: float = TIMEOUT) -> None:
         self._workspace, self._timeout = workspace, timeout
-        self._wake = threading.Event()
-        self._is_closed = False
         self._due: dict[int, int] = {}  # alarm -> when it is tried again; after a start all are tried at once
-        self._thread = threading.Thread(target=self._work, name="webhook", daemon=True)
+        self._rounds = Rounds("webhook", self._round, failed="The webhook could not be called", rest=_PAUSE)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._rounds.start()
 
     def send_now(self) -> None:
         """There is an alarm, or the URL has changed: try everything at once."""
         self._due.clear()
-        self._wake.set()
+        self._rounds.wake()
 
     def close(self) -> None:
         """End; what is under way may take until its timeout, and nobody waits for that: it is sent again another time."""
-        self._is_closed = True
-        self._wake.set()
+        self._rounds.close(waits=False)
 
     def send(self) -> float:
         """Send what is due; returns in how many seconds to come again."""
@@ -68,7 +67,7 @@ class Sender:
             )  # fmt: skip
             waiting = session.execute(query).tuples().all()
         for alarm, product in waiting:
-            if self._is_closed:
+            if self._rounds.is_closed:
                 break
             if self._due.get(alarm.id, 0) <= now_ms():
                 error = deliver(webhook.url, message(alarm, product), self._timeout)
@@ -94,15 +93,8 @@ class Sender:
                 row.sent_at = now_ms()
                 self._due.pop(number, None)
 
-    def _work(self) -> None:
-        while not self._is_closed:
-            try:
-                pause = self.send()
-            except Exception as error:
-                logger.error("The webhook could not be called: %s", in_one_line(error))
-                pause = 60.0
-            self._wake.wait(max(1.0, pause))
-            self._wake.clear()
+    def _round(self) -> float:
+        return max(1.0, self.send())
 
 
 def message(alarm: DriftAlarm, product: str) -> dict[str, Any]:

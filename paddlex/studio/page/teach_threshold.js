@@ -67,8 +67,8 @@ export async function mount(step) {
 
 /** The command with another threshold: a version says it with its own, if that was changed before. */
 function shellWords(command, threshold) {
-  const at = ` --threshold ${Number(threshold.toPrecision(9))}`;
-  return / --threshold \S+/.test(command) ? command.replace(/ --threshold \S+/, at) : command.replace(/ --input /, `${at} --input `);
+  const at = ` --threshold=${Number(threshold.toPrecision(9))}`;
+  return / --threshold=\S+/.test(command) ? command.replace(/ --threshold=\S+/, at) : command.replace(/ --input /, `${at} --input `);
 }
 
 /** How many drawn defects the training has found, where it has tried. */

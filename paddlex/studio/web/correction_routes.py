@@ -16,6 +16,7 @@ from paddlex.studio.database.schema import Job, Version
 from paddlex.studio.gate import is_fresh
 from paddlex.studio.gate_jobs import KIND
 from paddlex.studio.job_facts import job_json
+from paddlex.studio.jobs import FITS, UNFINISHED
 from paddlex.studio.refitting import is_wanted
 from paddlex.studio.version_facts import version_json
 from paddlex.studio.web.bodies import Body, Number, answered, parsed
@@ -72,8 +73,8 @@ def _told(studio: Studio, said: Corrected) -> dict[str, Any]:
         verdict = searching.to_json(said.verdict, searching.names(session, [said.verdict]))
         at_work = select(Job).where(
             Job.product_id == said.verdict.product_id,
-            Job.kind.in_(("train", "refit")),
-            Job.state.in_(("waiting", "running")),
+            Job.kind.in_(FITS),
+            Job.state.in_(UNFINISHED),
         )
         job = session.scalar(at_work.order_by(Job.id.desc()).limit(1))
     refit = "soon" if said.wants_refit else "none"
@@ -89,7 +90,7 @@ def _refit(studio: Studio, name: str) -> dict[str, Any]:
     """How far a product's model is in learning from corrections, and what waits for one click."""
     with studio.workspace.reading() as session:
         product = product_of(session, name)
-        jobs = select(Job).where(Job.product_id == product.id, Job.kind.in_(("train", "refit", KIND)))
+        jobs = select(Job).where(Job.product_id == product.id, Job.kind.in_((*FITS, KIND)))
         job = session.scalar(jobs.order_by(Job.id.desc()).limit(1))
         latest = session.scalar(
             select(Version).where(Version.product_id == product.id).order_by(Version.number.desc()).limit(1)

@@ -78,8 +78,8 @@ class _Export(_Filters):
 
 
 class _Limits(Body):
-    days: float | None = pydantic.Field(None, gt=0, le=36_500, strict=True)
-    gigabytes: float | None = pydantic.Field(None, gt=0, le=1_000_000, strict=True)
+    days: float | None = pydantic.Field(None, ge=1, le=36_500, strict=True)
+    gigabytes: float | None = pydantic.Field(None, ge=0.1, le=1_000_000, strict=True)
 
 
 def add_routes(router: APIRouter, studio: Studio) -> None:

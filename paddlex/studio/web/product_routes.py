@@ -18,7 +18,6 @@ from paddlex.studio import audit, intake, products
 from paddlex.studio.access import need_engineer, user_of
 from paddlex.studio.database.schema import Product
 from paddlex.studio.grabbing import grab
-from paddlex.studio.intake import CHALLENGE
 from paddlex.studio.product_facts import counts_of, products_json
 from paddlex.studio.products import Changes
 from paddlex.studio.regions import Regions
@@ -153,8 +152,6 @@ def _add_pictures(router: APIRouter, studio: Studio) -> None:
             except Exception as error:
                 known = why_not_taken(error)
                 entries.append({"name": file, "errorCode": known.status, "errorMsg": str(known)})
-        if role == CHALLENGE and (added := [entry["digest"] for entry in entries if "digest" in entry]):
-            await run_in_threadpool(_note, studio, product, by, "challenge.add", {"digests": added})
         return JSONResponse({"pictures": entries})
 
     @router.get("/products/{name}/pictures")
@@ -206,8 +203,3 @@ def _add_cameras(router: APIRouter, studio: Studio) -> None:
 def _found(studio: Studio, name: str) -> Product:
     with studio.workspace.reading() as session:
         return product_of(session, name)
-
-
-def _note(studio: Studio, product: Product, by: str, action: str, details: dict[str, Any]) -> None:
-    with studio.workspace.writing() as session:
-        audit.append(session, by=by, action=action, product=product.name, details=details)

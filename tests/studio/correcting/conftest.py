@@ -124,16 +124,18 @@ def blind_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def add_model(workspace: Workspace) -> Callable[..., Version]:
-    """A model's folder -> a version of the product ``grid`` that was made of it."""
+    """A model's folder -> a version of the product ``grid`` that was made of it; ``learnt_at`` is now by default."""
 
-    def added(folder: Path, product: str = "grid") -> Version:
+    def added(folder: Path, product: str = "grid", learnt_at: int | None = None) -> Version:
         with versions.staged(workspace, folder) as staged, workspace.writing() as session:
             row = session.query(Product).filter_by(name=product).one_or_none()
             if row is None:
                 row = Product(name=product, made_at=now_ms(), settings={}, target_fpr=0.05)
                 session.add(row)
                 session.flush()
-            return versions.add(session, workspace, row, staged, how="train", by="ada", pictures=24)
+            return versions.add(
+                session, workspace, row, staged, how="train", by="ada", pictures=24, learnt_at=learnt_at or now_ms()
+            )
 
     return added
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,10 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from paddlex.studio import gate_jobs, refitting
 from paddlex.studio.database.schema import Job, Member, Product, Verdict, Version
+from paddlex.studio.gate import good_ones
+from paddlex.studio.intake import set_role
 from paddlex.studio.workspace import Workspace, now_ms
 
 from .conftest import Running
@@ -197,12 +201,18 @@ def live_of(workspace: Workspace) -> int | None:
 
 
 def test_several_corrections_are_one_refit_which_goes_live_by_itself_through_the_gate(
-    live_studio: Live, workspace: Workspace, model: Path, demo_dataset: Path, add_model: Callable[..., Version]
-) -> None:
+    live_studio: Live, workspace: Workspace, model: Path, demo_dataset: Path, add_model: Callable[..., Version],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     running, first = live_studio
     started = refit_with(running, lambda: add_model(model))
-    for name in ("good/000.jpg", "good/001.jpg", "good/002.jpg"):
-        say(running, running.judge(demo_dataset / "images" / "val" / name)["verdictId"], "good")
+    verdicts = [running.judge(demo_dataset / "images" / "val" / "good" / f"00{number}.jpg") for number in range(3)]
+    monkeypatch.setattr(refitting, "_QUIET", 600.0)
+    monkeypatch.setattr(refitting, "_LONGEST", 600.0)
+    for verdict in verdicts[:-1]:
+        say(running, verdict["verdictId"], "good")
+    monkeypatch.setattr(refitting, "_QUIET", 0.0)
+    say(running, verdicts[-1]["verdictId"], "good")
     wait_for(lambda: live_of(workspace) != first.id)
     assert len(started) == 1
     now_live = live_of(workspace)
@@ -295,3 +305,55 @@ def test_a_gate_that_was_looking_when_the_studio_was_killed_looks_again(
     workspace = Workspace(workspace.path)
     run_studio(workspace)
     wait_for(lambda: live_of(workspace) != before)
+
+
+def test_a_refit_that_was_under_way_does_not_undo_going_back(
+    live_studio: Live, workspace: Workspace, model: Path, demo_dataset: Path, add_model: Callable[..., Version]
+) -> None:
+    running, first = live_studio
+    second = add_model(model)
+    running.pass_gate(second)
+    assert running.go_live(second).status_code == 200
+
+    def go_back_meanwhile() -> Version:
+        begun = now_ms()
+        assert running.client.post("/studio/products/grid/rollback", json={}).status_code == 200
+        return add_model(model, learnt_at=begun)
+
+    refit_with(running, go_back_meanwhile)
+    say(running, running.judge(demo_dataset / "images" / "val" / "good" / "000.jpg")["verdictId"], "good")
+    wait_for(lambda: not running.client.get("/studio/products/grid/refit").json()["isDue"])
+    newest = running.client.get("/studio/products/grid/versions").json()["versions"][0]
+    assert newest["number"] == 3 and newest["gate"]["passed"]
+    assert live_of(workspace) == first.id
+
+
+def test_a_version_has_learnt_from_what_was_good_when_its_pictures_were_read(
+    workspace: Workspace, model: Path, demo_dataset: Path,
+    add_model: Callable[..., Version], add_member: Callable[..., Member],
+) -> None:  # fmt: skip
+    add_model(model)  # makes the product
+    names = ["learnt.jpg", "aside.jpg", "meanwhile.jpg"]
+    sources = sorted((demo_dataset / "images" / "val" / "good").iterdir())
+    pictures = [Path(shutil.copy(source, workspace.path / name)) for source, name in zip(sources, names, strict=False)]
+    members = [add_member(picture, role) for picture, role in zip(pictures, ["good", "aside"], strict=False)]
+    begun = now_ms()
+    time.sleep(0.002)
+    add_member(pictures[2], "good")
+    with workspace.writing() as session:
+        set_role(session, session.scalars(select(Product)).one(), [members[1].digest], "good")
+    version = add_model(model, learnt_at=begun)
+    with workspace.reading() as session:
+        parts = good_ones(session, session.scalars(select(Product)).one(), version)
+    assert {part.name: part.is_learnt for part in parts} == dict(zip(names, [True, False, False], strict=True))
+
+
+def test_what_a_gate_is_followed_by_waits_however_many_gates_wait(
+    live_studio: Live, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, version = live_studio
+    monkeypatch.setattr(gate_jobs, "_MOST_WAITING", 0)
+    assert running.client.post(f"/studio/versions/{version.id}/gate").status_code == 503
+    said: list[dict] = []
+    running.studio.gate_jobs.start(version.id, "ada", said.append)
+    wait_for(lambda: said)

@@ -127,7 +127,15 @@ def prepare(path: Path, model: Path, good: list[Path], challenge: list[Path]) ->
             parent = rows[-1].id if rows else None
             how = "refit" if rows else "train"
             version = versions.add(
-                session, workspace, product, staged, how=how, by="ada", pictures=len(good), parent_id=parent
+                session,
+                workspace,
+                product,
+                staged,
+                how=how,
+                by="ada",
+                pictures=len(good),
+                learnt_at=now_ms(),
+                parent_id=parent,
             )
             rows.append(version)
             if product.live_id is None:

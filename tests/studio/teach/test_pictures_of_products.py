@@ -212,3 +212,11 @@ def test_regions_need_pictures_of_one_size(studio: StudioProcess) -> None:
     status, message = problem(studio.client.put("/studio/products/sizes/regions", json=body))
     assert status == 409
     assert "2 sizes, 1 of 64 x 64 pixels" in message
+
+
+def test_each_bad_part_that_is_brought_is_in_the_audit_trail(studio: StudioProcess) -> None:
+    studio.call("POST", "/products", json={"name": "brought"})
+    added = studio.send("brought", [picture(70), picture(71)], role="challenge")
+    entries = studio.call("GET", "/audit?limit=20")["entries"]
+    told = [one["details"]["picture"] for one in entries if one["action"] == "challenge.add"]
+    assert told == [one["digest"] for one in reversed(added)]

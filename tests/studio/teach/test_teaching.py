@@ -139,7 +139,8 @@ def test_a_refit_learns_from_all_that_is_good_now_and_is_told_what_it_finds(
     regions = open_model_folder(studio.workspace / versions[2]["folder"]).own.regions
     assert regions is not None
     assert regions.ignore == (((76.8, 76.8), (96.0, 76.8), (96.0, 96.0), (76.8, 96.0)),)
-    studio.follow(refitted["id"] + 1)  # what it finds of drawn defects is looked at afterwards
+    for number in (refitted["id"] + 1, refitted["id"] + 2):  # the gate, and afterwards what it finds of drawn defects
+        studio.follow(number)
     versions = {one["number"]: one for one in studio.call("GET", "/products/ring/versions")["versions"]}
     assert versions[1]["detectability"]["drawn"] > 0
     assert versions[2]["detectability"]["drawn"] == 2 * good

@@ -205,7 +205,16 @@ def test_engineers_set_the_limits_and_it_is_on_record(client: Client, workspace:
     engineer = {"X-Role": "engineer"}
     assert client.put("/studio/settings/retention", json=new, headers=engineer).json() == new
     assert told(client, "settings/retention") == new
-    for wrong in ({"days": 0}, {"days": -1}, {"gigabytes": "x"}, {"weeks": 1}, {"days": True}, []):
+    for wrong in (
+        {"days": 0},
+        {"days": 1e-300},
+        {"gigabytes": 1e-300},
+        {"days": -1},
+        {"gigabytes": "x"},
+        {"weeks": 1},
+        {"days": True},
+        [],
+    ):
         assert client.put("/studio/settings/retention", json=wrong, headers=engineer).status_code == 422, wrong
     assert client.put("/studio/settings/retention", content='{"days": NaN}', headers=engineer).status_code == 422
     assert told(client, "settings/retention") == new

@@ -215,6 +215,7 @@ def upgrade() -> None:
         sa.Column("parent_id", sa.BigInteger(), nullable=True),
         sa.Column("how", sa.String(length=16), nullable=False),
         sa.Column("pictures", sa.Integer(), nullable=False),
+        sa.Column("learnt_at", sa.BigInteger(), nullable=False),
         sa.Column("gate", sa.JSON(), nullable=False),
         sa.Column("made_at", sa.BigInteger(), nullable=False),
         sa.Column("made_by", sa.String(length=64), nullable=False),
