@@ -17,7 +17,7 @@ from paddlex.qualify_command import add_qualify_arguments
 from paddlex.serve_command import add_serving_arguments
 from paddlex.studio_command import add_studio_arguments, check_studio_arguments
 from paddlex.utils.console import say, visible
-from paddlex.utils.extras import install
+from paddlex.utils.extras import install, missing_for_making
 
 _EPILOG = """\
 exit status: 0 done, every image judged; 1 failed, or an image could not be judged; 2 wrong command line;
@@ -248,7 +248,10 @@ def _run_config(arguments: argparse.Namespace) -> int:
     try:
         from paddlex.engine import run_config
     except ModuleNotFoundError as error:
-        return _missing(error)
+        if (missing := missing_for_making(error)) is None:
+            raise
+        say(f"paddlex: {missing}", sys.stderr)
+        return 1
     return run_config(arguments.config, arguments.override, arguments.progress)
 
 
@@ -262,14 +265,3 @@ def _make_demo_dataset(folder: str) -> int:
         say(visible(f"paddlex: {in_one_line(error)}"), sys.stderr)
         return 1
     return 0
-
-
-def _missing(error: ModuleNotFoundError) -> int:
-    """Say what to install; a module of our own that is missing is another matter."""
-    if (error.name or "").startswith("paddlex"):
-        raise error
-    print(
-        f"paddlex: making a model needs {error.name}, which is not installed. Install it: {install('train', 'cpu')}",
-        file=sys.stderr,
-    )
-    return 1

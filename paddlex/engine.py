@@ -12,6 +12,7 @@ from paddlex.config_arguments import Parser, add_config_arguments
 from paddlex.config_schema import DEFAULT_OUTPUT, Config
 from paddlex.errors import ConfigError, Interrupted, PaddleXError, ProcessLost, in_one_line
 from paddlex.modes import MODES, Result
+from paddlex.utils.extras import missing_for_making
 from paddlex.utils.files import write_json
 from paddlex.utils.leftovers import tidy_up
 from paddlex.utils.logging import log_to_console, logger
@@ -62,8 +63,9 @@ def run_config(path: str, overrides: Sequence[str], progress: str | None = None)
         _report(error, path, overrides)
         return 1
     except Exception as error:
-        logger.exception("This is an error in the program itself. Please report it with the lines below.")
-        _report(error, path, overrides)
+        if (missing := missing_for_making(error)) is None:
+            logger.exception("This is an error in the program itself. Please report it with the lines below.")
+        _report(missing or error, path, overrides)
         return 1
 
 

@@ -488,7 +488,7 @@ def test_using_a_model_needs_nothing_of_what_making_one_needs(trained: Path, val
 def test_without_what_making_a_model_needs_it_says_what_to_install() -> None:
     done = start("-c", "any.yaml", code=WITHOUT.format(missing=("pydantic", "paddle")))
     assert done.returncode == 1
-    assert done.stderr.endswith('which is not installed. Install it: pip install "image-anomaly-toolkit[train,cpu]"\n')
+    assert done.stderr.endswith('which is not installed. Install it: pip install "image-anomaly-toolkit[train,cpu]".\n')
     assert "Traceback" not in done.stderr
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 from pathlib import Path
 
+from paddlex.errors import MissingPackageError
+
 DISTRIBUTION = "image-anomaly-toolkit"
 
 
@@ -16,3 +18,11 @@ def install(*extras: str) -> str:
     except importlib.metadata.PackageNotFoundError:
         base = str(Path(__file__).resolve().parents[2])
     return f'pip install "{base}[{",".join(extras)}]"'
+
+
+def missing_for_making(error: Exception) -> MissingPackageError | None:
+    """What to say where making a model needs a package that is not installed; None of other errors, and of our own modules."""
+    if not isinstance(error, ModuleNotFoundError) or (error.name or "paddlex").startswith("paddlex"):
+        return None
+    what = f"making a model needs {error.name}, which is not installed"
+    return MissingPackageError(what, remedy=f"Install it: {install('train', 'cpu')}")
