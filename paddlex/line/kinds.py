@@ -6,6 +6,7 @@ import importlib
 from typing import Any, NamedTuple
 
 from paddlex.errors import MissingPackageError
+from paddlex.utils.extras import install
 
 
 class Kind(NamedTuple):
@@ -31,7 +32,7 @@ class Kind(NamedTuple):
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("paddlex"):
                 raise
-            remedy = f'In the checkout: pip install ".[{self.extra or "line"}]"'
+            remedy = f"Install it: {install(self.extra or 'line')}"
             raise MissingPackageError(f"{name} needs {error.name}, which is not installed", remedy=remedy) from None
 
 
