@@ -20,7 +20,7 @@ STFPM = $(MAIN) -c $(CONFIGS)/STFPM.yaml -o Global.output=$(OUTPUT)_stfpm -o Glo
 install: $(VENV)/demo
 
 # What is installed is what locks/ names, with the checksums of every file: for the demonstration (demo.txt) what making a
-# model needs, for the rest (test.txt) what the tests need as well. They are for Python 3.10 to 3.12.
+# model needs, for the rest (test.txt) what the tests need as well. They are for Python 3.10 to 3.13.
 # GPU users: install paddlepaddle-gpu into $(VENV) first; it is then left alone.
 PIP = $(RUN) -m pip install --quiet --require-hashes
 HAS_PADDLE = $(RUN) -c "import importlib.util as u; raise SystemExit(u.find_spec('paddle') is None)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from setuptools import Distribution
 
 import paddlex
@@ -32,9 +33,9 @@ def test_every_file_beside_the_code_is_part_of_the_distribution(distribution: Di
 
 def test_requirements_txt_is_what_using_and_making_a_model_need_and_paddle(distribution: Distribution) -> None:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    listed = [text for line in lines if (text := line.partition("#")[0].strip())]
+    listed = {Requirement(text) for line in lines if (text := line.partition("#")[0].strip())}
     extras = distribution.extras_require
-    assert sorted(listed) == sorted([*distribution.install_requires, *extras["train"], *extras["cpu"]])
+    assert listed == {Requirement(text) for text in (*distribution.install_requires, *extras["train"], *extras["cpu"])}
 
 
 def test_the_version_stands_in_one_place(distribution: Distribution) -> None:
