@@ -277,6 +277,8 @@ class ExportSection(Section):
     weight_path: UserPath | None = None
     precision: Literal["float32", "int8"] = "float32"
     force: bool = False
+    complete: bool = True
+    colour_order: Literal["RGB", "BGR"] = "RGB"
     archive: bool = False
 
 

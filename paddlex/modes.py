@@ -153,6 +153,11 @@ def export(config: Config) -> Result:
                 images.batches(card.transform, card.tiling, card.preparation or NOTHING),
             )
         checks = check_export(network, temporary, images.to_check, has_labels=images.has_labels, force=options.force)
+        complete = None
+        if options.complete:
+            from paddlex.modules.image_anomaly_detection.export.complete.adding import try_to_add_complete
+
+            complete = try_to_add_complete(temporary, images.to_check, options.colour_order)
     archive = None
     if options.archive:
         archive = f"{card.model_name}{SUFFIX}"
@@ -165,6 +170,7 @@ def export(config: Config) -> Result:
         "onnx_opset": OPSET,
         "checked_images": len(images.to_check),
         "checks": checks,
+        "complete": complete,
         "weights": weight_path,
         "teacher_weights": dict(card.teacher_weights),
         "calibrated": card.calibration is not None,

@@ -28,6 +28,8 @@ GRAPH_NAMES = ("inference.pdmodel", "inference.json")
 PARAMS_NAME = "inference.pdiparams"
 ONNX_NAME = "inference.onnx"
 INT8_NAME = "inference_int8.onnx"
+#: From a picture to its verdict, for programs without this package.
+COMPLETE_NAME = "inference_complete.onnx"
 
 #: Our own block of inference.yml; upstream PaddleX passes over it.
 OWN_BLOCK = "AnomalyDetection"

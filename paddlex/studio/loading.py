@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -14,7 +13,7 @@ from paddlex.inference.serving.batching import check_finite
 from paddlex.studio.database.schema import Product, Version
 from paddlex.studio.pictures import Pictures
 from paddlex.studio.workspace import Workspace
-from paddlex.utils.files import file_digest
+from paddlex.utils.files import folder_digest
 
 #: Versions that are kept open beside those that are served: a gate needs two.
 _KEPT_OPEN = 2
@@ -47,18 +46,6 @@ class VersionPredictor(AnomalyPredictor):
         [result] = self.judge([pictures.image(digest, self.reading)])
         check_finite(result)
         return result
-
-
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of all files of a folder.
-
-    Raises:
-        OSError: one cannot be read.
-    """
-    whole = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        whole.update(f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n".encode())
-    return whole.hexdigest()
 
 
 class Loader:

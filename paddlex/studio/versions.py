@@ -15,9 +15,8 @@ from paddlex.errors import ModelError, WorkspaceError
 from paddlex.inference.model_folder import open_model_folder
 from paddlex.studio import audit
 from paddlex.studio.database.schema import Product, Version
-from paddlex.studio.loading import folder_digest
 from paddlex.studio.workspace import Workspace, now_ms
-from paddlex.utils.files import atomic_directory, copy_files, move_folder
+from paddlex.utils.files import atomic_directory, copy_files, folder_digest, move_folder
 from paddlex.utils.leftovers import tidy_up
 
 

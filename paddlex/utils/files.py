@@ -170,6 +170,18 @@ def file_digest(path: str | os.PathLike[str], name: str = "sha256") -> str:
     return digest.hexdigest()
 
 
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of all files of a folder.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    whole = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        whole.update(f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n".encode())
+    return whole.hexdigest()
+
+
 def write_text(path: str | os.PathLike[str], text: str, durable: bool = True) -> None:
     r"""Write UTF-8 text atomically, see ``atomic_path``. A name in it that is not UTF-8 gets JSON's escapes (``\udce9``)."""
     with atomic_path(path, durable) as temporary:

@@ -19,7 +19,14 @@ from paddlex import create_model
 from paddlex.errors import ConfigError, ImageReadError, ModelError, PartNotFoundError, RefitError, TrainingError
 from paddlex.inference.alignment import Alignment
 from paddlex.inference.inspection import Inspection
-from paddlex.inference.model_folder import CONFIG_NAME, INT8_NAME, ONNX_NAME, ModelFolder, open_model_folder
+from paddlex.inference.model_folder import (
+    COMPLETE_NAME,
+    CONFIG_NAME,
+    INT8_NAME,
+    ONNX_NAME,
+    ModelFolder,
+    open_model_folder,
+)
 from paddlex.inference.preparation import Preparation
 from paddlex.inference.refit import refit
 from paddlex.inference.refit.steps import STAGES
@@ -199,6 +206,13 @@ def test_an_old_int8_graph_is_left_out_and_told(model, good, tmp_path) -> None:
     result = refit(model, good, tmp_path / "new")
     assert not (tmp_path / "new" / INT8_NAME).exists()
     assert any("no INT8 graph" in warning for warning in result.warnings)
+
+
+def test_an_old_complete_graph_is_left_out_and_told(model, good, tmp_path) -> None:
+    shutil.copyfile(model / ONNX_NAME, model / COMPLETE_NAME)
+    result = refit(model, good, tmp_path / "new")
+    assert not (tmp_path / "new" / COMPLETE_NAME).exists()
+    assert any(f"no {COMPLETE_NAME}" in warning for warning in result.warnings)
 
 
 def test_a_bank_of_models(bank, good, tmp_path) -> None:

@@ -14,8 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from paddlex.studio.database.schema import AuditEntry, Job, Product, Verdict, Version
-from paddlex.studio.loading import folder_digest
 from paddlex.studio.workspace import Workspace
+from paddlex.utils.files import folder_digest
 
 from .conftest import Running
 

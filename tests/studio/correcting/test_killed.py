@@ -17,8 +17,8 @@ import pytest
 
 from paddlex.studio import audit
 from paddlex.studio.database.schema import Product, Verdict, Version
-from paddlex.studio.loading import folder_digest
 from paddlex.studio.workspace import Workspace, now_ms
+from paddlex.utils.files import folder_digest
 
 ROOT = Path(__file__).parents[3]
 USER = {"name": "ada", "password": "a long pass phrase"}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from paddlex.inference.model_folder import open_model_folder
-from paddlex.studio.loading import folder_digest
+from paddlex.utils.files import folder_digest
 from tests.studio.teach.conftest import StudioProcess, picture
 
 #: Good pictures of the product that is taught.

@@ -15,7 +15,7 @@ import pytest
 
 from paddlex.inference.model_folder import open_model_folder
 from paddlex.studio.jobs import UNFINISHED
-from paddlex.studio.loading import folder_digest
+from paddlex.utils.files import folder_digest
 from tests.studio.teach.conftest import StudioProcess, picture
 
 SEED = int(os.environ.get("KILL_SEED", random.randrange(10**6)))

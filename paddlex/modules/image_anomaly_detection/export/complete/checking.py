@@ -1,0 +1,112 @@
+"""The complete graph gives predict's verdicts, on real pictures and at other sizes, before it is called done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from paddlex.data.dataset import Sample, thinned
+from paddlex.errors import ModelError, PaddleXError
+from paddlex.inference.predictor import AnomalyPredictor
+from paddlex.utils.private_imports import import_onnxruntime
+
+#: How far a score may be from predict's; a decision may only differ where the score is as near to the threshold.
+EXACT = 1e-3
+
+_IMAGES = 16
+_SCALES = (1.0, 0.77)  # of each picture's sides
+
+
+@dataclass
+class Comparison:
+    """How far the verdicts on some pictures are from predict's.
+
+    Attributes:
+        pictures: that were judged by both.
+        largest_score_difference: of scores from 0 to 1.
+        largest_map_difference: as a share of the largest value of predict's maps.
+        mask_pixels_changed: share of all pixels.
+        decisions_changed: of pictures whose score is not at the threshold.
+    """
+
+    pictures: int = 0
+    largest_score_difference: float = 0.0
+    largest_map_difference: float = 0.0
+    mask_pixels_changed: float = 0.0
+    decisions_changed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for export_result.json."""
+        return asdict(self)
+
+
+class CompleteGraph:
+    """A complete graph, run by ONNX Runtime on the CPU.
+
+    Args:
+        path: the file.
+        colour_order: that it takes, ``RGB`` or ``BGR``.
+    """
+
+    def __init__(self, path: Path, colour_order: str) -> None:
+        onnxruntime = import_onnxruntime()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._names = [output.name for output in self._session.get_outputs()]
+        self._is_rgb = colour_order == "RGB"
+
+    def judge(self, photo: np.ndarray) -> dict[str, np.ndarray]:
+        """The outputs by their names, for a photo, uint8 [H, W, 3] BGR."""
+        picture = np.ascontiguousarray(photo[..., ::-1]) if self._is_rgb else photo
+        return dict(zip(self._names, self._session.run(None, {"image": picture}), strict=True))
+
+
+def compare(predictor: AnomalyPredictor, graph: CompleteGraph, samples: Sequence[Sample]) -> Comparison:
+    """Judge pictures by both.
+
+    Args:
+        predictor: of the model.
+        graph: its complete one.
+        samples: images to compare on; a few of them are, each at its own and at another size. None: a drawn picture.
+
+    Raises:
+        ModelError: a score is off by more than ``EXACT``, or a decision is another one.
+    """
+    found = Comparison()
+    changed = pixels = 0
+    for photo in _photos(samples):
+        ours, (wanted,) = graph.judge(photo), predictor.outcomes([photo])
+        found.pictures += 1
+        if isinstance(wanted, PaddleXError):  # what predict cannot judge must not be good
+            found.decisions_changed += not ours["is_anomalous"]
+            continue
+        off_by = abs(float(ours["score"]) - wanted["score"])
+        is_near = abs(wanted["score"] - 0.5) <= EXACT
+        found.decisions_changed += bool(ours["is_anomalous"]) != wanted["is_anomalous"] and not is_near
+        found.largest_score_difference = max(found.largest_score_difference, off_by)
+        map_off_by = np.abs(ours["anomaly_map"] - wanted["anomaly_map"]).max() / np.abs(wanted["anomaly_map"]).max()
+        found.largest_map_difference = max(found.largest_map_difference, float(map_off_by))
+        changed += int(np.count_nonzero(ours["mask"] != wanted["pred"][0]))
+        pixels += ours["mask"].size
+    found.mask_pixels_changed = changed / max(1, pixels)
+    if found.decisions_changed or not found.largest_score_difference <= EXACT:
+        raise ModelError(
+            f"it judges otherwise than predict: {found.decisions_changed} of {found.pictures} pictures have another decision, "
+            f"and scores differ by up to {found.largest_score_difference:.2g} (at most {EXACT:g} may be)"
+        )
+    return found
+
+
+def _photos(samples: Sequence[Sample]) -> Iterator[np.ndarray]:
+    drawn = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    read = (sample.read() for sample in thinned(samples, _IMAGES))
+    for photo in read if samples else [cv2.resize(drawn, (640, 480), interpolation=cv2.INTER_CUBIC)]:
+        for scale in _SCALES:
+            size = tuple(max(2, round(side * scale)) for side in photo.shape[1::-1])
+            yield photo if scale == 1 else cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
