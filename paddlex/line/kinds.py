@@ -47,5 +47,6 @@ PORTS = {
     "webhook": Kind("paddlex.line.ports.webhook:WebhookPort"),
     "http": Kind("paddlex.line.ports.http:HttpPort"),
     "mqtt": Kind("paddlex.line.ports.mqtt:MqttPort", "mqtt"),
+    "opcua": Kind("paddlex.line.ports.opcua:OpcuaPort", "opcua"),
     "modbus": Kind("paddlex.line.ports.modbus:ModbusPort", "modbus"),
 }

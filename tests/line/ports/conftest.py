@@ -78,8 +78,7 @@ class Station:
                 time.sleep(0.1)
 
 
-@pytest.fixture
-def station() -> Iterator[Callable[[Port], Station]]:
+def stations() -> Iterator[Callable[[Port], Station]]:
     """A port -> a station that has started it, and closes it."""
     started: list[Station] = []
 
@@ -92,8 +91,15 @@ def station() -> Iterator[Callable[[Port], Station]]:
         one.close()
 
 
-@pytest.fixture
-def free_port() -> int:
+station = pytest.fixture(stations)
+station_of_module = pytest.fixture(stations, scope="module")
+
+
+def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+free_port = pytest.fixture(unused_port)
+port_of_module = pytest.fixture(unused_port, scope="module")
