@@ -48,5 +48,6 @@ PORTS = {
     "http": Kind("paddlex.line.ports.http:HttpPort"),
     "mqtt": Kind("paddlex.line.ports.mqtt:MqttPort", "mqtt"),
     "opcua": Kind("paddlex.line.ports.opcua:OpcuaPort", "opcua"),
+    "opcua_client": Kind("paddlex.line.ports.opcua_client:OpcuaClientPort", "opcua"),
     "modbus": Kind("paddlex.line.ports.modbus:ModbusPort", "modbus"),
 }
