@@ -4,6 +4,8 @@
 # make test     environment, then the tests; make test-slow those that take minutes; make test-endurance those for a night
 # make lint     formatting, lint and types
 # make bench    how fast each inference engine is here, after make demo
+# make coverage how much of the code the fast tests run
+# make sbom     dist/sbom.json, a bill of materials of what is installed; make licences: docs/licences.md from it
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,7 +17,7 @@ MAIN = $(RUN) main.py -o Global.dataset_dir=$(DATASET)
 BEST = $(MAIN) -c $(CONFIGS)/PatchCorePaDiM.yaml -o Global.output=$(OUTPUT) -o Global.mode=
 STFPM = $(MAIN) -c $(CONFIGS)/STFPM.yaml -o Global.output=$(OUTPUT)_stfpm -o Global.mode=
 
-.PHONY: demo test test-slow test-endurance lint bench install lock clean
+.PHONY: demo test test-slow test-endurance lint bench coverage sbom licences install lock clean
 
 install: $(VENV)/demo
 
@@ -67,6 +69,18 @@ lint: $(VENV)/test
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+
+coverage: $(VENV)/test
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --cov --cov-report=term:skip-covered
+
+BILL = $(RUN) -m paddlex.utils.bill_of_materials
+sbom: $(VENV)/test
+	mkdir -p dist
+	$(BILL) > dist/sbom.json
+
+licences: $(VENV)/test
+	sed -i '/^| package | licence |/,$$d' docs/licences.md
+	$(BILL) --markdown >> docs/licences.md
 
 clean:
 	rm -rf $(VENV) output dataset build *.egg-info
