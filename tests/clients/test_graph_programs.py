@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -15,8 +14,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
+
+from paddlex import create_model
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = ROOT / "clients"
@@ -89,9 +93,7 @@ def onnx_runtime(folder: Path) -> Iterator[None]:
     headers = next((path for path in HEADERS if (path / "onnxruntime_cxx_api.h").is_file()), None)
     if headers is None:
         pytest.skip(f"onnxruntime_cxx_api.h is not in {HEADERS[0]}: apt-get install libonnxruntime-dev (Debian 13)")
-    spec = importlib.util.find_spec("onnxruntime")
-    assert spec is not None and spec.origin is not None
-    (library,) = (Path(spec.origin).parent / "capi").glob("libonnxruntime.so.*")  # beside the wheel's module
+    (library,) = (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*")  # beside the wheel's module
     folder.joinpath("lib").mkdir()
     for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
         folder.joinpath("lib", name).symlink_to(library)
@@ -143,9 +145,6 @@ def test_they_are_small() -> None:
 
 def test_the_golden_map_and_mask_are_what_opencv_computes(tmp_path: Path) -> None:
     """The other programs say less of a map than this: its highest value, and the number of anomalous pixels."""
-    import cv2
-    import onnxruntime
-
     session = onnxruntime.InferenceSession(GOLDEN / "rgb.onnx")
     for name, expected in EXPECTED.items():
         pixels = cv2.cvtColor(cv2.imread(str(GOLDEN / name)), cv2.COLOR_BGR2RGB)
@@ -187,6 +186,33 @@ def test_whatever_goes_wrong_is_no_verdict(program: Program, tmp_path: Path) -> 
     }
     said = {name: program(*arguments) for name, arguments in cases.items()}
     assert {name: answer for name, answer in said.items() if not no_verdict(*answer)} == {}
+
+
+@pytest.fixture(scope="module")
+def predicted(used: Path, demo_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, dict[str, Any]]:
+    """Picture, PNG -> what a program has to say of it by the model of ``used``: what predict says."""
+    folder, judged = tmp_path_factory.mktemp("pictures"), {}
+    model = create_model(model_dir=used / "inference", device="cpu", backend="onnx")
+    for name, size in (("good", (128, 128)), ("glue", (150, 91)), ("bent", (61, 200))):
+        photo = cv2.resize(cv2.imread(str(demo_dataset / "images" / "val" / name / "000.jpg")), size)
+        path = folder / f"{name}.png"
+        path.write_bytes(cv2.imencode(".png", photo)[1].tobytes())
+        (result,) = model.predict(str(path))
+        said = {
+            "score": result["score"],
+            "isAnomalous": result["is_anomalous"],
+            "mapMaximum": result["anomaly_map"].max(),
+        }
+        judged[path] = {**said, "anomalousPixels": np.count_nonzero(result["pred"])}
+    return judged
+
+
+@pytest.mark.slow
+def test_by_an_exported_model_it_judges_as_predict_does(program: Program, used: Path, predicted) -> None:
+    for picture, expected in predicted.items():
+        status, output, errors = program(used / "inference" / "inference_complete.onnx", picture)
+        assert (status, errors) == (int(expected["isAnomalous"]), "")
+        assert json.loads(output) == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
 @pytest.mark.slow
@@ -253,6 +279,13 @@ def test_the_page_judges_the_golden_pictures_without_a_server_of_its_own(open_pa
         assert verdict == ("NG" if EXPECTED[name]["isAnomalous"] else "OK"), details
         assert is_right(json.loads(details), name)
         assert page.locator("#shown").is_visible()
+
+
+@pytest.mark.slow
+def test_by_an_exported_model_the_page_judges_as_predict_does(open_page, used: Path, predicted) -> None:
+    page = open_page(used / "inference" / "inference_complete.onnx")
+    for picture, expected in predicted.items():
+        assert json.loads(choose(page, picture)[1]) == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
 @pytest.mark.slow
