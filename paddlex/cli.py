@@ -13,6 +13,7 @@ from typing import Any
 
 from paddlex import __version__
 from paddlex.config_arguments import Parser, add_config_arguments
+from paddlex.line_command import add_line_arguments
 from paddlex.qualify_command import add_qualify_arguments
 from paddlex.serve_command import add_serving_arguments
 from paddlex.studio_command import add_studio_arguments, check_studio_arguments
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_pipeline_arguments(parser)
     add_serving_arguments(parser)
     add_studio_arguments(parser)
+    add_line_arguments(parser)
     add_qualify_arguments(parser)
     _add_refit_arguments(parser)
     _add_scale_out_arguments(parser)
@@ -80,6 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         from paddlex.studio_command import run_studio
 
         return run_studio(arguments)
+    if arguments.check and not arguments.line:
+        parser.error("--check is for --line FILE")
+    if arguments.line:
+        from paddlex.line_command import run_line
+
+        return run_line(arguments)
     if arguments.serve:
         if not arguments.pipeline:
             parser.error("--serve needs --pipeline")
@@ -104,8 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run_pipeline(arguments)
     parser.error(
-        "give --pipeline NAME --input IMAGES, --serve --pipeline NAME, --studio WORKSPACE, --refit, -c CONFIG, "
-        "--get_pipeline_config NAME or --make_demo_dataset FOLDER; --help explains them"
+        "give --pipeline NAME --input IMAGES, --serve --pipeline NAME, --studio WORKSPACE, --line FILE, --refit, "
+        "-c CONFIG, --get_pipeline_config NAME or --make_demo_dataset FOLDER; --help explains them"
     )
 
 

@@ -23,8 +23,9 @@ from paddlex.utils.strict import yaml_value
 
 SHIPPED = "paddlex/configs/line/line.yaml"
 
-_SECTIONS = ("Line", "Source", "Ports")
 _MAX_SECRET_BYTES = 2**16
+
+_SECTIONS = ("Line", "Source", "Ports")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -58,11 +59,13 @@ class LineConfig:
         line: of the station itself.
         source: where pictures come from.
         ports: by their names.
+        only_own: those of them that deliver the answers to their own triggers alone.
     """
 
     line: LineSection
     source: Source
     ports: Mapping[str, Port]
+    only_own: frozenset[str] = frozenset()
 
 
 def load_line_config(path: str | os.PathLike[str]) -> LineConfig:
@@ -76,19 +79,21 @@ def load_line_config(path: str | os.PathLike[str]) -> LineConfig:
         raise ConfigError("the config file does not exist", where=path, remedy=advice_for_missing(path))
     reader = _Reader(path)
     line = reader.checked(LineSection, "Line", reader.section("Line"))
-    source = reader.made("Source", SOURCES, {"type": "none", **reader.section("Source")})
-    ports = {}
+    source, _ = reader.made("Source", SOURCES, {"type": "none", **reader.section("Source")})
+    ports, only_own = {}, set()
     for name in reader.section("Ports"):
         key = f"Ports.{name}"
         if not re.fullmatch("[A-Za-z0-9_-]{1,40}", name):
             remedy = "Name it by letters, digits, - and _, at most 40: its place in the outbox goes by that name"
             raise ConfigError(f"a port cannot be called {shortened(name)}", where=reader.where(key), remedy=remedy)
-        ports[name] = reader.made(key, PORTS, reader.section(key), name)
-    return LineConfig(line, source, ports)
+        ports[name], options = reader.made(key, PORTS, reader.section(key), name)
+        if options.answers == "own":
+            only_own.add(name)
+    return LineConfig(line, source, ports, frozenset(only_own))
 
 
 def read_secret(path: str) -> str:
-    """A password or token from a file of its own, without the white space around it: in a config everybody would see it.
+    """A password or token from a file of its own, without the white space around it.
 
     Raises:
         ConfigError: it cannot be read, or is empty.
@@ -127,8 +132,8 @@ class _Reader:
             raise ConfigError(f"{key} must be a section of keys", where=self.where(key), remedy=remedy)
         return value
 
-    def made(self, key: str, kinds: Mapping[str, Kind], values: Mapping[str, Any], *name: str) -> Any:
-        """The object of the class that a section's ``type`` names."""
+    def made(self, key: str, kinds: Mapping[str, Kind], values: Mapping[str, Any], *name: str) -> tuple[Any, Any]:
+        """The object of the class that a section's ``type`` names, and its options."""
         given, known = values.get("type"), ", ".join(kinds)
         if given is None:
             remedy = f"Set {key}.type: one of {known}"
@@ -139,7 +144,8 @@ class _Reader:
             raise ConfigError(what, where=self.where(f"{key}.type"), remedy=remedy)
         chosen = kinds[given].resolve()
         rest = {other: value for other, value in values.items() if other != "type"}
-        return chosen(*name, self.checked(chosen.options, key, rest))
+        options = self.checked(chosen.options, key, rest)
+        return chosen(*name, options), options
 
     def checked(self, schema: type[_Section], prefix: str, values: Mapping[str, Any]) -> _Section:
         try:

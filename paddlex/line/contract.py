@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,11 @@ class Trigger:
     product: str | None = None
     picture: bytes | np.ndarray | Path | None = None
     port: str = ""
+
+
+def new_id() -> str:
+    """An id for a trigger that brings none."""
+    return uuid.uuid4().hex
 
 
 @dataclass(frozen=True)
@@ -115,13 +121,20 @@ class DeliveryError(LineError):
 
     Args:
         may_have_arrived: False where it was certainly not sent: the answer is not marked repeated then.
+        has_waited: the port has waited for the other side itself, so that no pause is needed until it is tried again.
     """
 
     def __init__(
-        self, what: str, *, where: object = None, remedy: str | None = None, may_have_arrived: bool = True
+        self,
+        what: str,
+        *,
+        where: object = None,
+        remedy: str | None = None,
+        may_have_arrived: bool = True,
+        has_waited: bool = False,
     ) -> None:
         super().__init__(what, where=where, remedy=remedy)
-        self.may_have_arrived = may_have_arrived
+        self.may_have_arrived, self.has_waited = may_have_arrived, has_waited
 
 
 class CameraError(LineError):
@@ -195,7 +208,8 @@ class Source(Protocol):
 
     def fault(self) -> str:
         """Why ``capture`` would fail now, in one line; "" where nothing is known against it. Asked every ``Line.heartbeat_s``:
-        it neither waits nor raises."""
+        it neither waits nor raises.
+        """
 
     def answered(self, trigger: Trigger, answer: Answer) -> None:
         """An answer to one of its own triggers is stored. Never raises."""

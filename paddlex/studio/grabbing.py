@@ -8,13 +8,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from urllib.parse import urlsplit
 
+from paddlex.errors import ImageReadError
+from paddlex.inference.network_camera import LONGEST, check_address, opened_stream
 from paddlex.inference.serving.errors import Busy, RequestError
 from paddlex.utils.child_process import environment_of_child
-
-_SCHEMES = ("rtsp", "rtsps", "http", "https")
-_LONGEST_URL = 2048
 
 #: Seconds until a camera must have sent a picture, and until its process is ended whatever it does.
 _SECONDS, _MOST_SECONDS = 8, 12
@@ -35,7 +33,10 @@ def grab(url: str) -> bytes:
         RequestError: 422, it is no such URL; 502, the camera sends no picture. The URL is in neither.
         Busy: others are being asked.
     """
-    _check(url)
+    try:
+        check_address(url)
+    except ImageReadError as error:
+        raise RequestError(422, error.what, remedy=error.remedy) from None
     if not _PLACES.acquire(blocking=False):
         raise Busy("several cameras are being asked already")
     try:
@@ -52,16 +53,6 @@ def grab(url: str) -> bytes:
     return done.stdout
 
 
-def _check(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_right = parts.scheme.lower() in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_right = False
-    if not is_right or len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
-        raise RequestError(422, "a camera has an address such as rtsp://10.0.0.7/stream", remedy="Correct it")
-
-
 def _failed() -> RequestError:
     return RequestError(
         502, f"the camera has sent no picture within {_SECONDS} s", remedy="Check its address, user and password"
@@ -72,10 +63,8 @@ def main() -> int:
     """A URL on standard input, a JPEG on standard output."""
     import cv2
 
-    url = sys.stdin.buffer.read(_LONGEST_URL + 1).decode("ascii")
-    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 1000 * _SECONDS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 1000 * _SECONDS]
-    capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)  # no other backend: those take patterns and pipelines
-    is_read, frame = capture.read()
+    url = sys.stdin.buffer.read(LONGEST + 1).decode("ascii")
+    is_read, frame = opened_stream(url, _SECONDS).read()
     if not is_read or frame is None:
         return 1
     sys.stdout.buffer.write(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 97])[1].tobytes())

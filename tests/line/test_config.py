@@ -48,7 +48,7 @@ def test_a_mistake_is_said_with_its_line_and_its_key(tmp_path: Path, text: str, 
 
 
 def test_a_type_whose_library_is_not_installed_says_what_to_install() -> None:
-    with pytest.raises(MissingPackageError, match=r"needs not_there, .*\.\[mqtt\]"):
+    with pytest.raises(MissingPackageError, match=r"needs not_there, .*\[mqtt\]"):
         Kind("not_there:Port", "mqtt").resolve()
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
 from paddlex.studio.database.schema import Setting
 from paddlex.studio.drift.shifts import Shifts
+from paddlex.utils.posting import place_of
 
 _SHIFTS, _WEBHOOK, _BASELINE = "shifts", "webhook", "drift/{}"
-_LONGEST_URL = 2048
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,7 @@ class Webhook:
     @property
     def place(self) -> str | None:
         """The URL without what may be secret in it: scheme, host and port."""
-        if self.url is None:
-            return None
-        parts = urlsplit(self.url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+        return None if self.url is None else place_of(self.url)
 
 
 def shifts(session: Session) -> Shifts:
@@ -69,22 +64,3 @@ def set_baseline(session: Session, product_id: int, since: int) -> None:
     """Say it."""
     value: dict[str, Any] = {"since": since}
     session.merge(Setting(name=_BASELINE.format(product_id), value=value))
-
-
-def checked_url(url: str) -> str:
-    """A URL that alarms can be sent to.
-
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        parts = urlsplit(url)
-        port_is_valid = parts.port is None or 0 < parts.port < 65536
-    except ValueError:
-        raise ValueError("it is no URL") from None
-    is_plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= _LONGEST_URL
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid or not is_plain:
-        raise ValueError("it is no http(s) URL in ASCII")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("it holds a user name or a password; a token may stand behind its ? instead")
-    return parts._replace(fragment="").geturl()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import ssl
 from typing import Any
 
-import httpcore
 from sqlalchemy import select
 
 from paddlex.studio.database.schema import DriftAlarm, Product
@@ -15,6 +11,7 @@ from paddlex.studio.drift import settings, words
 from paddlex.studio.rounds import Rounds
 from paddlex.studio.workspace import Workspace, now_ms
 from paddlex.utils.logging import logger
+from paddlex.utils.posting import PostError, post_json
 
 #: Seconds for all of it: name, connection, request and the head of the answer.
 TIMEOUT = 10.0
@@ -111,22 +108,9 @@ def message(alarm: DriftAlarm, product: str) -> dict[str, Any]:
 
 
 def deliver(url: str, content: dict[str, Any], timeout: float = TIMEOUT) -> str:
-    """POST JSON to a URL; returns what went wrong, empty for an answer of 2xx. A redirect is not followed."""
+    """POST JSON to a URL; returns what went wrong, empty for an answer of 2xx."""
     try:
-        status = asyncio.run(asyncio.wait_for(_post(url, json.dumps(content, allow_nan=False).encode()), timeout))
-    except (TimeoutError, asyncio.TimeoutError):
-        return f"it took longer than {timeout:g} s"
-    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError, ValueError) as error:
-        return f"it cannot be reached ({type(error).__name__})"
-    if 300 <= status < 400:
-        return f"it answers {status}, a redirect, which is not followed"
-    return "" if 200 <= status < 300 else f"it answers {status}"
-
-
-async def _post(url: str, content: bytes) -> int:
-    headers = [("Content-Type", "application/json"), ("User-Agent", "paddlex")]
-    async with (
-        httpcore.AsyncConnectionPool(ssl_context=ssl.create_default_context(), retries=0) as pool,
-        pool.stream("POST", url, headers=headers, content=content) as response,
-    ):
-        return int(response.status)  # what it says besides is nobody's business
+        post_json(url, content, timeout)
+    except PostError as error:
+        return str(error)
+    return ""

@@ -21,6 +21,7 @@ from paddlex.studio.drift.shifts import Shifts
 from paddlex.studio.web.bodies import Body, Number, answered, parsed
 from paddlex.studio.web.version_routes import product_of
 from paddlex.studio.workspace import now_ms
+from paddlex.utils.posting import checked_url
 
 if TYPE_CHECKING:
     from paddlex.studio.studio import Studio
@@ -137,7 +138,7 @@ def _add_settings(router: APIRouter, studio: Studio) -> None:
         need_engineer(request)
         body = await parsed(request, _Webhook)
         try:
-            new = settings.Webhook(None if body.url is None else settings.checked_url(body.url), now_ms())
+            new = settings.Webhook(None if body.url is None else checked_url(body.url), now_ms())
         except ValueError as error:
             raise RequestError(422, f"url: {error}", remedy="Correct it") from None
 

@@ -15,6 +15,7 @@ from paddlex.studio.database.schema import DriftAlarm, Version
 from paddlex.studio.drift import settings
 from paddlex.studio.drift.webhook import MOST_ATTEMPTS, Sender, deliver
 from paddlex.studio.workspace import Workspace, now_ms
+from paddlex.utils.posting import checked_url
 
 
 class Receiver(ThreadingHTTPServer):
@@ -199,10 +200,8 @@ def test_the_thread_sends_as_soon_as_it_is_told(
 )  # fmt: skip
 def test_what_is_no_plain_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="it "):
-        settings.checked_url(url)
+        checked_url(url)
 
 
 def test_the_audit_trail_is_told_no_more_of_a_url_than_its_host() -> None:
-    assert (
-        settings.Webhook(settings.checked_url("https://[::1]:8443/hook?token=secret#x")).place == "https://[::1]:8443"
-    )
+    assert settings.Webhook(checked_url("https://[::1]:8443/hook?token=secret#x")).place == "https://[::1]:8443"
