@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -34,11 +35,18 @@ class Client(paho.Client):
             manual_ack=True,
         )
 
+        self.on_socket_open = _without_delay
+
     def loop_forever(self, *arguments: Any, **options: Any) -> paho.MQTTErrorCode:
         try:
             return super().loop_forever(*arguments, **options)
         finally:
             self.is_over.set()
+
+
+def _without_delay(client: Any, data: Any, connection: socket.socket) -> None:
+    """Send small packets at once: else each waits some 40 ms for the acknowledgement of the one before."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class Link:

@@ -141,6 +141,12 @@ def test_a_trigger_is_answered_with_its_id(broker, plc, station):
     assert message.properties.ContentType == "application/json"
 
 
+def test_an_answer_does_not_wait_in_the_socket(broker, station):
+    port = station(port_to(broker)).port
+    when_up(port)
+    assert port._link.client.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_an_empty_trigger_gets_an_id_and_a_picture_comes_as_it_is(broker, plc, station):
     line = station(port_to(broker))
     when_up(line.port)
