@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _POLL = 0.2
 _GIGABYTE = 1e9
+
+#: Seconds for which a stop may take longer than it waits for deadlines and ports.
+_GRACE = 10.0
 _LOCK = "lock"
 
 
@@ -77,7 +81,9 @@ def _run(config: LineConfig) -> int:
         systemd.say("STOPPING=1")
         if stop.signal_number is None:
             logger.error("The station hangs: it ends, so that whoever watches it starts it anew.")
-            outbox.close()
+            stopping = threading.Thread(target=station.stop, daemon=True)
+            stopping.start()
+            stopping.join(line.deadline_s + line.stop_s + _GRACE)
             os._exit(1)  # what hangs in a library cannot be ended in another way
         station.stop()
         outbox.close()

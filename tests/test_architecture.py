@@ -25,6 +25,7 @@ FORBIDDEN = {
     "data": (*HIGHER, "paddlex.evaluation"),
     "evaluation": HIGHER,
     "studio": HIGHER,
+    "line": (*HIGHER, "paddlex.data", "paddlex.evaluation", "paddlex.studio"),
 }
 FILES = [path for room in FORBIDDEN for path in sorted((PACKAGE / room).rglob("*.py"))]
 

@@ -152,7 +152,9 @@ class _Reader:
             return schema.model_validate(values)
         except ValidationError as error:
             problems = error.errors(include_url=False)
-        first = problems[0]
+        first = min(
+            problems, key=lambda problem: problem["type"] != "extra_forbidden"
+        )  # a slip explains what is missing
         names = [part for part in first["loc"] if isinstance(part, str) and part.isidentifier()]
         key = ".".join([prefix, *names])
         while key not in self.origin and first["type"] != "missing" and key != prefix:

@@ -49,11 +49,13 @@ class Deliverer:
     def start(self) -> None:
         self.thread.start()
 
-    def beside(self, answer: Answer) -> None:
-        """Deliver an answer that is not the next one of the outbox: one that is asked for again, or could not be stored.
+    def again(self, answer: Answer) -> None:
+        """Deliver an answer of the outbox that the port asks for once more; nothing where it comes anyway."""
+        if self._is_others(answer) or not self._outbox.waits(self.name, answer.sequence):
+            self.beside(replace(answer, port=self.name))
 
-        It is tried once: whoever still wants it asks again.
-        """
+    def beside(self, answer: Answer) -> None:
+        """Deliver an answer that is not the next one of the outbox; it is tried once: whoever still wants it asks again."""
         if self._is_others(answer):
             return
         with self._outbox.changed:

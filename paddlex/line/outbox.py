@@ -148,6 +148,11 @@ class Outbox:
                 self._quick.execute("UPDATE ports SET delivered = ? WHERE name = ?", (sequence, port))
             self.changed.notify_all()
 
+    def waits(self, port: str, sequence: int) -> bool:
+        """Whether a port has still to deliver an answer."""
+        with self.changed:
+            return sequence > self._places[port].delivered
+
     def undelivered(self) -> dict[str, int]:
         """How many answers each port has still to deliver."""
         with self.changed:

@@ -265,7 +265,7 @@ class Station:
 
     def _tell_again(self, trigger: Trigger, answer: Answer) -> None:
         if trigger.port:
-            self._deliverers[trigger.port].beside(replace(answer, port=trigger.port))
+            self._deliverers[trigger.port].again(answer)
         else:
             self._source.answered(trigger, answer)
 

@@ -102,3 +102,17 @@ def test_a_port_may_have_its_own_answers_alone(outbox: Outbox) -> None:
     deliver_all(deliverer)
     assert [answer.id for answer in port.answers] == ["own"]
     assert outbox.undelivered() == {"plc": 0}
+
+
+def test_what_is_asked_for_again_before_it_was_delivered_comes_once(outbox: Outbox) -> None:
+    port = Remembers()
+    deliverer = Deliverer("plc", port, outbox, False)
+    outbox.put(made_answer("a"))
+    answer = outbox.find("a")
+    assert answer is not None
+    deliverer.again(answer)
+    deliver_all(deliverer)
+    assert [answer.repeated for answer in port.answers] == [False]
+    deliverer.again(answer)
+    deliver_all(deliverer)
+    assert [answer.repeated for answer in port.answers] == [False, True]

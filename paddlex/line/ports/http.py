@@ -230,7 +230,7 @@ def _handler_of(port: HttpPort) -> type[BaseHTTPRequestHandler]:
                 self._refuse(error, trigger)
                 return
             envelope = {"logId": answer.id, "errorCode": 0, "errorMsg": "Success", "result": answer.to_json()}
-            self._send(200, "application/json", json.dumps(envelope).encode())
+            self._send(200, "application/json", json.dumps(envelope, allow_nan=False).encode())
 
         def do_GET(self) -> None:
             try:
@@ -241,7 +241,7 @@ def _handler_of(port: HttpPort) -> type[BaseHTTPRequestHandler]:
         def _refuse(self, error: _Refused, trigger: Trigger | None) -> None:
             log_id = new_id() if trigger is None else trigger.id
             envelope = {"logId": log_id, "errorCode": error.status, "errorMsg": str(error)}
-            self._send(error.status, "application/json", json.dumps(envelope).encode())
+            self._send(error.status, "application/json", json.dumps(envelope, allow_nan=False).encode())
 
         def _send(self, status: int, kind: str, content: bytes) -> None:
             self.send_response(status)
