@@ -40,6 +40,7 @@ SOURCES = {
     "none": Kind("paddlex.line.sources.nothing:NoSource"),
     "folder": Kind("paddlex.line.sources.folder:FolderSource"),
     "camera": Kind("paddlex.line.sources.camera:CameraSource"),
+    "aravis": Kind("paddlex.line.sources.aravis:AravisSource"),
 }
 
 PORTS = {

@@ -44,7 +44,7 @@ class Client(paho.Client):
             self.is_over.set()
 
 
-def _without_delay(client: Any, data: Any, connection: socket.socket) -> None:
+def _without_delay(client: Any, data: Any, connection: Any) -> None:
     """Send small packets at once: else each waits some 40 ms for the acknowledgement of the one before."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

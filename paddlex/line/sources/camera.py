@@ -33,44 +33,42 @@ _GRACE = 5.0
 
 _POLL = 0.5
 
+#: Seconds until a process that should end is killed.
+_LETS_GO = 1.0
+
 _MOST_BYTES = 2**30
+
+_MOST_REASON = 1000
 
 _REMEDY = "See that it is switched on and reached, and its address, user and password"
 
 
-class CameraOptions(SignInOptions):
-    """Of a camera; the shipped file explains each."""
+class HeldOptions(Section):
+    """Of a camera that a process holds open.
 
-    address: str
+    Attributes:
+        skip: pictures to pass over after a trigger.
+        stream_s: seconds until it must be open, and until each picture must be there.
+    """
+
     skip: Annotated[int, Field(ge=0, le=100, strict=True)] = 0
     stream_s: Annotated[float, Field(gt=0, le=60)] = 5.0
 
 
-class CameraSource:
-    """See ``Source``. Its stream is kept open by a process, which is started again when it ends or hangs.
+class HeldCamera:
+    """See ``Source``. A process keeps the camera open, and is started again when it ends or hangs.
 
     Args:
-        options: which camera.
-
-    Raises:
-        ConfigError: the address is none, or the password cannot be read.
+        options: of it.
+        place: which camera, without what may be secret.
+        module: that the process runs, see ``camera_process``.
+        request: the line that it reads first.
     """
 
-    options: ClassVar[type[Section]] = CameraOptions
+    options: ClassVar[type[Section]]
 
-    def __init__(self, options: CameraOptions) -> None:
-        self._options = options
-        self._address = options.address
-        try:
-            self._is_local = camera_index(options.address) is not None
-            if not self._is_local:
-                check_address(options.address)
-        except ImageReadError as error:
-            raise ConfigError(error.what, where="Source.address", remedy=error.remedy or "Correct it") from None
-        if options.user is not None and not self._is_local:
-            parts = urlsplit(options.address)
-            secret = ":".join(quote(text, safe="") for text in (options.user, options.password() or ""))
-            self._address = parts._replace(netloc=f"{secret}@{parts.netloc.rpartition('@')[2]}").geturl()
+    def __init__(self, options: HeldOptions, place: str, module: str, request: str) -> None:
+        self._options, self.place, self._module, self._request = options, place, module, request
         self._changed = threading.Condition()
         self._process: subprocess.Popen[bytes] | None = None
         self._is_open = self._is_closed = False
@@ -78,14 +76,6 @@ class CameraSource:
         self._asked = self._had = 0  # pictures of this stream, that were asked for and have come
         self._waits_since = 0.0
         self._picture: np.ndarray | None = None
-
-    @property
-    def place(self) -> str:
-        """Which camera, without what may be secret."""
-        if self._is_local:
-            return self._address
-        parts = urlsplit(self._address)
-        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
 
     def start(self, trigger: Callable[[Trigger], None]) -> None:
         threading.Thread(target=self._keep_open, name="camera", daemon=True).start()
@@ -104,7 +94,7 @@ class CameraSource:
             wanted = self._asked
             try:
                 _write(process, b"\n" * pictures)
-            except OSError:
+            except (OSError, ValueError):  # the process has ended, or the source was closed
                 raise CameraError("the camera has been lost", where=self.place, remedy=_REMEDY) from None
             self._changed.wait_for(
                 lambda: self._had >= wanted or self._process is not process, max(0.0, until - time.monotonic())
@@ -131,9 +121,14 @@ class CameraSource:
     def close(self) -> None:
         with self._changed:
             self._is_closed = True
-            if self._process is not None:
-                self._process.kill()
+            process = self._process
             self._changed.notify_all()
+        if process is not None and process.stdin is not None:
+            process.stdin.close()  # it lets go of the camera, which else would hold its place for seconds
+            try:
+                process.wait(_LETS_GO)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     def _keep_open(self) -> None:
         failures = 0
@@ -147,7 +142,7 @@ class CameraSource:
 
     def _hold(self) -> bool:
         """Run the process until it ends; returns whether the stream was open."""
-        command = [sys.executable, "-m", "paddlex.line.sources.camera_process", str(self._options.stream_s)]
+        command = [sys.executable, "-m", self._module, str(self._options.stream_s)]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
             env=environment_of_child(), start_new_session=True,
@@ -156,10 +151,14 @@ class CameraSource:
             self._process = process
             if self._is_closed:
                 process.kill()
-        was_open = False
+        was_open, reason = False, ""
         try:
-            _write(process, self._address.encode("ascii") + b"\n")
-            _read(process, HEADER.size, time.monotonic() + self._options.stream_s + _GRACE)
+            _write(process, self._request.encode() + b"\n")
+            until = time.monotonic() + self._options.stream_s + _GRACE
+            _, length = HEADER.unpack(_read(process, HEADER.size, until))
+            if length:
+                reason = ": " + _read(process, min(length, _MOST_REASON), until).decode(errors="replace")
+                raise OSError("it says why it cannot be opened")
             was_open = True
             logger.info("The camera %s is open.", self.place)
             with self._changed:
@@ -172,7 +171,7 @@ class CameraSource:
             process.kill()
             process.wait()
         with self._changed:
-            fault = "the camera has been lost" if was_open else "the camera cannot be opened"
+            fault = "the camera has been lost" if was_open else f"the camera cannot be opened{reason}"
             if fault != self._fault and not self._is_closed:
                 logger.warning("%s (%s). %s.", fault.capitalize(), self.place, _REMEDY)
             self._fault = fault
@@ -202,6 +201,41 @@ class CameraSource:
             self._had += 1
             self._waits_since = time.monotonic()
             self._changed.notify_all()
+
+
+class CameraOptions(HeldOptions, SignInOptions):
+    """Of a camera; the shipped file explains each."""
+
+    address: str
+
+
+class CameraSource(HeldCamera):
+    """A stream of the network, or a camera that OpenCV finds by its number.
+
+    Args:
+        options: which camera.
+
+    Raises:
+        ConfigError: the address is none, or the password cannot be read.
+    """
+
+    options: ClassVar[type[Section]] = CameraOptions
+
+    def __init__(self, options: CameraOptions) -> None:
+        address = place = options.address
+        try:
+            is_local = camera_index(address) is not None
+            if not is_local:
+                check_address(address)
+        except ImageReadError as error:
+            raise ConfigError(error.what, where="Source.address", remedy=error.remedy or "Correct it") from None
+        if not is_local:
+            parts = urlsplit(address)
+            place = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+            if options.user is not None:
+                secret = ":".join(quote(text, safe="") for text in (options.user, options.password() or ""))
+                address = parts._replace(netloc=f"{secret}@{parts.netloc.rpartition('@')[2]}").geturl()
+        super().__init__(options, place, "paddlex.line.sources.camera_process", address)
 
 
 def _write(process: subprocess.Popen[bytes], data: bytes) -> None:
