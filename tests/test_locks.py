@@ -11,6 +11,9 @@ from packaging.utils import canonicalize_name
 from setuptools import Distribution
 
 ROOT = Path(__file__).parent.parent
+RUNTIME = ("onnx", "openvino", "serving", "mqtt", "opcua", "modbus")
+#: A lock, the extras that it is for, and one of the packages that these bring.
+LOCKS = [("demo", ("train",), "scipy"), ("test", ("dev",), "fastapi"), ("runtime", RUNTIME, "uvicorn")]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 
@@ -30,16 +33,16 @@ def locked(name: str) -> list[Requirement]:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize(("lock", "extra", "among"), [("demo", "train", "scipy"), ("test", "dev", "fastapi")])
+@pytest.mark.parametrize(("lock", "extras", "among"), LOCKS)
 def test_a_lock_has_all_that_is_asked_for_in_versions_that_are_allowed(
-    distribution: Distribution, lock: str, extra: str, among: str, python: str
+    distribution: Distribution, lock: str, extras: tuple[str, ...], among: str, python: str
 ) -> None:
     here = {"python_version": python, "python_full_version": f"{python}.1", "sys_platform": "linux",
             "platform_machine": "x86_64", "platform_system": "Linux", "platform_python_implementation": "CPython"}  # fmt: skip
     chosen = [one for one in locked(lock) if one.marker is None or one.marker.evaluate(here)]
     versions = {canonicalize_name(one.name): next(iter(one.specifier)).version for one in chosen}
     assert len(versions) == len(chosen)
-    wanted = asked_for(distribution, {extra})
+    wanted = asked_for(distribution, set(extras))
     assert among in {requirement.name for requirement in wanted}
     for requirement in wanted:
         if requirement.marker is None or requirement.marker.evaluate(here):
@@ -50,11 +53,11 @@ def test_the_lock_of_paddle_has_the_version_that_is_asked_for(distribution: Dist
     assert [str(one) for one in locked("paddle")] == distribution.extras_require["cpu"]
 
 
-@pytest.mark.parametrize("lock", ["demo", "test", "paddle"])
+@pytest.mark.parametrize("lock", ["demo", "test", "paddle", "runtime"])
 def test_a_lock_states_checksums_and_no_place(lock: str) -> None:
     text = (ROOT / "locks" / f"{lock}.txt").read_text(encoding="utf-8")
     for line in text.replace("\\\n", "").splitlines():
-        assert re.fullmatch(r"[\w.-]+==[\w.]+( ; [^-]+)?( +--hash=sha256:[0-9a-f]{64})+", line), line
+        assert re.fullmatch(r"[\w.-]+(?:\[\w+\])?==[\w.]+( ; [^-]+)?( +--hash=sha256:[0-9a-f]{64})+", line), line
 
 
 def test_the_demonstration_is_not_asked_to_install_what_only_tests_need() -> None:
