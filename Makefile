@@ -38,7 +38,7 @@ $(VENV)/%: pyproject.toml locks/paddle.txt locks/%.txt
 LOCK = $(RUN) -m uv --no-config pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 lock: $(VENV)/test
 	$(LOCK) pyproject.toml --extra train --extra cpu --no-emit-package paddlepaddle -o locks/demo.txt
-	$(LOCK) pyproject.toml --extra onnx --extra openvino --extra serving --extra mqtt --extra opcua --extra modbus -o locks/runtime.txt
+	$(LOCK) pyproject.toml --extra onnx --extra openvino --extra serving --extra line --extra mqtt --extra opcua --extra modbus -o locks/runtime.txt
 	$(LOCK) pyproject.toml --extra dev --extra cpu --no-emit-package paddlepaddle -o locks/test.txt
 	grep ^paddlepaddle requirements.txt | $(LOCK) --no-deps - -o locks/paddle.txt
 

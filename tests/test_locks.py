@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from setuptools import Distribution
 
 ROOT = Path(__file__).parent.parent
-RUNTIME = ("onnx", "openvino", "serving", "mqtt", "opcua", "modbus")
+RUNTIME = ("onnx", "openvino", "serving", "line", "mqtt", "opcua", "modbus")
 #: A lock, the extras that it is for, and one of the packages that these bring.
 LOCKS = [("demo", ("train",), "scipy"), ("test", ("dev",), "fastapi"), ("runtime", RUNTIME, "uvicorn")]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
