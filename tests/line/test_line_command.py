@@ -124,6 +124,47 @@ def test_a_check_says_in_a_line_each_what_works(config: Path) -> None:
     assert "it cannot be reached: Connection refused (http://127.0.0.1:1)" in output
 
 
+#: The same program, but its model hangs.
+HANGS = """
+import sys, threading
+import paddlex.line.judge
+
+class Hangs:
+    def __init__(self, line): pass
+    def judge(self, picture, product): threading.Event().wait()
+
+paddlex.line.judge.Judge = Hangs
+from paddlex.cli import main
+sys.exit(main(["--line", sys.argv[1]]))
+"""
+
+
+def test_a_model_that_hangs_has_its_trigger_answered_and_ends_the_program(tmp_path: Path) -> None:
+    web = free_port()
+    (tmp_path / "line.yaml").write_text(
+        f"Line:\n  outbox: {tmp_path}\n  deadline_s: 0.2\n  restart_after_s: 1\n  stop_s: 0.1\n"
+        f"Ports:\n  web:\n    type: http\n    port: {web}\n"
+    )
+    command = [sys.executable, "-c", HANGS, str(tmp_path / "line.yaml")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment_of_child())
+    client = http.client.HTTPConnection("127.0.0.1", web, timeout=120)
+
+    def is_up() -> bool:
+        try:
+            client.connect()
+            return True
+        except OSError:
+            return False
+
+    until(is_up)
+    client.request("POST", "/trigger", b"picture")
+    answer = json.loads(client.getresponse().read())["result"]
+    assert (answer["verdict"], answer["fail_safe"]) == ("NG", "deadline")
+    _, log = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "The station hangs" in log
+
+
 def test_two_stations_do_not_share_an_outbox(start: Callable[[], subprocess.Popen[str]], config: Path) -> None:
     start()
     second = run("--line", config)

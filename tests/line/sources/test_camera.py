@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,34 @@ from paddlex.line.sources.camera import CameraOptions, CameraSource
 from tests.line.conftest import until
 
 SECRET = "s3cret/@"
+
+#: An RTSP server, by GStreamer, whose stream is for who has the password; says its port.
+RTSP = f"""
+import gi
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer
+Gst.init(None)
+factory, permissions, token = GstRtspServer.RTSPMediaFactory(), GstRtspServer.RTSPPermissions(), GstRtspServer.RTSPToken()
+factory.set_launch(
+    "( videotestsrc is-live=true pattern=white ! video/x-raw,format=I420,width=64,height=48,framerate=20/1 ! jpegenc"
+    " ! rtpjpegpay name=pay0 )"
+)
+permissions.add_role("user")
+permissions.add_permission_for_role("user", "media.factory.access", True)
+permissions.add_permission_for_role("user", "media.factory.construct", True)
+factory.set_permissions(permissions)
+token.set_string("media.factory.role", "user")
+authentication = GstRtspServer.RTSPAuth()
+authentication.add_basic(GstRtspServer.RTSPAuth.make_basic("anna", "{SECRET}"), token)
+server = GstRtspServer.RTSPServer()
+server.set_auth(authentication)
+server.set_address("127.0.0.1")
+server.set_service("0")
+server.get_mount_points().add_factory("/stream", factory)
+server.attach(None)
+print(server.get_bound_port(), flush=True)
+GLib.MainLoop().run()
+"""
 
 
 class Camera(ThreadingHTTPServer):
@@ -150,6 +179,26 @@ def test_the_password_reaches_the_camera_and_no_message(
     assert SECRET not in f"{source._process}{caught.value}{caplog.text}{command!r}"
     assert "s3cret" not in f"{caught.value}{caplog.text}{source.place}{command!r}"
     assert "127.0.0.1" in caplog.text
+
+
+@pytest.fixture
+def rtsp() -> Iterator[str]:
+    command = ["/usr/bin/python3", "-c", RTSP]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+        if not port:
+            pytest.skip("apt-get install python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good")
+        yield f"rtsp://127.0.0.1:{port}/stream"
+        server.kill()
+
+
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="Debian's Python has the bindings of its GStreamer")
+def test_a_camera_speaks_rtsp(rtsp: str, make_source: Callable[..., CameraSource], tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(SECRET)
+    source = make_source(address=rtsp, user="anna", password_file=str(tmp_path / "password"))
+    picture = source.capture(60)
+    assert (picture.shape, picture.min() > 220) == ((48, 64, 3), True)
 
 
 def test_a_camera_that_is_not_there_is_a_fault_from_the_start() -> None:
