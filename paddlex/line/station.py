@@ -128,8 +128,11 @@ class Station:
             with self._changed:
                 del self._pending[trigger.id]
             self._tell_again(trigger, known)
-        elif self._is_stopping:
+        elif self._is_stopping and trigger.port:
             self._settle(pending, "stopping")
+        elif self._is_stopping:  # nobody waits: it comes again after the next start
+            with self._changed:
+                del self._pending[trigger.id]
         else:
             try:
                 self._queue.put_nowait(pending)
@@ -228,6 +231,7 @@ class Station:
                 return False
             pending.is_settled = True
         trigger = pending.trigger
+        pending.trigger = replace(trigger, picture=None)  # it waits for its deadline still, and a picture is large
         answer = Answer(
             0, trigger.id, trigger.port, False, None, None, None, None, trigger.product,
             pending.at.isoformat(timespec="milliseconds"), round(time.monotonic() - trigger.received, 6),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
@@ -145,9 +148,13 @@ def test_a_stop_answers_all_that_have_come_and_who_comes_then(line: Line, go_on:
     until(lambda: line.station.state().reason == "the station is being stopped")
     late = line.port.answer_to(line.trigger())
     assert (late.verdict, late.fail_safe) == ("NG", "stopping")
+    line.station.trigger(
+        Trigger("own", time.monotonic(), picture=b"1")
+    )  # of a hot folder: the file is there tomorrow too
     go_on.set()
     stopping.join()
     assert all(line.port.answer_to(id).is_ok for id in before)
+    assert line.outbox.find("own") is None
     assert line.port.is_closed
 
 
@@ -182,3 +189,14 @@ def test_a_trigger_of_the_source_is_told_to_the_source(line: Line) -> None:
     line.station.trigger(Trigger("own", time.monotonic(), picture=b"1"))
     assert told == [("own", True)] * 2
     assert len(line.judge.judged) == 1
+
+
+def test_a_picture_is_forgotten_with_its_answer_and_not_with_its_deadline(line: Line) -> None:
+    picture = np.zeros((8, 8, 3), np.uint8)
+    forgotten = weakref.ref(picture)
+    line.judge.judged = deque(maxlen=0)  # type: ignore[assignment]
+    line.ask(picture)
+    del picture
+    line.ask()
+    gc.collect()
+    assert forgotten() is None
