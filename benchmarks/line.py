@@ -5,7 +5,7 @@
 A real station (``paddlex --line``) in a process of its own; it is timed at the other side of a TCP connection on this machine,
 from the first byte of TRIGGER to the last of ANSWER, one trigger after the other. What the camera shows is one file, which is
 read and decoded for each trigger. ``--nothing`` judges with a stand-in for the model, so that what is left is the station's own
-time: queue, outbox on the disk, delivery.
+time: queue, outbox on the disk, delivery. The other protocols: line_protocols.py.
 """
 
 from __future__ import annotations
@@ -88,12 +88,12 @@ sys.exit(main(["--line", sys.argv[1]]))
 class Station:
     """The process."""
 
-    def __init__(self, folder: Path, model: str, picture: str, judge: str) -> None:
+    def __init__(self, folder: Path, model: str, picture: str, judge: str, **ports: dict) -> None:
         with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
             self.port, self.web = one.getsockname()[1], other.getsockname()[1]
         config = {
             "Line": {"model_dir": model, "outbox": str(folder / "outbox"), "deadline_s": 1.0, "heartbeat_s": 0.1},
-            "Ports": {"plc": {"type": "tcp", "port": self.port}, "web": {"type": "http", "port": self.web}},
+            "Ports": {"plc": {"type": "tcp", "port": self.port}, "web": {"type": "http", "port": self.web}, **ports},
         }
         (folder / "line.yaml").write_text(json.dumps(config), encoding="utf-8")
         self.command = [sys.executable, "-c", STATION, str(folder / "line.yaml"), judge, picture]
