@@ -184,6 +184,12 @@ def _add_refit_arguments(parser: argparse.ArgumentParser) -> None:
         help="fit the model of --model_dir to the pictures of good parts in --input, all of them, and write it to the new "
         "folder --save_path; with --target_fpr, --bit_depth, --product, --run_mode and --json as above",
     )
+    group.add_argument(
+        "--false_alarms",
+        type=os.path.expanduser,
+        metavar="PATH",
+        help="further good parts, which a model has called anomalous: they are learnt from, but no threshold rests on them",
+    )
     group.add_argument("--seed", type=int, metavar="N", help="of what is drawn (default: the model's)")
     group.add_argument(
         "--regions",

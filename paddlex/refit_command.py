@@ -33,6 +33,7 @@ def _run(arguments: argparse.Namespace) -> int:
             arguments.model_dir,
             arguments.input,
             arguments.save_path,
+            false_alarms=arguments.false_alarms or (),
             seed=arguments.seed,
             target_fpr=arguments.target_fpr,
             regions=UNCHANGED if arguments.regions is None else read_regions(arguments.regions),

@@ -14,7 +14,7 @@ from paddlex.errors import DatasetError, remedy_of
 from paddlex.inference.fit_facts import FEWEST_TRAINING_IMAGES as FEWEST_TRAINING_IMAGES
 from paddlex.inference.image_files import decode_image, read_bytes
 from paddlex.inference.inputs import read_image
-from paddlex.inference.list_files import SOURCE_FILE, VAL_LIST, split_line
+from paddlex.inference.list_files import FALSE_ALARMS_LIST, SOURCE_FILE, VAL_LIST, split_line
 from paddlex.inference.list_files import TRAIN_LIST as TRAIN_LIST
 from paddlex.inference.preparation import NOTHING, Preparation
 from paddlex.inference.reading import ANY, Reading
@@ -36,7 +36,7 @@ class Sample:
         root: the data set's folder.
         image: the image's path relative to ``root``, with ``/`` between its parts.
         mask: the mask's path relative to ``root``; None where no mask is meant.
-        list_name: ``train.txt`` or ``val.txt``.
+        list_name: ``train.txt``, ``val.txt`` or ``false_alarms.txt``.
         line: the line's number, from 1.
         reading: how the pictures of the data set are read.
         preparation: what is done to them before a network sees them.
@@ -79,6 +79,11 @@ class Sample:
         """Whether a validation line has a mask and its folder names a defect: anomalous, even if the mask is empty."""
         is_listed = self.list_name == VAL_LIST and self.mask is not None
         return is_listed and not (is_normal_folder(self.defect_type) or is_neutral_folder(self.defect_type))
+
+    @property
+    def is_false_alarm(self) -> bool:
+        """Whether it is learnt from and no threshold rests on it, see ``list_files.FALSE_ALARMS_LIST``."""
+        return self.list_name == FALSE_ALARMS_LIST
 
     @property
     def where(self) -> str:
@@ -128,6 +133,18 @@ def read_samples(dataset_dir: str | os.PathLike[str], list_name: str, reading: R
     if not samples:
         raise DatasetError("the list names no images", where=path, remedy="Write one 'image mask' a line")
     return samples
+
+
+def read_learnt_samples(dataset_dir: str | os.PathLike[str], reading: Reading = ANY) -> list[Sample]:
+    """What a training learns from: the lines of ``train.txt``, then those of ``false_alarms.txt``, where there is one.
+
+    Raises:
+        DatasetError: as ``read_samples``.
+    """
+    train = read_samples(dataset_dir, TRAIN_LIST, reading)
+    if not (Path(dataset_dir) / FALSE_ALARMS_LIST).exists():
+        return train
+    return [*train, *read_samples(dataset_dir, FALSE_ALARMS_LIST, reading)]
 
 
 def source_folder(root: Path) -> Path | None:

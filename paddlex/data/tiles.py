@@ -38,6 +38,10 @@ class TileSample:
     def image_path(self) -> Path:
         return self.sample.image_path
 
+    @property
+    def is_false_alarm(self) -> bool:
+        return self.sample.is_false_alarm
+
     def view(self) -> View:
         """The tile, [tile_size, tile_size], of its photo's view; the photo is read for it.
 

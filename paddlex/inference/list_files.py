@@ -1,4 +1,4 @@
-"""The lists of a data set, ``train.txt`` and ``val.txt``: how a line is divided, and which files are masks."""
+"""The lists of a data set: how a line is divided, and which files are masks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from paddlex.utils.files import read_regular_file
 
 TRAIN_LIST = "train.txt"
 VAL_LIST = "val.txt"
-LIST_NAMES = (TRAIN_LIST, VAL_LIST)
+
+#: Good parts that a model has called anomalous. They are learnt from like those of the training list, but no threshold rests on
+#: them: they were chosen because their scores were high, and no score of a part that comes next is chosen so.
+FALSE_ALARMS_LIST = "false_alarms.txt"
+
+LIST_NAMES = (TRAIN_LIST, VAL_LIST, FALSE_ALARMS_LIST)
 
 #: Beside lists that stand in a folder of their own: the absolute path of the folder with the images.
 SOURCE_FILE = "images_from.txt"

@@ -127,7 +127,8 @@ class AnomalyPredictor(BatchPredictor):
         Args:
             images: good parts, as ``predict`` takes them.
             save_dir: the new folder, which ``create_model`` opens.
-            options: ``seed``, ``target_fpr``, ``regions`` and ``progress`` of ``refit.refit``, where all is explained.
+            options: ``false_alarms``, ``seed``, ``target_fpr``, ``regions`` and ``progress`` of ``refit.refit``, where all is
+                explained.
         """
         from paddlex.inference.refit import refit
 

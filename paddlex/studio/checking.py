@@ -21,7 +21,7 @@ from paddlex.studio.words import IN_BOTH, UNLIKE, finding, is_known, remark
 from paddlex.studio.workspace import Workspace
 
 #: Where a problem is, see ``data.dataset.Sample.where``.
-_LINE = re.compile(r".*/(?P<name>train\.txt|val\.txt) line (?P<number>\d+)", re.DOTALL)
+_LINE = re.compile(r".*/(?P<name>(train|val|false_alarms)\.txt) line (?P<number>\d+)", re.DOTALL)
 
 _WITHOUT_CHALLENGE = (
     "There is no known bad part yet. Whether a model finds what it must cannot be tried without one.",
@@ -59,7 +59,7 @@ class Checking:
         learnt = [member for member in taught.good if member not in judged]
         with self._workspace.reading() as session:
             pairs = [(member, session.get_one(Picture, member.digest)) for member in judged]
-        dataset = write_view(self._workspace.pictures, folder, learnt, [*pairs, *taught.challenge])
+        dataset = write_view(self._workspace.pictures, folder, learnt, [*pairs, *taught.challenge], taught.false_alarms)
         overrides = [f"Global.dataset_dir={dataset}", f"Global.output={folder / OUTPUT}", "Global.mode=check_dataset"]
         config = load_config(template(settings_of(taught.product).model), overrides)
         (folder / CONFIG).write_text(config.to_yaml(), encoding="utf-8")

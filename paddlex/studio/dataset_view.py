@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from paddlex.inference.list_files import TRAIN_LIST, VAL_LIST
+from paddlex.inference.list_files import FALSE_ALARMS_LIST, TRAIN_LIST, VAL_LIST
 from paddlex.studio.database.schema import Member, Picture
 from paddlex.studio.pictures import Pictures
 from paddlex.utils.files import write_text
@@ -24,7 +24,11 @@ FOLDER = "dataset"
 
 
 def write_view(
-    pictures: Pictures, folder: Path, train: Sequence[Member], val: Sequence[tuple[Member, Picture]]
+    pictures: Pictures,
+    folder: Path,
+    train: Sequence[Member],
+    val: Sequence[tuple[Member, Picture]],
+    false_alarms: Sequence[Member] = (),
 ) -> Path:
     """Write a data set without copying a picture.
 
@@ -34,15 +38,20 @@ def write_view(
         train: good parts to learn from.
         val: parts to judge: good ones, and known bad ones, whose masks are drawn; where nobody has drawn anything the whole
             picture is marked.
+        false_alarms: good parts to learn from that no threshold rests on.
 
     Returns:
         The data set's folder.
     """
     root = folder / FOLDER
-    good = [_link(pictures, root, member, "good", number) for number, member in enumerate(train)]
-    write_text(root / TRAIN_LIST, _lines((image, image) for image in good), durable=False)
+    first = 0
+    for name, kind, members in ((TRAIN_LIST, "good", train), (FALSE_ALARMS_LIST, "false_alarms", false_alarms)):
+        links = [_link(pictures, root, member, kind, number) for number, member in enumerate(members, first)]
+        if links or name == TRAIN_LIST:
+            write_text(root / name, _lines((image, image) for image in links), durable=False)
+        first += len(links)
     lines = []
-    for number, (member, picture) in enumerate(val, len(train)):
+    for number, (member, picture) in enumerate(val, first):
         kind = "good" if member.role == "good" else "challenge"
         image = _link(pictures, root, member, kind, number)
         lines.append((image, image if kind == "good" else _mask(root, image, member, picture)))

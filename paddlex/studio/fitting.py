@@ -16,10 +16,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from paddlex.config import load_config
+from paddlex.inference.list_files import FALSE_ALARMS_LIST, TRAIN_LIST
 from paddlex.inference.model_folder import NESTED_FOLDERS
 from paddlex.inference.serving.errors import RequestError
 from paddlex.studio import task, versions
-from paddlex.studio.database.schema import Job, Member, Picture, Product, Version
+from paddlex.studio.database.schema import Job, Member, Picture, Product, Verdict, Version
 from paddlex.studio.dataset_view import FOLDER, digest_of, write_view
 from paddlex.studio.intake import CHALLENGE, GOOD
 from paddlex.studio.jobs import ANALYSE, REFIT, TRAIN, Conclude, Jobs, Work, command_line
@@ -45,7 +46,8 @@ class Taught:
 
     Attributes:
         product: the product.
-        good: its good pictures, in the order in which they came.
+        good: its good pictures, in the order in which they came, but for false alarms.
+        false_alarms: those of which a model has said that they are bad: no threshold rests on them.
         challenge: its known bad parts.
         regions: ``Train.regions`` in pixels; None for everywhere.
         size: width and height of the good pictures where regions are given.
@@ -53,6 +55,7 @@ class Taught:
 
     product: Product
     good: list[Member]
+    false_alarms: list[Member]
     challenge: list[tuple[Member, Picture]]
     regions: dict[str, Any] | None
     size: tuple[int, int] | None
@@ -65,21 +68,23 @@ class Taught:
             RequestError: 409, there are too few good pictures, or regions do not fit them.
         """
         members = session.execute(
-            select(Member, Picture)
+            select(Member, Picture, Verdict.is_anomalous)
             .join(Picture, Picture.digest == Member.digest)
+            .outerjoin(Verdict, Verdict.id == Member.verdict_id)
             .where(Member.product_id == product.id)
             .order_by(Member.id)
         ).all()
-        good = [member for member, _ in members if member.role == GOOD]
+        good = [member for member, _, is_alarm in members if member.role == GOOD and not is_alarm]
+        false_alarms = [member for member, _, is_alarm in members if member.role == GOOD and is_alarm]
         if len(good) < FEWEST_GOOD:
             what = f"{product.name} has {len(good)} good pictures, and at least {FEWEST_GOOD} are needed"
             raise RequestError(409, what, remedy="Add pictures of good parts; 30 are a beginning")
-        challenge = [(member, picture) for member, picture in members if member.role == CHALLENGE]
+        challenge = [(member, picture) for member, picture, _ in members if member.role == CHALLENGE]
         settings = settings_of(product)
         if settings.regions is None or not settings.regions.are_given:
-            return cls(product, good, challenge, None, None)
+            return cls(product, good, false_alarms, challenge, None, None)
         size = size_of_good(session, product, one_size=not settings.align)
-        return cls(product, good, challenge, settings.regions.in_pixels(size), size)
+        return cls(product, good, false_alarms, challenge, settings.regions.in_pixels(size), size)
 
 
 class Fitting:
@@ -135,7 +140,7 @@ class Fitting:
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
     def _training(self, folder: Path, taught: Taught) -> Work:
-        dataset = write_view(self._workspace.pictures, folder, taught.good, taught.challenge)
+        dataset = write_view(self._workspace.pictures, folder, taught.good, taught.challenge, taught.false_alarms)
         overrides = [*settings_of(taught.product).overrides(), "Global.mode=train"]
         overrides += [f"Global.dataset_dir={dataset}", f"Global.output={folder / OUTPUT}"]
         overrides.append(f"Train.calibration.target_fpr={taught.product.target_fpr!r}")
@@ -146,9 +151,11 @@ class Fitting:
         return Work(command_line(arguments), shlex.join(["paddlex", *arguments]), f"{OUTPUT}/train_result.json")
 
     def _refit(self, folder: Path, taught: Taught, source: Path) -> Work:
-        dataset = write_view(self._workspace.pictures, folder, taught.good, [])
+        dataset = write_view(self._workspace.pictures, folder, taught.good, [], taught.false_alarms)
         images = str(dataset / "images" / "good")
         arguments = {"model_dir": str(source), "input": images, "save_path": str(folder / OUTPUT)}
+        if taught.false_alarms:
+            arguments["false_alarms"] = str(dataset / "images" / "false_alarms")
         arguments["target_fpr"] = repr(taught.product.target_fpr)
         if settings_of(taught.product).regions is not None:
             drawn = {} if taught.regions is None else {"size": list(taught.size or ()), **taught.regions}
@@ -180,7 +187,9 @@ class Fitting:
             "warnings": outcome.get("warnings", []),
         }
         robust = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))["Train"]["robust"]
-        learnt = len(_listed(root)) - (len(suspects) if robust == "leave_out" else 0)
+        learnt = sum(len(_listed(root / name)) for name in (TRAIN_LIST, FALSE_ALARMS_LIST)) - (
+            len(suspects) if robust == "leave_out" else 0
+        )
         self._make_version(job, folder / OUTPUT, learnt, result, conclude, suspects)
 
     def _refitted(self, job: Job, folder: Path, outcome: dict[str, Any], conclude: Conclude) -> None:
@@ -246,13 +255,20 @@ def mark_suspects(session: Session, product: Product, digests: Sequence[str]) ->
         member.problem = SUSPECT
 
 
-def refit_as(model_dir: str, input: str, save_path: str, target_fpr: str, regions: str | None = None) -> dict[str, Any]:
+def refit_as(
+    model_dir: str,
+    input: str,
+    save_path: str,
+    target_fpr: str,
+    regions: str | None = None,
+    false_alarms: str | None = None,
+) -> dict[str, Any]:
     """What ``paddlex --refit`` does with the same arguments, in a process of its own."""
     from paddlex.inference.refit import UNCHANGED, refit
     from paddlex.refit_command import read_regions
 
     done = refit(
-        model_dir, input, save_path, target_fpr=float(target_fpr), progress=tell_step,
+        model_dir, input, save_path, false_alarms=false_alarms or (), target_fpr=float(target_fpr), progress=tell_step,
         regions=UNCHANGED if regions is None else read_regions(regions),
     )  # fmt: skip
     return {"images": done.images, "warnings": [*done.warnings, *map(str, done.left_out)]}
@@ -275,5 +291,5 @@ def _in_all(drawn: Mapping[str, int], found: Mapping[str, int]) -> dict[str, int
     return {"drawn": sum(drawn.values()), "found": sum(found.values())}
 
 
-def _listed(root: Path) -> list[str]:
-    return (root / "train.txt").read_text(encoding="utf-8").splitlines()
+def _listed(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -57,6 +58,29 @@ def test_what_it_has_learnt_anew_gives_the_same_scores_in_every_engine(
         np.testing.assert_allclose(scores[engine], scores["onnx"], rtol=1e-4)
     old = [one["raw_score"] for one in create_model(None, trained_model, "cpu", backend="onnx").predict(images)]
     assert scores["onnx"] != old
+
+
+def test_a_false_alarm_is_learnt_and_no_threshold_rests_on_it(
+    model_name: str, trained_model: Path, demo_dataset: Path, tmp_path: Path
+) -> None:
+    """It was chosen because its score is high: among 24 scores it would be the threshold itself, and defects be missed."""
+    if MODELS[model_name].refitter is None:
+        pytest.skip("it is trained, not refitted")
+    val = demo_dataset / "images" / "val"
+    odd = cv2.imread(str(val / "good" / "000.jpg"))
+    cv2.circle(odd, (64, 64), 8, (30, 30, 160), -1)  # the ink of a stamp, which is allowed
+    defects = [str(path) for path in sorted(val.rglob("*.jpg")) if path.parent.name != "good"]
+    before = create_model(None, trained_model, "cpu")
+    assert next(before.predict(odd))["is_anomalous"]
+
+    refit(trained_model, pictures(demo_dataset), tmp_path / "new", false_alarms=[odd])
+    refit(trained_model, [*pictures(demo_dataset), odd], tmp_path / "among them")
+    new, among = (create_model(None, tmp_path / name, "cpu") for name in ("new", "among them"))
+    assert not next(new.predict(odd))["is_anomalous"]
+    found = [sum(one["is_anomalous"] for one in model.predict(defects)) for model in (before, new, among)]
+    assert found[0] - 1 <= found[1]
+    assert found[2] < found[0] - 1
+    assert len(open_model_folder(tmp_path / "new").calibration.scores) == len(pictures(demo_dataset))
 
 
 def test_what_mode_export_wrote_is_refitted_as_the_training_s_folder_is(

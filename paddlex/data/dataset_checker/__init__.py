@@ -30,6 +30,7 @@ from paddlex.data.dataset_checker.rules import NO_RULES, FolderRules
 from paddlex.data.dataset_checker.split import check_percentages, split
 from paddlex.data.dataset_checker.whole import check_whole
 from paddlex.errors import DatasetError
+from paddlex.inference.list_files import FALSE_ALARMS_LIST
 from paddlex.inference.reading import ANY, Reading
 from paddlex.inference.walk import PassedOver
 from paddlex.utils.files import atomic_directory
@@ -99,8 +100,9 @@ def check_dataset(
 
     reading = find_reading(reading, root)
     train = read_list(root, TRAIN_LIST, problems, reading)
+    alarms = read_list(root, FALSE_ALARMS_LIST, problems, reading) if (root / FALSE_ALARMS_LIST).exists() else []
     val = read_list(root, VAL_LIST, problems, reading)
-    samples = check_lines([*train, *val], problems)
+    samples = check_lines([*train, *alarms, *val], problems)
     demo_names = _name_demos(samples, num_samples)
     with atomic_directory(output / DEMO_FOLDER) as demo_folder:
         demo_paths = {sample: demo_folder / name for sample, name in demo_names.items()}
@@ -129,6 +131,7 @@ def check_dataset(
             "train_sample_paths": _demo_paths(demo_names, TRAIN_LIST),
             "train_samples": len(train),
             "train_different_images": different,
+            "false_alarm_samples": len(alarms),
             "val_sample_paths": _demo_paths(demo_names, VAL_LIST),
             "val_samples": len(val),
             "val_different_images": count_different(inspections, VAL_LIST),

@@ -44,9 +44,10 @@ class Counts:
 def count_kinds(inspections: Sequence[Inspection]) -> Counts:
     """Count the images of each kind; a defect type is named after the folder of its images."""
     train = sum(inspection.sample.list_name == TRAIN_LIST for inspection in inspections)
+    false_alarms = sum(inspection.sample.is_false_alarm for inspection in inspections)
     defects = Counter(inspection.sample.defect_type for inspection in inspections if inspection.anomalous)
     by_frequency = dict(sorted(defects.items(), key=lambda item: (-item[1], item[0])))
-    return Counts(train, len(inspections) - train - defects.total(), by_frequency)
+    return Counts(train, len(inspections) - train - false_alarms - defects.total(), by_frequency)
 
 
 def write_histogram(path: str | os.PathLike[str], counts: Counts) -> None:

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 
 from paddlex.data.dataset import (
-    TRAIN_LIST,
     VAL_LIST,
     Sample,
     decode_mask,
@@ -118,7 +117,7 @@ def inspect_sample(sample: Sample, demo_path: Path | None = None) -> Inspection:
     if image is not None and mask is not None and image.shape[:2] != mask.shape:
         problems.append(_size_mismatch(sample, image, mask))
     has_anomalies = mask is not None and bool(mask.any())
-    if sample.list_name == TRAIN_LIST and has_anomalies:
+    if sample.list_name != VAL_LIST and has_anomalies:
         problems.append(_anomalous_training_image(sample))
     elif mask is not None and not has_anomalies and sample.is_defective_by_name:
         problems.append(_empty_mask(sample))

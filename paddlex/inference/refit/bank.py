@@ -61,7 +61,7 @@ def fit_bank(
     whole, *of_others = in_parallel(lambda pool: _Bank.of(pool, size, seed), sources, done)
     judges = {image: bank for (images, _), bank in zip(splits, of_others, strict=True) for image in images}
     distances = in_parallel(
-        lambda image: judges[image].distances(features.kept[image], neighbours), range(len(features.kept))
+        lambda image: judges[image].distances(features.kept[image], neighbours), features.judged.tolist()
     )
     return FittedPart(whole.arrays(neighbours), np.stack(distances))
 

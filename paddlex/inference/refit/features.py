@@ -16,6 +16,9 @@ from paddlex.utils.logging import logger
 #: Images are divided among so many folds, see ``PatchFeatures``.
 FOLDS = 5
 
+#: Instead of a fold: every fit learns from the image, and none judges it.
+NO_FOLD = -1
+
 
 class Pictures(Protocol):
     """Good parts as the network is to see them."""
@@ -31,7 +34,7 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True)
 class PatchFeatures:
-    """What the fitting sees of one stage. Every image, kept or not, is in one of the folds 0..F-1.
+    """What the fitting sees of one stage. Every image, kept or not, is in one of the folds 0..F-1, or in ``NO_FOLD``.
 
     Attributes:
         kept: float16 or float32 [k, h, w, C]: the features of some images.
@@ -48,6 +51,16 @@ class PatchFeatures:
     pool: np.ndarray
     pool_folds: np.ndarray
     pool_numbers: np.ndarray
+
+    @property
+    def judged(self) -> np.ndarray:
+        """Which of the kept images are in a fold, int [j]."""
+        return np.flatnonzero(self.folds != NO_FOLD)
+
+    @property
+    def judged_numbers(self) -> np.ndarray:
+        """Which of the images these are, int [j]."""
+        return self.numbers[self.judged]
 
     def without(self, numbers: Sequence[int]) -> PatchFeatures:
         """What there is of the other images; each stays in its fold."""
@@ -69,12 +82,12 @@ class PatchFeatures:
         if not (np.isfinite(self.kept).all() and np.isfinite(self.pool).all()):
             raise ValueError(f"the features of {layer} are no finite numbers")
         for folds in (self.folds, self.pool_folds):
-            if len(np.unique(folds)) < 2:
+            if len(np.unique(folds[folds != NO_FOLD])) < 2:
                 raise ValueError(f"cross-fitting {layer} needs images in at least two folds")
 
     def splits(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each fold: the numbers of the kept images in it (int), and which of the pool's patches are not (bool [m])."""
-        for fold in np.unique(self.folds):
+        for fold in np.unique(self.folds[self.judged]):
             yield np.flatnonzero(self.folds == fold), self.pool_folds != fold
 
 
@@ -84,6 +97,7 @@ def collect(
     images: Pictures,
     *,
     photos: np.ndarray,
+    judged: np.ndarray,
     sampled_patches: int,
     memory_bytes: float,
     batch_size: int,
@@ -101,6 +115,7 @@ def collect(
         names: of its outputs.
         images: to look at, each once.
         photos: int [n], which photo each image is (a tile) of: all of a photo are in one fold.
+        judged: bool [n], which images are in a fold at all; the others are in ``NO_FOLD``.
         sampled_patches: of all images and their copies together, for each name.
         memory_bytes: for the feature maps.
         batch_size: images that the backbone sees at once.
@@ -109,7 +124,7 @@ def collect(
         done: called with the number of images that were looked at just now.
     """
     rng = np.random.default_rng([seed, len(images)])
-    folds, versions = photos % FOLDS, 1 + len(copies)
+    folds, versions = np.where(judged, photos % FOLDS, NO_FOLD), 1 + len(copies)
     collected = {name: Collected() for name in names}
     counts = shares(len(images) * versions, sampled_patches)
     is_kept = np.ones(len(images), bool)

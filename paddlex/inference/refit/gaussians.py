@@ -34,7 +34,7 @@ def fit_gaussians(features: PatchFeatures, layer: str, done: Done = nothing) -> 
     scales = [Standardisation.of(features.pool[others]).scale for _, others in splits]
 
     def fit_row(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean and whitening of each position in a row, and the cross-fitted distances there: [k, w]."""
+        """Mean and whitening of each position in a row, and the cross-fitted distances there: [j, w]."""
         row = features.kept[:, number].transpose(1, 0, 2).astype(np.float64)  # [w, k, C]
         mean = row.mean(axis=1, keepdims=True)
         row -= mean
@@ -48,7 +48,7 @@ def fit_gaussians(features: PatchFeatures, layer: str, done: Done = nothing) -> 
             others_scatter -= count * others_mean.transpose(0, 2, 1) @ others_mean
             white = (left_out - others_mean) @ _whitening(others_scatter, count, its_scale, layer)
             distances[images] = np.linalg.norm(white, axis=2).T
-        return mean, _whitening(scatter, row.shape[1], scale, layer), distances
+        return mean, _whitening(scatter, row.shape[1], scale, layer), distances[features.judged]
 
     # a row at a time: so little memory is enough
     means, whitenings, distances = zip(*in_parallel(fit_row, range(features.kept.shape[1]), done), strict=True)

@@ -14,8 +14,8 @@ class FittedPart:
 
     Attributes:
         arrays: float32 by name: the buffers of the part's network.
-        distances: float32 [k, h, w], the cross-fitted distances of the kept images: those of an image are from a fit to the
-            other folds, so that they are as large as a new image's would be.
+        distances: float32 [j, h, w], the cross-fitted distances of the kept images that are in a fold: those of an image are
+            from a fit to the other folds, so that they are as large as a new image's would be.
     """
 
     arrays: Mapping[str, np.ndarray]

@@ -48,6 +48,7 @@ class _Seen:
     """A picture: its resized view, uint8 [H, W, 3] RGB, where it is inspected, bool [H, W], and what it looks like."""
 
     name: str
+    is_false_alarm: bool
     content: bytes
     resized: np.ndarray
     inspected: np.ndarray | None
@@ -77,6 +78,7 @@ class GoodPictures:
     def of(
         cls,
         sources: Sequence[Source],
+        false_alarms: Sequence[Source],
         reading: Reading,
         preparation: Preparation,
         transform: Transform,
@@ -86,21 +88,24 @@ class GoodPictures:
 
         Args:
             sources: what to read; one that cannot be read is left out.
+            false_alarms: likewise, see ``list_files.FALSE_ALARMS_LIST``.
             reading: how.
             preparation: what is done to them before the network sees them.
             transform: makes the network's input.
             done: called after each.
         """
 
-        def look(source: Source) -> _Seen | LeftOut:
+        def look(asked: tuple[Source, bool]) -> _Seen | LeftOut:
+            source, is_false_alarm = asked
             try:
-                return _look(source, reading, preparation, transform)
+                return _look(source, is_false_alarm, reading, preparation, transform)
             except FAILURES as error:
                 return LeftOut(describe(source), as_outcome(error, source))
 
         seen: list[_Seen] = []
         left_out: list[LeftOut] = []
-        for one in in_order(look, iter(sources), usable_cores()):
+        asked = [*((source, False) for source in sources), *((source, True) for source in false_alarms)]
+        for one in in_order(look, iter(asked), usable_cores()):
             if isinstance(one, LeftOut):
                 left_out.append(one)
             else:
@@ -117,6 +122,11 @@ class GoodPictures:
 
     def __len__(self) -> int:
         return len(self._seen)
+
+    @property
+    def judged(self) -> np.ndarray:
+        """Which of them a fit to others judges, bool [n]: those that are no false alarms."""
+        return np.array([not one.is_false_alarm for one in self._seen], bool)
 
     def __call__(self, batches: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
         """Yield float32 [N, 3, H, W] for each list of N numbers, in order."""
@@ -138,7 +148,9 @@ def is_constant(resized: np.ndarray, inspected: np.ndarray | None) -> bool:
     return bool(np.all(np.ptp(pixels, axis=0) <= _CONSTANT_RANGE))
 
 
-def _look(source: Source, reading: Reading, preparation: Preparation, transform: Transform) -> _Seen:
+def _look(
+    source: Source, is_false_alarm: bool, reading: Reading, preparation: Preparation, transform: Transform
+) -> _Seen:
     if isinstance(source, (str, os.PathLike, bytes)):
         data = read_bytes(source, reading)
         photo = decode_picture(data, describe(source), reading)
@@ -152,4 +164,6 @@ def _look(source: Source, reading: Reading, preparation: Preparation, transform:
     width, height = transform.size
     content = hashlib.sha1(data, usedforsecurity=False).digest()
     inspected = inspected_positions(view.inspected, (height, width))
-    return _Seen(describe(source), content, transform.resize(view.image), inspected, descriptions(photo))
+    return _Seen(
+        describe(source), is_false_alarm, content, transform.resize(view.image), inspected, descriptions(photo)
+    )

@@ -86,6 +86,7 @@ def refit(
     images: Source | Iterable[Source],
     save_dir: str | os.PathLike[str],
     *,
+    false_alarms: Source | Iterable[Source] = (),
     seed: int | None = None,
     target_fpr: float | None = None,
     regions: Union[Inspection, _Unchanged, None] = UNCHANGED,
@@ -105,6 +106,8 @@ def refit(
         model_dir: an inference folder, a training's output folder or an exported .tar.
         images: good parts, whatever ``predict`` takes, but no camera: files, folders, uint8 [H, W, 3] BGR arrays.
         save_dir: the new folder, which must not be there yet, or be empty. It appears whole or not at all.
+        false_alarms: further good parts, those that a model has called anomalous. They are learnt from, but no threshold rests
+            on them: they were chosen because their scores were high, and one of them among 30 parts would be the threshold.
         seed: of what is drawn; None for the model's.
         target_fpr: the share of good parts that may be called anomalous; None for the model's.
         regions: where photos are inspected; None for everywhere. By default as it was.
@@ -134,16 +137,16 @@ def refit(
     preparation = own.preparation or NOTHING
     if not isinstance(regions, _Unchanged):
         preparation = replace(preparation, regions=regions)
-    if is_camera(images):
+    if is_camera(images) or is_camera(false_alarms):
         raise ImageReadError("a camera gives no end of pictures", remedy="Give files, folders or arrays")
-    sources = list(expand(images))
-    steps = Steps(progress, _units(source, len(sources)))
+    sources, alarms = list(expand(images)), list(expand(false_alarms))
+    steps = Steps(progress, _units(source, len(sources) + len(alarms)))
     transform = source.folder.transform
     width, height = transform.size
     with atomic_directory(target) as temporary:
         steps.begin("pictures")
         reading = reading_for(own.bit_depth, bit_depth, max_megapixels)
-        pictures = GoodPictures.of(sources, reading, preparation, transform, steps)
+        pictures = GoodPictures.of(sources, alarms, reading, preparation, transform, steps)
         for one in pictures.left_out:
             logger.error("Left out: %s", one)
         _check_count(pictures)
@@ -151,14 +154,14 @@ def refit(
         with source.backbone() as backbone:
             features = collect(
                 backbone, facts.names, pictures,
-                photos=np.arange(len(pictures)), sampled_patches=facts.sampled_patches,
+                photos=np.arange(len(pictures)), judged=pictures.judged, sampled_patches=facts.sampled_patches,
                 memory_bytes=facts.memory_gb * 2**30, batch_size=facts.batch_size, seed=facts.seed,
                 copies=copies_of(facts.copies), done=steps,
             )  # fmt: skip
         steps.begin("memory")
         parts = fit_parts(facts, features, steps)
         steps.begin("thresholds")
-        numbers = features[facts.names[0]].numbers
+        numbers = features[facts.names[0]].judged_numbers
         fitted = with_thresholds(
             facts, parts, aims, (height, width),
             lambda position: pictures.inspected(int(numbers[position])), preparation.regions,
@@ -205,14 +208,15 @@ def _units(source: Refittable, pictures: int) -> dict[str, int]:
 
 
 def _check_count(pictures: GoodPictures) -> None:
-    if len(pictures) >= FEWEST_TRAINING_IMAGES:
+    count = int(pictures.judged.sum())
+    if count >= FEWEST_TRAINING_IMAGES:
         return
     lost = (
         f"; {len(pictures.left_out)} were left out, the first because {pictures.left_out[0].error.what}"
         if pictures.left_out
         else ""
     )
-    what = f"{len(pictures)} different good pictures are too few, {FEWEST_TRAINING_IMAGES} are the least{lost}"
+    what = f"{count} different good pictures are too few, {FEWEST_TRAINING_IMAGES} are the least{lost}"
     raise RefitError(what, remedy="Give more photos of good parts; 50 are a start, 200 are better")
 
 

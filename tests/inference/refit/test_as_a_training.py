@@ -28,10 +28,11 @@ def lines(demo_dataset: Path) -> list[str]:
     return (demo_dataset / "train.txt").read_text(encoding="utf-8").splitlines()
 
 
-def train(root: Path, demo_dataset: Path, lines: list[str], output: Path) -> Path:
+def train(root: Path, demo_dataset: Path, lines: list[str], false_alarms: list[str], output: Path) -> Path:
     root.mkdir()
     (root / "images").symlink_to(demo_dataset / "images")
     (root / "train.txt").write_text("\n".join(lines), encoding="utf-8")
+    (root / "false_alarms.txt").write_text("\n".join(false_alarms), encoding="utf-8")
     (root / "val.txt").write_text((demo_dataset / "val.txt").read_text(encoding="utf-8"), encoding="utf-8")
     for name in os.listdir(demo_dataset):
         if not (root / name).exists():
@@ -43,10 +44,12 @@ def train(root: Path, demo_dataset: Path, lines: list[str], output: Path) -> Pat
 
 def test_what_comes_of_other_pictures_is_what_a_training_makes_of_them(demo_dataset, lines, tmp_path) -> None:
     """There and back: the second refit knows nothing of the training's pictures but by what it is given."""
-    trained = train(tmp_path / "data", demo_dataset, lines[9:], tmp_path / "output")
-    first, others = ([demo_dataset / line.split()[0] for line in some] for some in (lines[9:], lines[:14]))
+    trained = train(tmp_path / "data", demo_dataset, lines[9:], lines[:3], tmp_path / "output")
+    first, alarms, others = (
+        [demo_dataset / line.split()[0] for line in some] for some in (lines[9:], lines[:3], lines[:14])
+    )
     refit(trained, others, tmp_path / "other", run_mode="onnx")
-    refit(tmp_path / "other", first, tmp_path / "back", run_mode="onnx")
+    refit(tmp_path / "other", first, tmp_path / "back", false_alarms=alarms, run_mode="onnx")
     expected, between, found = (
         open_model_folder(folder).own.to_dict() for folder in (trained, tmp_path / "other", tmp_path / "back")
     )

@@ -33,9 +33,10 @@ def normal_images(samples: Sequence[Sample]) -> list[Sample]:
     for sample in samples:
         by_content.setdefault(hashlib.sha1(read_bytes(sample.image_path), usedforsecurity=False).digest(), sample)
     unique = list(by_content.values())
-    if len(unique) < FEWEST_TRAINING_IMAGES:
+    count = sum(not sample.is_false_alarm for sample in unique)
+    if count < FEWEST_TRAINING_IMAGES:
         raise TrainingError(
-            f"{len(unique)} different training images are too few; {FEWEST_TRAINING_IMAGES} are the least",
+            f"{count} different training images are too few; {FEWEST_TRAINING_IMAGES} are the least",
             where=samples[0].root / TRAIN_LIST,
             remedy="Take more photos of good parts; 50 are a start, 200 are better",
         )
@@ -43,12 +44,17 @@ def normal_images(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def hold_out(photos: Sequence[Sample], percent: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Divide what ``normal_images`` gives into photos to train on and photos to calibrate with, at least two of each."""
-    count = min(max(2, round(len(photos) * percent / 100)), len(photos) - 2)
-    held_out = set(np.random.default_rng([seed, len(photos)]).permutation(len(photos))[:count].tolist())
+    """Divide what ``normal_images`` gives into photos to train on and photos to calibrate with, at least two of each.
+
+    False alarms are trained on.
+    """
+    usual = [photo for photo in photos if not photo.is_false_alarm]
+    count = min(max(2, round(len(usual) * percent / 100)), len(usual) - 2)
+    held_out = set(np.random.default_rng([seed, len(usual)]).permutation(len(usual))[:count].tolist())
     return (
-        [photo for number, photo in enumerate(photos) if number not in held_out],
-        [photo for number, photo in enumerate(photos) if number in held_out],
+        [photo for number, photo in enumerate(usual) if number not in held_out]
+        + [photo for photo in photos if photo.is_false_alarm],
+        [photo for number, photo in enumerate(usual) if number in held_out],
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from paddlex.config_schema import Config, TrainSection
 from paddlex.data.bit_depth import find_reading
-from paddlex.data.dataset import TRAIN_LIST, Sample, read_samples, thinned
+from paddlex.data.dataset import Sample, read_learnt_samples, thinned
 from paddlex.inference.light import Light
 from paddlex.inference.preparation import NOTHING, Preparation
 from paddlex.modules.image_anomaly_detection.model_card import ModelCard
@@ -24,14 +24,14 @@ _MOST_FOR_LIGHT = 200
 
 
 def training_samples(config: Config) -> list[Sample]:
-    """The lines of the training list, prepared as ``Train`` says.
+    """What is learnt from, prepared as ``Train`` says: the lines of the training list, and those of the false alarms.
 
     Raises:
         DatasetError: the list cannot be read.
         ConfigError, ImageReadError: the photos cannot be prepared so.
     """
     dataset_dir = config.Global.dataset_dir or ""
-    samples = read_samples(dataset_dir, TRAIN_LIST, find_reading(config.Global.reading, dataset_dir))
+    samples = read_learnt_samples(dataset_dir, find_reading(config.Global.reading, dataset_dir))
     preparation, found = preparation_of(config, samples)
     return [replace(sample, preparation=preparation) for sample in found]
 

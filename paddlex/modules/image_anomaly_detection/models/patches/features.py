@@ -29,6 +29,7 @@ def collect_features(
     device: Device,
     *,
     photos: np.ndarray,
+    judged: np.ndarray,
     sampled_patches: int,
     memory_bytes: float,
     batch_size: int,
@@ -43,6 +44,7 @@ def collect_features(
         images: to look at, each once.
         device: where the backbone runs.
         photos: int [n], which photo each image is (a tile) of: all of a photo are in one fold.
+        judged: bool [n], which of them are judged by a fit to others, too.
         sampled_patches: of all images and their copies together, for each name.
         memory_bytes: for the feature maps.
         batch_size: images that the backbone sees at once.
@@ -52,8 +54,8 @@ def collect_features(
     with TemporaryDirectory() as folder, progress_bar(len(images), 0, "Features", "image") as bar:
         return collect(
             open_backbone(backbone, card, Path(folder), device), backbone.names, images,
-            photos=photos, sampled_patches=sampled_patches, memory_bytes=memory_bytes, batch_size=batch_size, seed=seed,
-            copies=copies, done=bar.update,
+            photos=photos, judged=judged, sampled_patches=sampled_patches, memory_bytes=memory_bytes, batch_size=batch_size,
+            seed=seed, copies=copies, done=bar.update,
         )  # fmt: skip
 
 

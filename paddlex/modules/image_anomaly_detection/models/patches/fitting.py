@@ -63,8 +63,8 @@ class Fitting:
 
     @property
     def numbers(self) -> np.ndarray:
-        """Which images are judged, int [k]: those that there are whole feature maps of."""
-        return next(iter(self.features.values())).numbers
+        """Which images are judged, int [j]: those that there are whole feature maps of, but for false alarms."""
+        return next(iter(self.features.values())).judged_numbers
 
     @property
     def photos(self) -> int:
@@ -109,8 +109,9 @@ def begin(
     card = _with_weights(network.backbone, card, options.pretrain_weight_path)
     features = collect_features(
         network.backbone, card, images, device,
-        photos=photos, sampled_patches=options.sampled_patches,
-        memory_bytes=options.memory_gb * 2**30, batch_size=options.batch_size, seed=options.seed, copies=turned,
+        photos=photos, judged=np.array([not sample.is_false_alarm for sample in images.samples]),
+        sampled_patches=options.sampled_patches, memory_bytes=options.memory_gb * 2**30,
+        batch_size=options.batch_size, seed=options.seed, copies=turned,
     )  # fmt: skip
     return Fitting(network, card, images, features, partial(architecture, options))
 

@@ -67,7 +67,7 @@ def collected(monkeypatch):
         where = inspected
         copies = copies_of(words)
         found = collect_features(
-            SimpleNamespace(names=("layer2",)), None, Images(), Device("cpu"), photos=np.arange(6),
+            SimpleNamespace(names=("layer2",)), None, Images(), Device("cpu"), photos=np.arange(6), judged=np.ones(6, bool),
             sampled_patches=sampled, memory_bytes=1e6, batch_size=4, seed=0, copies=copies,
         )  # fmt: skip
         return found["layer2"], [look(version) for version in (photos, *(copy(photos) for copy in copies))]
