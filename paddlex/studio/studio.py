@@ -184,6 +184,7 @@ class Studio:
             self.jobs,
         ):
             part.close()
+        self.loader.release()
         self.workspace.close()
 
     def _judged(self, verdict: Verdict) -> None:

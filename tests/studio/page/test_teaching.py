@@ -211,33 +211,3 @@ def test_every_control_of_every_step_has_a_name_and_a_phone_shows_it(open_studio
         assert small == [], step
         if locale == "zh-CN":
             assert not re.search(r"[A-Za-z]{5,}", browser.inner_text(".step-about") + browser.inner_text(".steps"))
-
-
-@pytest.mark.slow
-def test_a_product_is_taught_from_an_empty_list_of_pictures_until_it_judges(
-    open_studio: Open, good: list[str], parts: list[Path]
-) -> None:
-    page = open_studio("ada")
-    browser = new_product(page, "Bracket left")
-    add_pictures(browser, good[:24], 24)
-    browser.check("input[name=teach-role][value=challenge]", force=True)
-    bad = [str(part) for part in parts if part.name.startswith("bent")]
-    add_pictures(browser, bad[:1], 1, "challenge")
-    browser.click("#step-main")  # check
-    browser.wait_for_selector(".outcome")
-    assert "paddlex" in browser.text_content(".command code")
-    browser.click("#step-main")  # regions
-    browser.click("#step-main:has-text('Inspect everywhere')")
-    browser.click("#step-main:has-text('Start learning')")
-    browser.wait_for_selector(".job:not([hidden])")
-    browser.reload()  # whoever closes the page finds the training where it is
-    browser.wait_for_selector(".step-foot button:has-text('Cancel'), #step-main:has-text('Next')")
-    browser.wait_for_selector("#step-main:has-text('Next')", timeout=500_000)
-    browser.click("#step-main")
-    browser.wait_for_selector("#teach-threshold")
-    browser.click("#step-main")
-    browser.click("#step-main:has-text('Go live')", timeout=120_000)
-    browser.wait_for_selector("#judge:not([hidden])")
-    assert browser.input_value("#model") == "Bracket left"
-    browser.set_input_files("#files", bad[:1])
-    browser.locator("#verdict-word", has_text="NG").wait_for()
