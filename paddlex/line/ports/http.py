@@ -7,6 +7,7 @@ import binascii
 import hmac
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import Field
 
 from paddlex.config_schema import UserPath
-from paddlex.errors import LineError
+from paddlex.errors import LineError, in_one_line
 from paddlex.line.config import read_secret
 from paddlex.line.contract import Answer, PortOptions, State, Trigger, new_id
+from paddlex.utils.logging import logger
 from paddlex.utils.strict import Malformed, parse_json
 
 _TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
@@ -201,7 +203,10 @@ class _Server(ThreadingHTTPServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: the other side has gone."""
+        """Say nothing of another side that has gone."""
+        error = sys.exc_info()[1]
+        if error is not None and not isinstance(error, OSError):
+            logger.error("A request could not be answered: %s", in_one_line(error))
 
 
 def _handler_of(port: HttpPort) -> type[BaseHTTPRequestHandler]:

@@ -137,22 +137,24 @@ class TcpPort:
     def _read(self, client: socket.socket) -> None:
         """Take the lines of one connection until it ends."""
         buffer = b""
-        while self._client is client:
-            try:
-                data = client.recv(4096)
-            except TimeoutError:
-                continue
-            except OSError:
-                data = b""
-            if not data:
-                break
-            *lines, buffer = (buffer + data).split(b"\n")
-            for line in lines:
-                self._take(client, line.rstrip(b"\r"))
-            if len(buffer) > _LONGEST_LINE:
-                self._send(client, "ERROR the line is too long")
-                break
-        self._drop(client)
+        try:
+            while self._client is client:
+                try:
+                    data = client.recv(4096)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+                if not data:
+                    break
+                *lines, buffer = (buffer + data).split(b"\n")
+                for line in lines:
+                    self._take(client, line.rstrip(b"\r"))
+                if len(buffer) > _LONGEST_LINE:
+                    self._send(client, "ERROR the line is too long")
+                    break
+        finally:
+            self._drop(client)
 
     def _take(self, client: socket.socket, line: bytes) -> None:
         received = time.monotonic()

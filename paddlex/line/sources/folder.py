@@ -56,7 +56,7 @@ class FolderSource:
 
     def __init__(self, options: FolderOptions, clock: Callable[[], float] = time.monotonic) -> None:
         self._options, self._clock = options, clock
-        self._root = Path(options.path)
+        self._root = Path(options.path).absolute()
         self._done = Path(options.done or self._root / "done")
         self._failed = Path(options.failed or self._root / "failed")
         self._seen: dict[str, tuple[_Look, float]] = {}  # path -> as it was seen first, and when

@@ -140,6 +140,15 @@ def test_links_are_followed_and_other_folders_may_be_named(make_hot: Callable[..
     assert (tmp_path / "done" / "ok" / "link" / "a.png").is_file()
 
 
+def test_the_folder_may_be_where_the_program_is(hot: Hot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(hot.root)
+    hot.source = FolderSource(FolderOptions(path="."), lambda: hot.now)
+    hot.source._trigger = hot.answer  # type: ignore[assignment]
+    hot.put("a.png")
+    assert len(hot.look()) == 1
+    assert hot.files() == ["done/ok/a.png"]
+
+
 def test_a_file_that_cannot_be_moved_is_said_and_not_judged_without_end(hot: Hot) -> None:
     path = hot.put("a.png")
     (hot.root / "done").write_text("in the way")
