@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import struct
 import threading
@@ -75,6 +76,9 @@ class ModbusPort:
     def start(self, trigger: Callable[[Trigger], None]) -> None:
         check_free(self._name, self._options.host, self._options.port)
         self._trigger = trigger
+        logging.getLogger("pymodbus").setLevel(
+            logging.CRITICAL
+        )  # it tells of whatever a client sends that it cannot read
         self._service.start()
 
     def deliver(self, answer: Answer) -> None:

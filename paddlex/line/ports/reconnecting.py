@@ -50,7 +50,7 @@ class Reconnecting:
             except Exception as error:  # whatever a library does, the port tries again
                 text = in_one_line(error)
                 if text != told and not self.closing.is_set():
-                    logger.warning("%s: %s Trying again.", self._name, text)
+                    logger.warning("%s: %s. Trying again.", self._name, text.rstrip("."))
                 told = text
             if time.monotonic() > begun + _HELD:
                 pause = _FIRST_PAUSE
