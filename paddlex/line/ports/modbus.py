@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from pymodbus.server import ModbusTcpServer
@@ -32,6 +32,9 @@ FAIL_SAFE: dict[FailSafe, int] = {
 }  # fmt: skip
 OTHER, NO_ANSWER = 98, 99
 
+_CONNECTIONS = 32
+"""At once."""
+
 _LARGEST = 3.4e38
 """That a float of 32 bits holds."""
 
@@ -51,6 +54,15 @@ class ModbusOptions(PortOptions):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, strict=True)] = 502
     words: Literal["high", "low"] = "high"
+
+
+class _Server(ModbusTcpServer):
+    """Lets go of the oldest connection when there are too many, so that a PLC always gets in."""
+
+    def callback_new_connection(self) -> Any:
+        while len(self.active_connections) >= _CONNECTIONS:
+            next(iter(self.active_connections.values())).close()
+        return super().callback_new_connection()
 
 
 class ModbusPort:
@@ -127,7 +139,7 @@ class ModbusPort:
             ),
             action=self._asked_for,
         )
-        self._server = ModbusTcpServer(device, address=(self._options.host, self._options.port))
+        self._server = _Server(device, address=(self._options.host, self._options.port))
         self._loop = asyncio.get_running_loop()
         if not self._is_closed:
             await self._server.serve_forever()

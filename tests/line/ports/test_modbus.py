@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import socket
 import struct
@@ -267,6 +268,18 @@ def test_nonsense_on_the_wire_does_not_end_the_server(line, plc, free_port):
             other.sendall(data)
     side.coil(0, True)
     side.answer()
+
+
+def test_a_plc_gets_in_however_many_connections_are_left_open(line, plc, free_port):
+    with contextlib.ExitStack() as opened:
+        others = [opened.enter_context(socket.create_connection(("127.0.0.1", free_port), 20)) for _ in range(40)]
+        side = plc()
+        side.coil(0, True)
+        side.answer()
+        assert others[0].recv(1) == b""  # the oldest has made place
+        others[-1].settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            others[-1].recv(1)
 
 
 def test_a_port_that_another_program_holds_is_said_at_once(free_port):
