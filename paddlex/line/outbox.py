@@ -103,9 +103,11 @@ class Outbox:
         body = json.dumps([getattr(answer, name) for name in _COLUMNS], allow_nan=False)
         with self._on_disk():
             if self._is_full() and not self._remove_delivered():
-                waiting = max(self.undelivered().values(), default=0)
-                remedy = "See why the ports deliver nothing, or raise Line.outbox_gb"
-                raise OutboxFull(f"the outbox is full: {waiting} answers wait", where=self.path, remedy=remedy)
+                waiting = self.undelivered()
+                slowest = max(waiting, key=waiting.__getitem__, default="no port")
+                what = f"the outbox is full: {waiting.get(slowest, 0)} answers wait for {slowest}"
+                remedy = "See why nobody takes them, remove the port, or raise Line.outbox_gb"
+                raise OutboxFull(what, where=self.path, remedy=remedy)
             self._durable.execute("INSERT INTO answers VALUES (?, ?, ?)", (self._last + 1, answer.id, body))
             self._last += 1
             self.changed.notify_all()

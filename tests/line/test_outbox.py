@@ -107,7 +107,7 @@ def test_room_is_made_by_what_all_have_taken_and_by_nothing_else(tmp_path: Path)
             outbox.put(made_answer(f"{stored}" * 20))
     assert outbox.fault() == "the outbox is full"
     outbox.delivered("plc", stored)
-    with pytest.raises(OutboxFull):  # the other port has it all to deliver still
+    with pytest.raises(OutboxFull, match=f"{stored} answers wait for mes"):  # it has all to deliver still
         outbox.put(made_answer("one more"))
     outbox.delivered("mes", stored)
     assert outbox.fault() == ""
