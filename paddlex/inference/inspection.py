@@ -22,7 +22,7 @@ _FINEST = 512
 _LONGEST_NAME, _MOST_ZONES = 80, 100
 
 #: BGR: about 0 once it is normalised.
-_PAINT = tuple(round(255 * value) for value in reversed(IMAGENET_MEAN))
+PAINT = tuple(round(255 * value) for value in reversed(IMAGENET_MEAN))
 
 
 def _sides(value: Any) -> tuple[int, int]:
@@ -169,7 +169,7 @@ class Inspection(Checked):
     def painted(self, view: View) -> View:
         """The same view, of one colour wherever these regions are not: nothing there changes what the network says."""
         image = view.image.copy()
-        image[~self.pixels(*image.shape[:2])] = _PAINT
+        image[~self.pixels(*image.shape[:2])] = PAINT
         return replace(view, image=image)
 
     def zones_at(self, height: int, width: int) -> np.ndarray:

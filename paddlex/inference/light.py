@@ -16,10 +16,11 @@ from paddlex.inference.view import View
 #: Of the grey values of a photo; the one that photos of good parts agree upon best tells how much light there is.
 PERCENTILES = (5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0)
 
+LARGEST_GAIN = 4.0  # a covered lens stays dark
+PIXELS = 2**16  # that are looked at
+
 _LEAST_LEVEL = 20.0  # what is darker says little of the light
 _USUAL = (0.01, 0.99)  # quantiles of the levels of the training photos: one that is far off must not count
-_MOST_GAIN = 4.0  # a covered lens stays dark
-_PIXELS = 2**16  # that are looked at
 
 _grey_value = within(1, 255, "from 1 to 255")
 
@@ -89,14 +90,14 @@ class Light(Checked):
         if self.darkest <= level <= self.brightest:
             return 1.0
         if level < self.darkest:
-            return min(_MOST_GAIN, self.darkest / max(level, 1.0))
+            return min(LARGEST_GAIN, self.darkest / max(level, 1.0))
         return self.brightest / level
 
 
 def _levels(view: View, percentiles: Sequence[float]) -> np.ndarray:
     """Percentiles of the grey values of the inspected pixels, float64; of a large photo of some of them."""
     height, width = view.image.shape[:2]
-    step = max(1, int((height * width / _PIXELS) ** 0.5))
+    step = max(1, int((height * width / PIXELS) ** 0.5))
     grey = cv2.cvtColor(np.ascontiguousarray(view.image[::step, ::step]), cv2.COLOR_BGR2GRAY)
     if view.inspected is not None:
         inspected = view.inspected[::step, ::step]

@@ -8,14 +8,16 @@ from typing import Any
 
 import onnx
 
-from paddlex.data.dataset import Sample
+from paddlex.data.dataset import Sample, thinned
 from paddlex.errors import ModelError, PaddleXError
+from paddlex.inference.complete_check import CompleteGraph, compare, drawn_photo
+from paddlex.inference.complete_graph import obstacle
 from paddlex.inference.model_folder import COMPLETE_NAME, open_model_folder
 from paddlex.inference.predictor import AnomalyPredictor
-from paddlex.inference.reading import ANY
-from paddlex.modules.image_anomaly_detection.export.complete.checking import CompleteGraph, compare
-from paddlex.modules.image_anomaly_detection.export.complete.graph import complete_graph, obstacle
+from paddlex.modules.image_anomaly_detection.export.complete.graph import complete_graph
 from paddlex.utils.logging import logger
+
+_IMAGES = 16
 
 
 def try_to_add_complete(path: Path, samples: Sequence[Sample], colour_order: str) -> dict[str, Any]:
@@ -35,8 +37,8 @@ def try_to_add_complete(path: Path, samples: Sequence[Sample], colour_order: str
             raise ModelError(reason)
         onnx.save(complete_graph(folder, colour_order), target)
         predictor = AnomalyPredictor(path, device="cpu", run_mode="onnx", quiet=True)
-        predictor.reading = samples[0].reading if samples else ANY
-        found = compare(predictor, CompleteGraph(target, colour_order), samples)
+        photos = (sample.read() for sample in thinned(samples, _IMAGES)) if samples else [drawn_photo(folder)]
+        found = compare(predictor, CompleteGraph(target, colour_order), photos)
     except (PaddleXError, OSError) as error:
         target.unlink(missing_ok=True)
         reason = error.what if isinstance(error, PaddleXError) else str(error)

@@ -2,59 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper
 
 from paddlex import __version__
 from paddlex.errors import ModelError
+from paddlex.inference.complete_graph import (
+    IMAGE_LIMIT,
+    IMAGE_THRESHOLD,
+    IMAGE_WIDTH,
+    INSPECTED,
+    LIGHT,
+    POSITIONS,
+    ZONE_SHIFTS,
+    ZONE_SLOPES,
+    arrays_of,
+    facts_of,
+)
 from paddlex.inference.model_folder import ONNX_NAME, ModelFolder
-from paddlex.inference.postprocess import Limit, Limits
 from paddlex.modules.image_anomaly_detection.export.complete.masks import anomaly_mask
 from paddlex.modules.image_anomaly_detection.export.complete.nodes import Nodes, Value
+from paddlex.modules.image_anomaly_detection.export.complete.preparing import in_usual_light, painted
 from paddlex.modules.image_anomaly_detection.export.complete.resizing import resized
-from paddlex.utils.files import folder_digest
 
 #: The first operator set in which values are scattered to their minimum; read by ONNX Runtime since 1.14.
 OPSET = 18
 
 COLOUR_ORDERS = ("RGB", "BGR")
 
-#: What ``predict`` does and the graph does not.
-NOT_INSIDE = (
-    "reading files and turning them as EXIF says",
-    "pictures of more than 8 bits",
-    "regions as boxes and polygons",
-    "telling which product a picture shows",
-)
-
-_METHODS = ("LINEAR", "AREA")
-
-
-def obstacle(folder: ModelFolder) -> str | None:
-    """Why a model has no complete graph, in words; None if it can have one."""
-    preparation = folder.own.preparation
-    if not folder.has_limits:
-        return "it is not calibrated: nothing says where normal ends"
-    if folder.transform.interpolation not in _METHODS:
-        return f"its pictures are resized by {folder.transform.interpolation}, not by {' or '.join(_METHODS)}"
-    if folder.own.tiling is not None:
-        return "it scans photos in tiles, as many as a photo needs"
-    if preparation is not None and preparation.alignment is not None:
-        return "it looks for the part in each photo (alignment), which is a search and no graph"
-    if preparation is not None and preparation.regions is not None:
-        return "it inspects regions of the photo"
-    if preparation is not None and preparation.light is not None:
-        return "it corrects the light of photos"
-    return None
-
 
 def complete_graph(folder: ModelFolder, colour_order: str) -> ModelProto:
     """The graph from a picture to its verdict.
 
-    ``image``, uint8 [H, W, 3] of any size, becomes ``score`` and ``raw_score``, float32 [], ``is_anomalous``, bool [],
-    ``anomaly_map``, float32 [H, W], and ``mask``, uint8 [H, W], 0 or 255. A picture of less than 2 pixels on a side, and one
-    to which the network's answer is not finite anywhere, is anomalous: its score is 1 and its mask all 255.
+    ``image``, uint8 [H, W, 3], becomes ``score`` and ``raw_score``, float32 [], ``is_anomalous``, bool [], ``anomaly_map``,
+    float32 [H, W], and ``mask``, uint8 [H, W], 0 or 255. It may have any size; of a model with regions to inspect, the one
+    that they were drawn for: another is an error of the runtime. A picture of less than 2 pixels on a side, and one to which
+    the network's answer is not finite anywhere, is anomalous: its score is 1 and its mask all 255.
 
     Args:
         folder: with inference.onnx; ``obstacle`` finds none.
@@ -67,12 +53,19 @@ def complete_graph(folder: ModelFolder, colour_order: str) -> ModelProto:
     nodes = Nodes()
     picture = Value(nodes, "image")
     height, width = (nodes.Gather(nodes.Shape(picture), np.int64(axis)) for axis in (0, 1))
-    levels = resized(nodes, picture, (height, width), folder.transform.size, folder.transform.interpolation)
+    sides, held = (height, width), {name: nodes.held(name, array) for name, array in arrays_of(folder).items()}
+    inspected = held.get(INSPECTED)
+    if LIGHT in held:
+        light = nodes.Gather(held[LIGHT], 0), nodes.Gather(held[LIGHT], 1), nodes.Gather(held[LIGHT], 2)
+        picture = in_usual_light(nodes, picture, sides, light, inspected, colour_order)
+    if inspected is not None:
+        picture = painted(nodes, picture, inspected, colour_order)
+    levels = resized(nodes, picture, sides, folder.transform.size, folder.transform.interpolation)
     x = _normalised(nodes, levels, folder, colour_order)
     nodes.nodes.append(helper.make_node("Identity", [x.name], [network.graph.input[0].name]))
     before, nodes.nodes = nodes.nodes, []
     answer = Value(nodes, network.graph.output[0].name)
-    outputs = _verdict(nodes, answer, (height, width), folder.limits)
+    outputs = _verdict(nodes, answer, sides, held)
     for name, value in outputs.items():
         nodes.nodes.append(helper.make_node("Identity", [value.name], [name]))
     graph = helper.make_graph(
@@ -91,7 +84,7 @@ def complete_graph(folder: ModelFolder, colour_order: str) -> ModelProto:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="paddlex")
     model.ir_version = network.ir_version
     model.producer_version = __version__
-    helper.set_model_props(model, _facts(folder, colour_order))
+    helper.set_model_props(model, facts_of(folder, colour_order))
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -116,58 +109,29 @@ def _normalised(nodes: Nodes, levels: Value, folder: ModelFolder, colour_order: 
     return nodes.Unsqueeze(scaled, np.array([0]))
 
 
-def _verdict(nodes: Nodes, answer: Value, sides: tuple[Value, Value], limits: Limits) -> dict[str, Value]:
+def _verdict(nodes: Nodes, answer: Value, sides: tuple[Value, Value], held: Mapping[str, Value]) -> dict[str, Value]:
     """From the network's map, float32 [1, 1, h, w], to the outputs."""
-    raw_score = nodes.ReduceMax(answer, np.array([0, 1, 2, 3]), keepdims=0)
-    is_unusable = nodes.IsNaN(answer) | nodes.IsInf(answer)
-    is_unusable = nodes.ReduceMax(is_unusable.to(np.int32), np.array([0, 1, 2, 3]), keepdims=0) > np.int32(0)
+    everywhere = np.array([0, 1, 2, 3])
+    is_unusable = (nodes.IsNaN(answer) | nodes.IsInf(answer)).to(np.int32)
+    is_unusable = nodes.ReduceMax(is_unusable, everywhere, keepdims=0) > np.int32(0)
     is_unusable = is_unusable | (nodes.Min(*sides) < 2)
+    if ZONE_SLOPES in held:
+        answer = answer * held[ZONE_SLOPES] + held[ZONE_SHIFTS]
+    if POSITIONS in held:
+        lowest = nodes.ReduceMin(nodes.Where(held[POSITIONS], answer, np.float32(np.inf)), everywhere, keepdims=0)
+        answer = nodes.Where(held[POSITIONS], answer, lowest)
+    raw_score = nodes.ReduceMax(answer, everywhere, keepdims=0)
     size = nodes.Concat(np.array([1, 1]), *(nodes.Unsqueeze(side, np.array([0])) for side in sides), axis=0)
     whole = nodes.Resize(answer, np.zeros(0, np.float32), np.zeros(0, np.float32), size, mode="linear")
     anomaly_map = nodes.Squeeze(whole, np.array([0, 1]))
-    mask = anomaly_mask(nodes, anomaly_map, sides, limits) | is_unusable
-    score = nodes.Where(is_unusable, np.float32(1), _normal_score(nodes, raw_score, limits.image))
+    mask = anomaly_mask(nodes, anomaly_map, sides, held) | is_unusable
+    # Limit.normalise
+    u = (raw_score.to(np.float64) - held[IMAGE_THRESHOLD]) / held[IMAGE_WIDTH]
+    score = ((u / (nodes.Abs(u) + np.float64(1)) + np.float64(1)) * np.float64(0.5)).to(np.float32)
     return {
-        "score": score,
+        "score": nodes.Where(is_unusable, np.float32(1), score),
         "raw_score": raw_score,
-        "is_anomalous": is_unusable | (raw_score > _not_above(limits.image.threshold)),
+        "is_anomalous": is_unusable | (raw_score > held[IMAGE_LIMIT]),
         "anomaly_map": anomaly_map,
         "mask": nodes.Where(mask, np.uint8(255), np.uint8(0)),
-    }
-
-
-def _normal_score(nodes: Nodes, raw_score: Value, limit: Limit) -> Value:
-    """``Limit.normalise``, in float64."""
-    width = max(limit.threshold - limit.typical, 1e-12)
-    u = (raw_score.to(np.float64) - np.float64(limit.threshold)) / np.float64(width)
-    part = u / (nodes.Abs(u) + np.float64(1))
-    return ((part + np.float64(1)) * np.float64(0.5)).to(np.float32)
-
-
-def _not_above(threshold: float) -> np.float32:
-    """The largest float32 that is not above a threshold: a float32 is above both or above none."""
-    near = np.float32(threshold)
-    return near if float(near) <= threshold else np.nextafter(near, np.float32(-np.inf))
-
-
-def _facts(folder: ModelFolder, colour_order: str) -> dict[str, str]:
-    """The metadata properties."""
-    limits = folder.limits
-    width, height = folder.transform.size
-    return {
-        "model_name": folder.model_name,
-        "toolkit": "paddlex (image anomaly detection)",
-        "toolkit_version": __version__,
-        "model_digest": folder_digest(folder.path),
-        "image_threshold": repr(limits.image.threshold),
-        "image_typical": repr(limits.image.typical),
-        "pixel_threshold": repr(limits.pixel.threshold),
-        "threshold_source": limits.source,
-        "region_cut": repr(limits.region_cut),
-        "min_area": repr(limits.min_area),
-        "colour_order": colour_order,
-        "input": f"image: uint8 [H, W, 3], {colour_order}, any H and W of 2 or more; resized to {height} x {width} inside",
-        "outputs": "score: float32, 0 to 1, above 0.5 anomalous; raw_score: float32; is_anomalous: bool; "
-        "anomaly_map: float32 [H, W]; mask: uint8 [H, W], 0 or 255",
-        "not_inside": "; ".join(NOT_INSIDE),
     }

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from paddlex.inference.postprocess import Limits
+from paddlex.inference.complete_graph import INSPECTED, MIN_AREA, PIXEL_THRESHOLD, REGION_CUT
 from paddlex.modules.image_anomaly_detection.export.complete.nodes import Nodes, Value
 
 
-def anomaly_mask(nodes: Nodes, anomaly_map: Value, sides: tuple[Value, Value], limits: Limits) -> Value:
+def anomaly_mask(nodes: Nodes, anomaly_map: Value, sides: tuple[Value, Value], held: Mapping[str, Value]) -> Value:
     """The anomalous pixels of a map, float32 [H, W]: bool [H, W].
 
     Args:
         nodes: where this is added.
         anomaly_map: at the picture's size.
         sides: H and W, int64.
-        limits: of the model.
+        held: the arrays of the model, see ``complete_graph.arrays_of``.
     """
-    threshold = np.float32(limits.pixel.threshold)
+    threshold, region_cut, min_area = held[PIXEL_THRESHOLD], held.get(REGION_CUT), held.get(MIN_AREA)
     above = anomaly_map > threshold
-    if not (limits.region_cut or limits.min_area):
+    if INSPECTED in held:
+        above = above & held[INSPECTED]
+    if region_cut is None and min_area is None:
         return above
 
     def without_halos_and_specks(inside: Nodes) -> Value:
         kept, values, height, width = inside.here(above, anomaly_map, *sides)
-        if limits.region_cut:
+        if region_cut is not None:
             peaks = _Regions.of(inside, kept, height, width).peaks(values)
-            lowest = (peaks - threshold) * np.float32(limits.region_cut) + threshold
+            lowest = (peaks - threshold) * region_cut + threshold
             kept = kept & inside.GreaterOrEqual(values, lowest)
-        if limits.min_area:
-            least = (height * width).to(np.float64) * np.float64(limits.min_area)
+        if min_area is not None:
+            least = (height * width).to(np.float64) * min_area
             areas = _Regions.of(inside, kept, height, width).areas()
             kept = kept & inside.GreaterOrEqual(areas.to(np.float64), least)
         return kept
@@ -101,11 +104,13 @@ class _Regions:
         return self._over_regions(self.pixels.to(np.int32), np.int32(0), "add")
 
     def _over_regions(self, values: Value, start: Value | np.generic, reduction: str) -> Value:
+        """At each pixel of a region what its values are together: first those of a run, then of its region's runs."""
         nodes = self.nodes
-        of_pixels = nodes.Gather(self.region_of, self.run_of)
-        flat_mask = nodes.Reshape(self.pixels, np.array([-1]))
-        at, inside = (
-            nodes.Compress(nodes.Reshape(one, np.array([-1])), flat_mask, axis=0) for one in (of_pixels, values)
+        is_set = nodes.Reshape(self.pixels, np.array([-1]))
+        run, inside = (
+            nodes.Compress(nodes.Reshape(one, np.array([-1])), is_set, axis=0) for one in (self.run_of, values)
         )
         empty = nodes.Expand(start, nodes.Shape(self.region_of))
-        return nodes.Gather(nodes.ScatterElements(empty, at, inside, reduction=reduction), of_pixels)
+        of_runs = nodes.ScatterElements(empty, run, inside, reduction=reduction)
+        of_regions = nodes.ScatterElements(empty, self.region_of, of_runs, reduction=reduction)
+        return nodes.Gather(nodes.Gather(of_regions, self.region_of), self.run_of)

@@ -88,6 +88,11 @@ class Nodes:
         self.constants.append(numpy_helper.from_array(np.array(operand), name))
         return name
 
+    def held(self, name: str, array: np.ndarray) -> Value:
+        """A constant with a name of its own."""
+        self.constants.append(numpy_helper.from_array(array, name))
+        return Value(self, name)
+
     def here(self, *values: Value) -> Iterator[Value]:
         """Values from outside a branch or loop, for what is made of them to be inside."""
         return (Value(self, one.name) for one in values)
@@ -102,15 +107,37 @@ class Nodes:
 
     def until_settled(self, start: Value, step: Callable[[Nodes, Value], Value]) -> Value:
         """int64 [n]: ``start``, then ``step`` of it, and so on, until a step changes nothing."""
+
+        def body(inside: Nodes, number: Value, before: Value) -> tuple[Value, Value]:
+            after = step(inside, before)
+            return after, inside.ReduceMax(inside.Abs(after - before), np.array([0]), keepdims=0) > 0
+
+        return self._loop(np.int64(2**31), start, body, np.int64, 1)
+
+    def summed(self, count: Value, start: Value, term: Callable[[Nodes, Value], Value], rank: int) -> Value:
+        """float32: ``start`` plus ``term`` of 0, of 1, and so on to ``count`` - 1, added up in this order."""
+
+        def body(inside: Nodes, number: Value, before: Value) -> tuple[Value, Value]:
+            return before + term(inside, number), inside.Identity(np.bool_(True))
+
+        return self._loop(count, start, body, np.float32, rank)
+
+    def _loop(
+        self,
+        most: Operand,
+        start: Value,
+        body: Callable[[Nodes, Value, Value], tuple[Value, Value]],
+        kind: type[np.generic],
+        rank: int,
+    ) -> Value:
         inside = Nodes(self)
         number, goes_on, before = (Value(inside, f"complete/loop_{next(self._numbers)}") for _ in range(3))
-        after = step(inside, before)
-        changes = inside.ReduceMax(inside.Abs(after - before), np.array([0]), keepdims=0) > 0
-        body = inside.graph(
-            [(number, np.int64, 0), (goes_on, np.bool_, 0), (before, np.int64, 1)],
-            [(changes, np.bool_, 0), (after, np.int64, 1)],
+        after, goes_on_then = body(inside, number, before)
+        graph = inside.graph(
+            [(number, np.int64, 0), (goes_on, np.bool_, 0), (before, kind, rank)],
+            [(goes_on_then, np.bool_, 0), (after, kind, rank)],
         )
-        return self.Loop(np.int64(2**31), np.bool_(True), start, body=body)
+        return self.Loop(most, np.bool_(True), start, body=graph)
 
     def graph(self, inputs: list[Typed], outputs: list[Typed]) -> GraphProto:
         """The nodes as a graph; its constants are not in it."""

@@ -23,8 +23,7 @@ def resized(nodes: Nodes, picture: Value, sides: tuple[Value, Value], size: tupl
         method: ``LINEAR`` or ``AREA``; the latter where no side grows.
 
     Returns:
-        Whole numbers from 0 to 255 as float32 [3, height, width]. They are OpenCV's, but that ``AREA`` adds up fractions in
-        another order: what lies half way between two levels may become the other one.
+        Whole numbers from 0 to 255 as float32 [3, height, width]: OpenCV's.
     """
     if method == "LINEAR":
         return _linear(nodes, picture, sides, size)
@@ -74,36 +73,49 @@ def _neighbours(nodes: Nodes, length: Value, count: int) -> tuple[Value, Value, 
 
 
 def _area(nodes: Nodes, picture: Value, sides: tuple[Value, Value], size: tuple[int, int]) -> Value:
-    """The mean of all that a new pixel covers, of those at its edge by the share that it covers."""
-    (height, width), (columns, rows) = sides, size
-    # down: of each new row the few old ones that it covers
-    first = nodes.Mul(np.arange(rows), height) / rows
-    most = (height + (rows - 1)) / rows + 1
-    covered = nodes.Unsqueeze(first, np.array([1])) + nodes.Range(0, most, 1)
-    weights = _overlap(nodes, covered, height, rows)
-    lines = nodes.Gather(picture, nodes.Min(covered, height - 1), axis=0)
-    flat = nodes.Reshape(lines, np.array([0, 0, -1])).to(np.float32)
-    down = nodes.MatMul(nodes.Unsqueeze(weights, np.array([1])), flat)
-    # across: all columns, most with a weight of 0
-    shape = nodes.Concat(np.array([rows]), nodes.Unsqueeze(width, np.array([0])), np.array([3]), axis=0)
-    turned = nodes.Transpose(nodes.Reshape(down, shape), perm=[2, 0, 1])
-    every = nodes.Unsqueeze(nodes.Range(0, width, 1), np.array([0]))
-    total = nodes.MatMul(turned, nodes.Transpose(_overlap(nodes, every, width, columns), perm=[1, 0]))
-    mean = total * nodes.Reciprocal((height * width).to(np.float32) / float(rows * columns))
-    is_half = nodes.Equal(height, 2 * rows) & nodes.Equal(width, 2 * columns)  # OpenCV rounds these up, others to even
-    return nodes.Where(is_half, nodes.Floor(mean + 0.5), nodes.Round(mean))
+    """The mean of all that a new pixel covers, of those at its edge by the share that it covers.
 
-
-def _overlap(nodes: Nodes, old: Value, length: Value, count: int) -> Value:
-    """How much of an old pixel each of ``count`` new ones covers, float32 [count, n], 0 to 1.
-
-    Args:
-        nodes: where this is added.
-        old: numbers of old pixels, int64 [count, n] or [1, n].
-        length: how many there are; what is beyond covers nothing.
-        count: how many new ones there are.
+    It is added up in OpenCV's order, first along the rows, because what lies half way between two levels is rounded by the
+    last bit; where a new pixel covers whole old ones, they are added up and divided then.
     """
-    new = np.arange(count)[:, None]
+    (height, width), (columns, rows) = sides, size
+    is_whole = nodes.Equal(nodes.Mod(height, rows), 0) & nodes.Equal(nodes.Mod(width, columns), 0)
+    (most_across, across, weights), (most_down, down, heights) = (
+        _covered(nodes, length, count, is_whole) for length, count in ((width, columns), (height, rows))
+    )
+    weights = nodes.Unsqueeze(weights, np.array([2]))
+    heights = nodes.Unsqueeze(heights, np.array([2, 3]))
+
+    def column(inside: Nodes, number: Value) -> Value:
+        pixels = inside.Gather(picture, inside.Gather(across, number, axis=0), axis=1)
+        return pixels.to(np.float32) * inside.Gather(weights, number, axis=0)
+
+    shape = nodes.Concat(nodes.Unsqueeze(height, np.array([0])), np.array([columns, 3]), axis=0)
+    lines = nodes.summed(most_across, nodes.Expand(0.0, shape), column, 3)
+
+    def row(inside: Nodes, number: Value) -> Value:
+        pixels = inside.Gather(lines, inside.Gather(down, number, axis=0), axis=0)
+        return pixels * inside.Gather(heights, number, axis=0)
+
+    total = nodes.summed(most_down, nodes.Expand(0.0, np.array([rows, columns, 3])), row, 3)
+    pixels = (height * width).to(np.float32) / float(rows * columns)
+    mean = total * nodes.Where(is_whole, nodes.Reciprocal(pixels), 1.0)
+    is_half = nodes.Equal(height, 2 * rows) & nodes.Equal(width, 2 * columns)  # OpenCV rounds these up, others to even
+    return nodes.Transpose(nodes.Where(is_half, nodes.Floor(mean + 0.5), nodes.Round(mean)), perm=[2, 0, 1])
+
+
+def _covered(nodes: Nodes, length: Value, count: int, is_whole: Value) -> tuple[Value, Value, Value]:
+    """Which old pixels along a side each of ``count`` new ones covers.
+
+    Returns:
+        How many at most, n; their numbers, int64 [n, count]; and by which share of the new one, float32 [n, count], but 1 where
+        all new ones cover whole old ones.
+    """
+    new = np.arange(count)
+    most = (length + (count - 1)) / count + 1
+    old = nodes.Mul(new, length) / count + nodes.Unsqueeze(nodes.Range(0, most, 1), np.array([1]))
     end = nodes.Min((old + 1) * count, nodes.Mul(new + 1, length))
     begin = nodes.Max(old * count, nodes.Mul(new, length))
-    return nodes.Max(end - begin, 0).to(np.float32) / float(count)
+    covered = nodes.Max(end - begin, 0).to(np.float32)
+    whole = nodes.Where(is_whole, np.int64(count), length).to(np.float32)
+    return most, nodes.Min(old, length - 1), covered / whole

@@ -16,6 +16,9 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 from paddlex.data.dataset import read_samples  # noqa: E402
 from paddlex.inference.alignment import Alignment  # noqa: E402
+from paddlex.inference.calibration import ZoneScale  # noqa: E402
+from paddlex.inference.complete_graph import obstacle  # noqa: E402
+from paddlex.inference.inspection import Inspection, Zone  # noqa: E402
 from paddlex.inference.light import Light  # noqa: E402
 from paddlex.inference.model_folder import COMPLETE_NAME, CONFIG_NAME, ModelFolder, open_model_folder  # noqa: E402
 from paddlex.inference.preparation import Preparation  # noqa: E402
@@ -23,7 +26,7 @@ from paddlex.inference.tiling import Tiling  # noqa: E402
 from paddlex.inference.transforms import Transform  # noqa: E402
 from paddlex.modules.image_anomaly_detection.export.complete import adding  # noqa: E402
 from paddlex.modules.image_anomaly_detection.export.complete.adding import try_to_add_complete  # noqa: E402
-from paddlex.modules.image_anomaly_detection.export.complete.graph import complete_graph, obstacle  # noqa: E402
+from paddlex.modules.image_anomaly_detection.export.complete.graph import complete_graph  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +117,48 @@ OBSTACLES: dict[str, tuple[str, Callable[[ModelFolder], ModelFolder]]] = {
             ),
         ),
     ),
-    "light": ("corrects the light", lambda folder: _changed(folder, preparation=Preparation(light=Light(50.0, 90.0, 120.0)))),
 }  # fmt: skip
+
+
+RIM = Zone("rim", ((0, 0), (128, 0), (128, 40), (0, 40)), factor=2.0)
+REGIONS = Inspection(
+    (128, 128), inspect=(((5, 0), (128, 0), (128, 120), (64, 100), (5, 120)),), ignore=(((60, 60), (80, 60), (70, 90)),)
+)
+PREPARATIONS = {
+    "regions": Preparation(regions=REGIONS),
+    "zones": Preparation(regions=replace(REGIONS, zones=(RIM,))),
+    "light that is too low": Preparation(light=Light(50.0, 200.0, 210.0)),
+    "light that is too high": Preparation(light=Light(75.0, 20.0, 30.0)),
+    "light of the regions": Preparation(regions=REGIONS, light=Light(25.0, 150.0, 210.0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "colour_order"),
+    [
+        ("regions", "RGB"),
+        ("zones", "BGR"),
+        ("light that is too low", "BGR"),
+        ("light that is too high", "RGB"),
+        ("light of the regions", "BGR"),
+    ],
+)
+def test_what_is_done_to_a_photo_is_done_in_the_graph(
+    trained_copy: Path, demo_dataset: Path, name: str, colour_order: str
+) -> None:
+    folder, preparation = open_model_folder(trained_copy), PREPARATIONS[name]
+    zones = [] if preparation.regions is None else preparation.regions.zones
+    assert folder.calibration is not None
+    calibration = replace(folder.calibration, zones=[ZoneScale(zone.name, 0.5, 0.25) for zone in zones])
+    _changed(folder, preparation=preparation, calibration=calibration).write_config(folder.path / CONFIG_NAME)
+    result = try_to_add_complete(folder.path, read_samples(demo_dataset, "val.txt")[::3], colour_order)
+    assert result["pictures"] == (5 if preparation.regions else 10)
+    assert (result["largest_score_difference"] < 1e-4, result["mask_pixels_changed"] < 1e-4) == (True, True)
+
+
+def test_with_regions_a_picture_of_another_size_has_no_verdict(folder: ModelFolder, grey: np.ndarray) -> None:
+    with pytest.raises(Exception, match=r"(?i)broadcast"):
+        judge(complete_graph(_changed(folder, preparation=PREPARATIONS["regions"]), "RGB"), grey)
 
 
 @pytest.mark.parametrize("name", OBSTACLES)
@@ -140,8 +183,8 @@ def test_a_graph_that_judges_otherwise_is_removed(
     """Here one that takes red for blue."""
     path = open_model_folder(trained_copy).path
     monkeypatch.setattr(adding, "complete_graph", lambda folder, colour_order: complete_graph(folder, "BGR"))
-    refused = try_to_add_complete(path, read_samples(demo_dataset, "val.txt"), "RGB")["refused"]
+    refused = try_to_add_complete(path, read_samples(demo_dataset, "val.txt")[::3], "RGB")["refused"]
     assert re.search(
-        r"it judges otherwise than predict: \d+ of 28 pictures .*, and scores differ by up to 0\.", refused
+        r"it judges otherwise than predict: \d+ of 10 pictures .*, and scores differ by up to 0\.", refused
     )
     assert not (path / COMPLETE_NAME).exists()

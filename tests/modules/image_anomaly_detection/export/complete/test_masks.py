@@ -10,11 +10,27 @@ import pytest
 pytest.importorskip("onnx")
 
 from paddlex.inference import postprocess
+from paddlex.inference.complete_graph import MIN_AREA, PIXEL_THRESHOLD, REGION_CUT
 from paddlex.inference.postprocess import Limit, Limits
 from paddlex.modules.image_anomaly_detection.export.complete.masks import anomaly_mask
 from tests.modules.image_anomaly_detection.export.complete.running import run
 
 LIMITS = Limits(Limit(1.0), Limit(0.5), "by hand", region_cut=0.25, min_area=0.002)
+
+
+def masked(anomaly_map: np.ndarray, limits: Limits) -> np.ndarray:
+    """The graph's mask, bool [H, W]."""
+    values = {
+        PIXEL_THRESHOLD: np.float32(limits.pixel.threshold),
+        REGION_CUT: np.float32(limits.region_cut),
+        MIN_AREA: np.float64(limits.min_area),
+    }
+
+    def formula(nodes, x, *sides):
+        held = {name: nodes.held(name, np.asarray(value)) for name, value in values.items() if value}
+        return anomaly_mask(nodes, x, sides, held)
+
+    return run(formula, anomaly_map, np.bool_)
 
 
 def spiral(side: int) -> np.ndarray:
@@ -55,13 +71,9 @@ def mixtures() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", mixtures())
 def test_the_mask_is_predicts(name: str, region_cut: float, min_area: float) -> None:
     anomaly_map, limits = mixtures()[name], replace(LIMITS, region_cut=region_cut, min_area=min_area)
-    ours = run(lambda nodes, x, *sides: anomaly_mask(nodes, x, sides, limits), anomaly_map, np.bool_)
-    assert np.array_equal(ours, postprocess.anomaly_mask(anomaly_map, limits)[0] > 0)
+    assert np.array_equal(masked(anomaly_map, limits), postprocess.anomaly_mask(anomaly_map, limits)[0] > 0)
 
 
 def test_a_spiral_is_one_region() -> None:
     """Worked out by hand: its peak of 9 cuts off whatever is below 0.5 + 0.25 (9 - 0.5), all but the peak itself."""
-    ours = run(
-        lambda nodes, x, *sides: anomaly_mask(nodes, x, sides, replace(LIMITS, min_area=0.0)), spiral(41), np.bool_
-    )
-    assert ours.sum() == 1
+    assert masked(spiral(41), replace(LIMITS, min_area=0.0)).sum() == 1

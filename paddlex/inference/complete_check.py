@@ -1,8 +1,8 @@
-"""The complete graph gives predict's verdicts, on real pictures and at other sizes, before it is called done."""
+"""The complete graph gives predict's verdicts, at other sizes too, before it is called done."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from paddlex.data.dataset import Sample, thinned
 from paddlex.errors import ModelError, PaddleXError
+from paddlex.inference.model_folder import ModelFolder
 from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.utils.private_imports import import_onnxruntime
 
 #: How far a score may be from predict's; a decision may only differ where the score is as near to the threshold.
 EXACT = 1e-3
 
-_IMAGES = 16
 _SCALES = (1.0, 0.77)  # of each picture's sides
 
 
@@ -67,20 +66,23 @@ class CompleteGraph:
         return dict(zip(self._names, self._session.run(None, {"image": picture}), strict=True))
 
 
-def compare(predictor: AnomalyPredictor, graph: CompleteGraph, samples: Sequence[Sample]) -> Comparison:
-    """Judge pictures by both.
+def compare(predictor: AnomalyPredictor, graph: CompleteGraph, photos: Iterable[np.ndarray]) -> Comparison:
+    """Judge photos by both, uint8 [H, W, 3] BGR, each at its own and at another size.
+
+    A model with regions takes its own size alone.
 
     Args:
         predictor: of the model.
         graph: its complete one.
-        samples: images to compare on; a few of them are, each at its own and at another size. None: a drawn picture.
+        photos: to compare on.
 
     Raises:
         ModelError: a score is off by more than ``EXACT``, or a decision is another one.
     """
     found = Comparison()
     changed = pixels = 0
-    for photo in _photos(samples):
+    scales = (1.0,) if predictor.preparation.regions is not None else _SCALES
+    for photo in (_scaled(photo, scale) for photo in photos for scale in scales):
         ours, (wanted,) = graph.judge(photo), predictor.outcomes([photo])
         found.pictures += 1
         if isinstance(wanted, PaddleXError):  # what predict cannot judge must not be good
@@ -103,10 +105,15 @@ def compare(predictor: AnomalyPredictor, graph: CompleteGraph, samples: Sequence
     return found
 
 
-def _photos(samples: Sequence[Sample]) -> Iterator[np.ndarray]:
-    drawn = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    read = (sample.read() for sample in thinned(samples, _IMAGES))
-    for photo in read if samples else [cv2.resize(drawn, (640, 480), interpolation=cv2.INTER_CUBIC)]:
-        for scale in _SCALES:
-            size = tuple(max(2, round(side * scale)) for side in photo.shape[1::-1])
-            yield photo if scale == 1 else cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+def drawn_photo(folder: ModelFolder) -> np.ndarray:
+    """A photo that a model takes, of blurred noise, uint8 [H, W, 3]: for where there is no other."""
+    width, height = (640, 480) if folder.own.regions is None else folder.own.regions.size
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _scaled(photo: np.ndarray, scale: float) -> np.ndarray:
+    if scale == 1:
+        return photo
+    height, width = (max(2, round(side * scale)) for side in photo.shape[:2])
+    return cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
