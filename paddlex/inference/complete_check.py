@@ -49,16 +49,19 @@ class CompleteGraph:
 
     Args:
         path: the file.
-        colour_order: that it takes, ``RGB`` or ``BGR``.
+
+    Attributes:
+        facts: its metadata properties.
     """
 
-    def __init__(self, path: Path, colour_order: str) -> None:
+    def __init__(self, path: Path) -> None:
         onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._names = [output.name for output in self._session.get_outputs()]
-        self._is_rgb = colour_order == "RGB"
+        self.facts: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        self._is_rgb = self.facts["colour_order"] == "RGB"
 
     def judge(self, photo: np.ndarray) -> dict[str, np.ndarray]:
         """The outputs by their names, for a photo, uint8 [H, W, 3] BGR."""

@@ -13,12 +13,15 @@ from paddlex.inference.model_folder import ModelFolder
 from paddlex.inference.view import inspected_positions
 from paddlex.utils.files import folder_digest
 
-#: How its arrays are called; what it has no use for, such as a smallest region of 0, it does not hold.
-IMAGE_THRESHOLD, IMAGE_WIDTH, IMAGE_LIMIT = "verdict.image_threshold", "verdict.image_width", "verdict.image_limit"
-PIXEL_THRESHOLD, REGION_CUT, MIN_AREA = "verdict.pixel_threshold", "verdict.region_cut", "verdict.min_area"
-INSPECTED, POSITIONS = "verdict.inspected", "verdict.positions"
-ZONE_SLOPES, ZONE_SHIFTS = "verdict.zone_slopes", "verdict.zone_shifts"
-LIGHT = "verdict.light"
+#: How the names of its arrays begin; what it has no use for, such as a smallest region of 0, it does not hold.
+HELD = "verdict."
+IMAGE_THRESHOLD, IMAGE_WIDTH, IMAGE_LIMIT = f"{HELD}image_threshold", f"{HELD}image_width", f"{HELD}image_limit"
+PIXEL_THRESHOLD, REGION_CUT, MIN_AREA = f"{HELD}pixel_threshold", f"{HELD}region_cut", f"{HELD}min_area"
+INSPECTED, POSITIONS = f"{HELD}inspected", f"{HELD}positions"
+ZONE_SLOPES, ZONE_SHIFTS = f"{HELD}zone_slopes", f"{HELD}zone_shifts"
+LIGHT = f"{HELD}light"
+
+COLOUR_ORDERS = ("RGB", "BGR")
 
 #: What ``predict`` does and the graph does not.
 NOT_INSIDE = (
@@ -101,7 +104,7 @@ def facts_of(folder: ModelFolder, colour_order: str) -> dict[str, str]:
     sides = "any H and W of 2 or more" if regions is None else "of {1} x {0} (H x W) only".format(*regions.size)
     return {
         "model_name": folder.model_name,
-        "toolkit_version": f"paddlex {__version__} (image anomaly detection)",
+        "toolkit_version": __version__,
         "model_digest": folder_digest(folder.path),
         "image_threshold": repr(limits.image.threshold),
         "image_typical": repr(limits.image.typical),

@@ -12,7 +12,8 @@ import pytest
 from paddlex import create_model
 from paddlex.data.dataset import TRAIN_LIST, read_samples
 from paddlex.errors import RefitError
-from paddlex.inference.model_folder import ONNX_NAME, PARAMS_NAME, open_model_folder
+from paddlex.inference.complete_check import CompleteGraph
+from paddlex.inference.model_folder import COMPLETE_NAME, ONNX_NAME, PARAMS_NAME, open_model_folder
 from paddlex.inference.refit import refit
 from paddlex.modules.image_anomaly_detection.models import MODELS
 
@@ -91,6 +92,29 @@ def test_what_mode_export_wrote_is_refitted_as_the_training_s_folder_is(
     result = refit(used_model / "inference", pictures(demo_dataset), tmp_path / "new", run_mode="onnx")
     assert result.calibration.scores == result.before.scores
     assert [warning for warning in result.warnings if "no INT8 graph" in warning]
-    assert sorted(path.suffix for path in (tmp_path / "new").iterdir() if path.suffix != ".info") == [
-        ".onnx", ".pdiparams", ".pdmodel", ".yml",
+    assert sorted(path.name for path in (tmp_path / "new").iterdir() if path.suffix != ".info") == [
+        "inference.onnx", "inference.pdiparams", "inference.pdmodel", "inference.yml", "inference_complete.onnx",
     ]  # fmt: skip
+
+
+def test_the_complete_graph_learns_with_it(
+    model_name: str, used_model: Path, demo_dataset: Path, tmp_path: Path
+) -> None:
+    """And it stays what predict is, with the new thresholds."""
+    if MODELS[model_name].refitter is None:
+        pytest.skip("it is trained, not refitted")
+    refit(used_model / "inference", pictures(demo_dataset)[3:], tmp_path / "new", run_mode="onnx")
+    model = create_model(None, tmp_path / "new", "cpu", backend="onnx")
+    graph = CompleteGraph(tmp_path / "new" / COMPLETE_NAME)
+    old = CompleteGraph(used_model / "inference" / COMPLETE_NAME)
+    photos = [
+        cv2.imread(str(demo_dataset / "images" / "val" / name / "000.jpg")) for name in ("bent", "good", "thread")
+    ]
+    for photo, wanted in zip(photos, model.predict(photos), strict=True):
+        ours = graph.judge(photo)
+        assert float(ours["score"]) == pytest.approx(wanted["score"], abs=1e-4) != float(old.judge(photo)["score"])
+        assert bool(ours["is_anomalous"]) == wanted["is_anomalous"]
+        assert (ours["mask"] != wanted["pred"][0]).mean() < 1e-3
+    assert (float(graph.facts["image_threshold"]), graph.facts["model_digest"] != old.facts["model_digest"]) == (
+        model.limits.image.threshold, True,
+    )  # fmt: skip

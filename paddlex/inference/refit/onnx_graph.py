@@ -5,7 +5,7 @@ Fields are copied as they are; the numbers are those of onnx.proto.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,12 +13,14 @@ import numpy as np
 
 from paddlex.inference.protobuf import Field, bytes_field, fields, number_field, varints
 
-_GRAPH = 7  # of a model
+_GRAPH, _FACT = 7, 14  # of a model
+_KEY, _VALUE = 1, 2  # of a fact
 _NODE, _INITIALIZER, _OUTPUT, _VALUE_INFO = 1, 5, 12, 13  # of a graph
 _NODE_INPUT, _NODE_OUTPUT = 1, 2
 _DIMS, _DATA_TYPE, _TENSOR_NAME, _RAW_DATA = 1, 2, 8, 9  # of a tensor
 _VALUE_NAME, _VALUE_TYPE, _TENSOR_TYPE, _ELEMENT_TYPE = 1, 2, 1, 1
 _FLOAT = 1
+_KINDS = {"float32": _FLOAT, "bool": 9, "float64": 11}
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,19 @@ class OnnxGraph:
         tensors = [list(fields(_message(one))) for one in self._graph if one.number == _INITIALIZER]
         return {name: tensor for tensor in tensors for name in _texts(tensor, _TENSOR_NAME)}
 
+    @property
+    def names(self) -> Collection[str]:
+        """Of the arrays that are in it."""
+        return self._tensors.keys()
+
+    @cached_property
+    def facts(self) -> dict[str, str]:
+        """The metadata properties."""
+        entries = [list(fields(_message(one))) for one in self._model if one.number == _FACT]
+        return {
+            key: value for one in entries for key, value in zip(_texts(one, _KEY), _texts(one, _VALUE), strict=True)
+        }
+
     def array(self, name: str) -> np.ndarray | None:
         """A learnt array, float32; None where there is none of this name."""
         tensor = self._tensors.get(name)
@@ -61,8 +76,8 @@ class OnnxGraph:
                 shape += [one.value] if isinstance(one.value, int) else varints(one.value)
         return np.frombuffer(values, "<f4").reshape(shape)
 
-    def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> bytes:
-        """The file with other values, maybe of other shapes, for arrays that are in it.
+    def with_arrays(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, str] | None = None) -> bytes:
+        """The file with other values, maybe of other shapes, for arrays that are in it, and other metadata if they are given.
 
         Raises:
             ValueError: one is not.
@@ -76,7 +91,11 @@ class OnnxGraph:
                 graph.append(bytes_field(_INITIALIZER, _tensor(name, arrays[name])) if name in arrays else one.raw)
             elif one.number != _VALUE_INFO:  # shapes between the nodes, which need not be said, and may be others now
                 graph.append(one.raw)
-        return self._with_graph(graph)
+        whole = self._with_graph(graph)
+        if facts is None:
+            return whole
+        kept = b"".join(one.raw for one in fields(whole) if one.number != _FACT)
+        return kept + b"".join(bytes_field(_FACT, _fact(key, value)) for key, value in facts.items())
 
     def up_to(self, names: Iterable[str]) -> bytes:
         """A model that computes these values of the graph, float32, and nothing else; see ``produces``."""
@@ -124,9 +143,13 @@ def _texts(message: list[Field], number: int) -> list[str]:
 
 def _tensor(name: str, array: np.ndarray) -> bytes:
     dims = b"".join(number_field(_DIMS, side) for side in array.shape)
-    values = np.ascontiguousarray(array, "<f4").tobytes()
+    values = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
     named = bytes_field(_TENSOR_NAME, name.encode())
-    return b"".join((dims, number_field(_DATA_TYPE, _FLOAT), named, bytes_field(_RAW_DATA, values)))
+    return b"".join((dims, number_field(_DATA_TYPE, _KINDS[array.dtype.name]), named, bytes_field(_RAW_DATA, values)))
+
+
+def _fact(key: str, value: str) -> bytes:
+    return bytes_field(_KEY, key.encode()) + bytes_field(_VALUE, value.encode())
 
 
 def _value(name: str) -> bytes:

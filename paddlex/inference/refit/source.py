@@ -16,16 +16,9 @@ from paddlex.inference.backends import Backend, open_backend
 from paddlex.inference.backends.graph_check import check_onnx_graph
 from paddlex.inference.fit_facts import BANK, FitFacts, features_value, fusion_arrays, part_array
 from paddlex.inference.model_facts import OwnBlock
-from paddlex.inference.model_folder import (
-    COMPLETE_NAME,
-    CONFIG_NAME,
-    GRAPH_NAMES,
-    INT8_NAME,
-    ONNX_NAME,
-    PARAMS_NAME,
-    ModelFolder,
-)
+from paddlex.inference.model_folder import CONFIG_NAME, GRAPH_NAMES, INT8_NAME, ONNX_NAME, PARAMS_NAME, ModelFolder
 from paddlex.inference.postprocess import anomaly_score
+from paddlex.inference.refit.complete import write_complete
 from paddlex.inference.refit.onnx_graph import OnnxGraph
 from paddlex.inference.refit.paddle_params import with_arrays
 from paddlex.inference.self_check import probe, summarise
@@ -128,8 +121,8 @@ class Refittable:
             )
         if (self.folder.path / INT8_NAME).is_file():
             warnings.append("The new model has no INT8 graph: it was checked for the old one alone.")
-        if (self.folder.path / COMPLETE_NAME).is_file():
-            warnings.append(f"The new model has no {COMPLETE_NAME}: it was checked for the old one alone.")
+        if reason := write_complete(self.folder, described, arrays):
+            warnings.append(reason)
         return warnings
 
     def _write_paddle(self, target: Path, arrays: Mapping[str, np.ndarray]) -> bool:

@@ -38,7 +38,7 @@ def try_to_add_complete(path: Path, samples: Sequence[Sample], colour_order: str
         onnx.save(complete_graph(folder, colour_order), target)
         predictor = AnomalyPredictor(path, device="cpu", run_mode="onnx", quiet=True)
         photos = (sample.read() for sample in thinned(samples, _IMAGES)) if samples else [drawn_photo(folder)]
-        found = compare(predictor, CompleteGraph(target, colour_order), photos)
+        found = compare(predictor, CompleteGraph(target), photos)
     except (PaddleXError, OSError) as error:
         target.unlink(missing_ok=True)
         reason = error.what if isinstance(error, PaddleXError) else str(error)

@@ -31,8 +31,6 @@ from paddlex.modules.image_anomaly_detection.export.complete.resizing import res
 #: The first operator set in which values are scattered to their minimum; read by ONNX Runtime since 1.14.
 OPSET = 18
 
-COLOUR_ORDERS = ("RGB", "BGR")
-
 
 def complete_graph(folder: ModelFolder, colour_order: str) -> ModelProto:
     """The graph from a picture to its verdict.
@@ -43,8 +41,8 @@ def complete_graph(folder: ModelFolder, colour_order: str) -> ModelProto:
     the network's answer is not finite anywhere, is anomalous: its score is 1 and its mask all 255.
 
     Args:
-        folder: with inference.onnx; ``obstacle`` finds none.
-        colour_order: of the picture, one of ``COLOUR_ORDERS``.
+        folder: with inference.onnx; see ``complete_graph.obstacle``, which finds none.
+        colour_order: of the picture, ``RGB`` or ``BGR``.
 
     Raises:
         ModelError: inference.onnx is no such graph.
