@@ -4,7 +4,8 @@
 
 ``--upstream PYTHON`` names the Python of an environment with upstream PaddleX, see benchmarks/upstream_paddlex.py: then the
 same weights run there too, image by image in turn with ours. Every way gets each image once before the next image is taken, so
-that a change in the machine's speed touches all alike; quote the ratios.
+that a change in the machine's speed touches all alike; quote the ratios. Where there is an inference_complete.onnx it is
+measured as well.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ import numpy as np
 from paddlex import create_model
 from paddlex.errors import PaddleXError
 from paddlex.inference.backends import RUN_MODES
+from paddlex.inference.complete_check import CompleteGraph
 from paddlex.inference.inputs import list_images, read_image
-from paddlex.inference.model_folder import open_model_folder
+from paddlex.inference.model_folder import COMPLETE_NAME, open_model_folder
+from paddlex.inference.predictor import AnomalyPredictor
 from paddlex.utils.private_imports import import_onnxruntime, import_openvino
 
 #: Threads of a runtime wait in a busy loop for a while (Paddle's for 0.2 s); they shall not slow down what is measured next.
@@ -133,6 +136,9 @@ def main() -> None:
             its_options = "model_name='STFPM', device='cpu'"  # it needs the name, and has no other
             starts["PaddleX"] = start_up(arguments.upstream, arguments.model_dir, paths[0], its_options, empty)
     print_tables(latency, bare, throughput, starts)
+    complete = open_model_folder(arguments.model_dir).path / COMPLETE_NAME
+    if complete.is_file() and "onnx" in models:
+        print_complete(CompleteGraph(complete), models["onnx"], paths[: arguments.count])
     if arguments.plot:
         draw(latency, arguments.plot)
 
@@ -199,6 +205,19 @@ def print_tables(latency: dict, bare: dict, throughput: dict, starts: dict) -> N
     for name, figures in throughput.items():
         if figures:
             print(f"| {name} | {figures['whole']:.1f} | {figures['network']:.1f} | {figures['ratio']:.2f} |")
+
+
+def print_complete(graph: CompleteGraph, model: AnomalyPredictor, paths: list[str]) -> None:
+    """The complete graph against predict by the same engine, both from pixels to the verdict, one photo at a time."""
+    ratios, seconds = [], []
+    for number, path in enumerate([*paths[:5], *paths]):
+        photo = read_image(path)
+        row = [timed(lambda photo=photo: graph.judge(photo)), timed(lambda photo=photo: model.judge([photo]))]
+        if number >= 5:
+            seconds.append(row[0])
+            ratios.append(row[0] / row[1])
+    print("\n| from pixels to the verdict | ms, p50 / p90 / p99 | of predict's time, p50 |\n|---|---|---|")
+    print(f"| {COMPLETE_NAME} | {percentiles(seconds)} | {np.median(ratios):.2f} |")
 
 
 def draw(latency: dict[str, list[float]], path: str) -> None:
