@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from pymodbus.server import ModbusTcpServer
@@ -54,15 +54,6 @@ class ModbusOptions(PortOptions):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, strict=True)] = 502
     words: Literal["high", "low"] = "high"
-
-
-class _Server(ModbusTcpServer):
-    """Lets go of the oldest connection when there are too many, so that a PLC always gets in."""
-
-    def callback_new_connection(self) -> Any:
-        while len(self.active_connections) >= _CONNECTIONS:
-            next(iter(self.active_connections.values())).close()
-        return super().callback_new_connection()
 
 
 class ModbusPort:
@@ -139,10 +130,18 @@ class ModbusPort:
             ),
             action=self._asked_for,
         )
-        self._server = _Server(device, address=(self._options.host, self._options.port))
+        address = (self._options.host, self._options.port)
+        self._server = ModbusTcpServer(device, address=address, trace_connect=self._make_room)
         self._loop = asyncio.get_running_loop()
         if not self._is_closed:
             await self._server.serve_forever()
+
+    def _make_room(self, is_connected: bool) -> None:
+        """Called by pymodbus when a client comes or goes: the oldest goes when there are too many, so that a PLC gets in."""
+        if is_connected and self._server is not None:
+            opened = [one for one in self._server.active_connections.values() if one.transport]
+            for one in opened[: max(0, len(opened) - _CONNECTIONS)]:
+                one.close()
 
     async def _asked_for(
         self,

@@ -48,7 +48,7 @@ class Station:
             self.answers.append(made)
             self._changed.notify_all()
 
-    def wait_for(self, count: int, seconds: float = 20) -> list[Trigger]:
+    def wait_for(self, count: int, seconds: float = 60) -> list[Trigger]:
         """The triggers, once there are so many."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.triggers) >= count, seconds), self.triggers

@@ -31,7 +31,7 @@ class Plc:
 
     def __init__(self, port: int) -> None:
         self._client = client_module.ModbusTcpClient("127.0.0.1", port=port, timeout=10)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not self._client.connect():
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -51,7 +51,7 @@ class Plc:
     def discrete(self) -> list[bool]:
         return list(self._client.read_discrete_inputs(0, count=7).bits[:7])
 
-    def until(self, is_so: Callable[[list[int]], bool], seconds: float = 20) -> list[int]:
+    def until(self, is_so: Callable[[list[int]], bool], seconds: float = 60) -> list[int]:
         end = time.monotonic() + seconds
         while not is_so(registers := self.inputs()):
             assert time.monotonic() < end, registers
@@ -251,6 +251,20 @@ def test_what_is_not_there_cannot_be_read_or_written(line, plc):
     assert side.error("write_register", 18, 1) == 2
     assert side.error("read_input_registers", 16) == 2
     assert line.triggers == []
+
+
+def test_whatever_function_a_plc_writes_with(line, plc):
+    side = plc()
+    client = side._client
+    assert not client.mask_write_register(address=1, and_mask=0, or_mask=7).isError()
+    assert not client.write_register(0, 1).isError()
+    written = client.readwrite_registers(
+        read_address=0, read_count=2, write_address=2, values=[*struct.unpack(">2H", b"bolt")]
+    )
+    assert written.registers == [1, 7]
+    assert not client.write_coils(0, [True, False]).isError()
+    assert side.answer()[4:6] == [1, 7]
+    assert line.triggers[0].product == "bolt"
 
 
 def test_a_plc_that_comes_back_finds_the_answer(line, plc):

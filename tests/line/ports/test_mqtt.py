@@ -48,7 +48,7 @@ class Broker:
 
     def start(self) -> Broker:
         self._process = subprocess.Popen([str(MOSQUITTO), "-c", str(self._folder / "mosquitto.conf")])
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -82,16 +82,16 @@ class Plc:
         self._client.loop_start()
         for topic in topics:
             self._client.subscribe(topic, qos=1)
-            ready.get(timeout=20)
+            ready.get(timeout=60)
 
     def send(self, topic: str, payload: bytes | str | dict, retain: bool = False, **properties: Any) -> None:
         given = Properties(PacketTypes.PUBLISH)
         for key, value in properties.items():
             setattr(given, key, value)
         data = json.dumps(payload) if isinstance(payload, dict) else payload
-        self._client.publish(topic, data, 1, retain, given).wait_for_publish(20)
+        self._client.publish(topic, data, 1, retain, given).wait_for_publish(60)
 
-    def next(self, seconds: float = 20) -> Any:
+    def next(self, seconds: float = 60) -> Any:
         return self.messages.get(timeout=seconds)
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ def port_to(broker: Broker, **options: Any) -> MqttPort:
 
 def when_up(port: MqttPort) -> None:
     """Wait until the port has connected."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
             return port.deliver(ANSWER)
@@ -230,7 +230,7 @@ def test_deliver_returns_when_the_broker_has_acknowledged(broker, station):
     with pytest.raises(queue.Empty):
         done.get(timeout=0.5)
     broker.signal(signal.SIGCONT)
-    done.get(timeout=20)
+    done.get(timeout=60)
 
 
 def test_nothing_is_lost_and_the_order_is_kept_over_an_outage(broker, station):
@@ -429,7 +429,7 @@ def test_a_wrong_password_is_in_no_message(secured, tmp_path, caplog):
         port.check()
     port = made(password_file=str(tmp_path / "wrong"))
     port.start(lambda trigger: None)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while "not authorized" not in caplog.text and time.monotonic() < end:
         time.sleep(0.02)
     port.close()

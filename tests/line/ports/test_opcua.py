@@ -52,7 +52,7 @@ class Events:
         self.queue.put_nowait(event.get_event_props_as_fields_dict())
 
 async def main():
-    client = Client(sys.argv[1], timeout=20)
+    client = Client(sys.argv[1], timeout=60)
     async with client:
         await client.load_data_type_definitions()
         vision, own = [await client.get_namespace_index(uri) for uri in (VISION, STATION)]
@@ -71,7 +71,7 @@ async def main():
                     kind = client.get_node(ua.NodeId(1024, vision))
                     found = plain(await subscription.subscribe_events(system, kind)) and True
                 elif name == "event":
-                    found = {key: plain(value) for key, value in (await asyncio.wait_for(events.queue.get(), 20)).items()}
+                    found = {key: plain(value) for key, value in (await asyncio.wait_for(events.queue.get(), 60)).items()}
                 elif name == "state":
                     found = []
                     for machine in (outer, inner):
@@ -125,7 +125,7 @@ from asyncua import Client
 logging.disable(logging.CRITICAL)
 
 async def attempt(user, password, security):
-    client = Client(sys.argv[1], timeout=20)
+    client = Client(sys.argv[1], timeout=60)
     try:
         if user:
             client.set_user(user)
@@ -162,12 +162,12 @@ class Client:
         return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=60)
 
 
 def when_up(port: OpcuaPort) -> OpcuaPort:
     """Wait until the server runs, then tell it that the station is ready."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not port._shown:
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -79,7 +79,7 @@ class Plc:
 
     def until(self, **wanted: Any) -> dict[str, Any]:
         """All nodes, once some have these values."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while any((found := self())[name] != value for name, value in wanted.items()):
             assert time.monotonic() < end, found
             time.sleep(0.02)
@@ -115,7 +115,7 @@ def port_to(plc: Plc, trigger: str = "trigger", done: str = "done", **options: A
 
 def when_up(line: Any) -> Any:
     """Wait until the port has connected and seen the trigger."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while line.port._link is None or line.port._seen is None:
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -124,7 +124,7 @@ def when_up(line: Any) -> Any:
 
 def when_seen(line: Any, value: bool) -> None:
     """Wait until the port has seen a value of the trigger."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while line.port._seen != value:
         assert time.monotonic() < end
         time.sleep(0.02)
