@@ -180,9 +180,15 @@ def test_a_refused_graph_leaves_the_export_as_it_is(
 def test_a_graph_that_judges_otherwise_is_removed(
     trained_copy: Path, demo_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here one that takes red for blue."""
+    """Here one with another threshold than the model's."""
+
+    def with_another_threshold(folder: ModelFolder, colour_order: str):
+        assert folder.calibration is not None
+        calibration = replace(folder.calibration, image_threshold=1.5 * folder.calibration.image_threshold)
+        return complete_graph(_changed(folder, calibration=calibration), colour_order)
+
     path = open_model_folder(trained_copy).path
-    monkeypatch.setattr(adding, "complete_graph", lambda folder, colour_order: complete_graph(folder, "BGR"))
+    monkeypatch.setattr(adding, "complete_graph", with_another_threshold)
     refused = try_to_add_complete(path, read_samples(demo_dataset, "val.txt")[::3], "RGB")["refused"]
     assert re.search(
         r"it judges otherwise than predict: \d+ of 10 pictures .*, and scores differ by up to 0\.", refused
