@@ -34,9 +34,10 @@ def write_complete(old: ModelFolder, new: ModelFolder, arrays: Mapping[str, np.n
         target.write_bytes(_exchanged(OnnxGraph(source.read_bytes()), old, new, arrays))
         graph = CompleteGraph(target)
         compare(AnomalyPredictor(new.path, device="cpu", run_mode="onnx", quiet=True), graph, [drawn_photo(new)])
-    except (PaddleXError, ValueError, ImportError) as error:
+    except Exception as error:  # whatever a damaged graph and its runtime throw: all other files are there
         target.unlink(missing_ok=True)
-        reason = error.what if isinstance(error, PaddleXError) else f"the old one cannot be taken over ({error})"
+        reason = " ".join(str(error).split())
+        reason = error.what if isinstance(error, PaddleXError) else f"the old one cannot be taken over ({reason})"
         return (
             f"The new model has no {COMPLETE_NAME}: {reason}. Where Paddle is, an export of a new training writes one."
         )

@@ -208,8 +208,10 @@ def test_an_old_int8_graph_is_left_out_and_told(model, good, tmp_path) -> None:
     assert any("no INT8 graph" in warning for warning in result.warnings)
 
 
-def test_an_old_complete_graph_that_cannot_be_taken_over_is_left_out_and_told(model, good, tmp_path) -> None:
-    shutil.copyfile(model / ONNX_NAME, model / COMPLETE_NAME)  # it holds no thresholds
+@pytest.mark.parametrize("how", ["no thresholds", "damaged"])
+def test_an_old_complete_graph_that_cannot_be_taken_over_is_left_out_and_told(model, good, tmp_path, how) -> None:
+    data = (model / ONNX_NAME).read_bytes()
+    (model / COMPLETE_NAME).write_bytes(data if how == "no thresholds" else data[: len(data) // 2])
     result = refit(model, good, tmp_path / "new")
     assert not (tmp_path / "new" / COMPLETE_NAME).exists()
     assert any(f"no {COMPLETE_NAME}" in warning for warning in result.warnings)

@@ -39,9 +39,9 @@ def try_to_add_complete(path: Path, samples: Sequence[Sample], colour_order: str
         predictor = AnomalyPredictor(path, device="cpu", run_mode="onnx", quiet=True)
         photos = (sample.read() for sample in thinned(samples, _IMAGES)) if samples else [drawn_photo(folder)]
         found = compare(predictor, CompleteGraph(target), photos)
-    except (PaddleXError, OSError) as error:
+    except Exception as error:  # whatever ONNX and its runtime throw: all other files are there
         target.unlink(missing_ok=True)
-        reason = error.what if isinstance(error, PaddleXError) else str(error)
+        reason = error.what if isinstance(error, PaddleXError) else " ".join(str(error).split())
         logger.warning("The model has no %s: %s.", COMPLETE_NAME, reason)
         return {"refused": reason}
     logger.info(
