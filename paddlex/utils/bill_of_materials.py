@@ -89,4 +89,4 @@ def table(packages: Mapping[str, tuple[Distribution, set[str]]]) -> str:
 
 if __name__ == "__main__":
     packages = installed()
-    print(table(packages) if "--markdown" in sys.argv[1:] else json.dumps(bill(packages), indent=2))
+    print(table(packages) if "--markdown" in sys.argv[1:] else json.dumps(bill(packages), indent=2, allow_nan=False))
