@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,6 +14,7 @@ _NODES = 200
 _HALVINGS = 60
 
 
+@lru_cache(maxsize=1024)  # a learning curve asks thousands of times for the same few
 def t_quantile(probability: float, freedom: int) -> float:
     """The value that Student's t with so many degrees of freedom stays below with a probability.
 
@@ -26,8 +28,7 @@ def t_quantile(probability: float, freedom: int) -> float:
     """
     if probability < 0.5:
         return -t_quantile(1 - probability, freedom)
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    shares, weights = (nodes + 1) / 2, weights / 2
+    shares, weights = _quadrature()
     factor = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(math.pi) / 2
 
     def log_tail(angle: float) -> float:
@@ -40,3 +41,10 @@ def t_quantile(probability: float, freedom: int) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if log_tail(middle) < wanted else (low, middle)
     return math.sqrt(freedom) / math.tan((low + high) / 2)
+
+
+@lru_cache(maxsize=1)  # an eigenvalue problem of 200 x 200
+def _quadrature() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights on 0..1, float64 [200] each. Do not change them."""
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    return (nodes + 1) / 2, weights / 2

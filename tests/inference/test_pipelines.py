@@ -133,7 +133,7 @@ def test_a_key_that_is_not_taken_says_what_to_do_instead(write_yaml, key: str, w
 
 def test_a_models_config_is_no_pipeline_and_the_error_says_where_it_belongs(tmp_path: Path) -> None:
     (tmp_path / "model.yaml").write_text("Global:\n  model: STFPM\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"main\.py -c"):
+    with pytest.raises(ConfigError, match="Give it to paddlex -c"):
         load_pipeline_config(tmp_path / "model.yaml")
 
 
