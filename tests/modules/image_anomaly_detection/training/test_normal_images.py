@@ -56,6 +56,19 @@ def test_the_share_that_is_asked_for_is_held_out_and_at_least_two_stay_on_either
     assert len(rest) == held_out
 
 
+def test_false_alarms_are_trained_on_and_change_nothing_of_what_is_held_out():
+    photos = [sample(number) for number in range(10)]
+    alarms = [replace(sample(number), list_name="false_alarms.txt") for number in (20, 21, 22)]
+    fit, held_out = hold_out(photos, 50, seed=0)
+    assert hold_out([*photos, *alarms], 50, seed=0) == ([*fit, *alarms], held_out)
+
+
+def test_false_alarms_alone_are_too_few_to_train_on(tmp_path):
+    samples = samples_of(tmp_path, [b"a", b"b", b"c", b"d", b"e"])
+    with pytest.raises(TrainingError, match="3 different training images are too few"):
+        normal_images([*samples[:3], *(replace(one, list_name="false_alarms.txt") for one in samples[3:])])
+
+
 def test_few_images_are_warned_of_below_fifty():
     assert warn_of_images(50, []) == []
     (warning,) = warn_of_images(49, [])
