@@ -47,7 +47,7 @@ def test_a_product_is_taught_goes_live_is_corrected_guarded_and_taken_back(
 ) -> None:
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
     browser = context.new_page()
-    browser.set_default_timeout(90_000)
+    browser.set_default_timeout(240_000)
     complaints: list[str] = []
     browser.on("pageerror", lambda error: complaints.append(str(error)))
 
