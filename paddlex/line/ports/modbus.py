@@ -17,7 +17,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from paddlex.line.contract import Answer, DeliveryError, FailSafe, PortOptions, State, Trigger
-from paddlex.line.ports.reconnecting import Reconnecting, check_free
+from paddlex.line.ports.reconnecting import Reconnecting, begin, check_free
 
 #: Coils, which the PLC writes.
 TRIGGER, ACKNOWLEDGE = 0, 1
@@ -116,7 +116,7 @@ class ModbusPort:
             self._changed.notify_all()
         self._service.closing.set()
         if self._loop is not None and self._server is not None:
-            asyncio.run_coroutine_threadsafe(self._server.shutdown(), self._loop)
+            begin(self._server.shutdown(), self._loop)
         self._service.close()
 
     async def _serve(self) -> None:

@@ -25,7 +25,7 @@ from paddlex.config_schema import UserPath
 from paddlex.errors import LineError
 from paddlex.line.contract import Answer, DeliveryError, PortOptions, State, Trigger
 from paddlex.line.ports.opcua_vision import WRONG_STATE, VisionSystem
-from paddlex.line.ports.reconnecting import Reconnecting, check_free
+from paddlex.line.ports.reconnecting import Reconnecting, begin, check_free, set_event
 from paddlex.line.secret import SignInOptions
 
 _DELIVER_SECONDS = 10.0
@@ -101,7 +101,7 @@ class OpcuaPort:
     def deliver(self, answer: Answer) -> None:
         if self._system is None or self._loop is None:
             raise DeliveryError("the server does not run", where=self._name, may_have_arrived=False)
-        done = asyncio.run_coroutine_threadsafe(self._answered(answer), self._loop)
+        done = begin(self._answered(answer), self._loop)
         try:
             done.result(_DELIVER_SECONDS)
         except (FutureTimeout, CancelledError):
@@ -109,8 +109,8 @@ class OpcuaPort:
             raise DeliveryError("the server has ended, or does not answer", where=self._name) from None
 
     def beat(self, state: State) -> None:
-        if self._system is not None and self._loop is not None and not self._loop.is_closed():
-            asyncio.run_coroutine_threadsafe(self._beaten(state), self._loop)
+        if self._system is not None and self._loop is not None:
+            begin(self._beaten(state), self._loop)
 
     def check(self) -> str:
         options = self._options
@@ -127,8 +127,8 @@ class OpcuaPort:
 
     def close(self) -> None:
         self._service.closing.set()
-        if self._loop is not None and self._end is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._end.set)
+        if self._loop is not None and self._end is not None:
+            begin(set_event(self._end), self._loop)
         self._service.close()
 
     async def _serve(self) -> None:

@@ -18,7 +18,7 @@ from typing_extensions import Self
 from paddlex.config_schema import Section, UserPath
 from paddlex.errors import LineError, PaddleXError
 from paddlex.line.contract import Answer, DeliveryError, PortOptions, State, Trigger
-from paddlex.line.ports.reconnecting import Reconnecting
+from paddlex.line.ports.reconnecting import Reconnecting, begin, set_event
 from paddlex.line.secret import SignInOptions
 from paddlex.utils.logging import logger
 
@@ -112,18 +112,18 @@ class OpcuaClientPort:
         link = self._link
         if link is None:
             raise DeliveryError("the PLC's server is not connected", where=self._where(), may_have_arrived=False)
-        done = asyncio.run_coroutine_threadsafe(self._answer(link, answer), link.loop)
+        done = begin(self._answer(link, answer), link.loop)
         try:
             done.result(2 * _TIMEOUT)
         except (Exception, CancelledError) as error:  # asyncua raises whatever has broken
             done.cancel()
-            link.loop.call_soon_threadsafe(link.end.set)
+            begin(set_event(link.end), link.loop)
             raise DeliveryError(f"the PLC's server has not taken it: {_reason(error)}", where=self._where()) from None
 
     def beat(self, state: State) -> None:
         link = self._link
         if link is not None:
-            asyncio.run_coroutine_threadsafe(link.beat(state), link.loop)
+            begin(link.beat(state), link.loop)
 
     def check(self) -> str:
         return asyncio.run(self._checked())
@@ -132,7 +132,7 @@ class OpcuaClientPort:
         self._connection.closing.set()
         link = self._link
         if link is not None:
-            link.loop.call_soon_threadsafe(link.end.set)
+            begin(set_event(link.end), link.loop)
         self._connection.close()
 
     def _where(self) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any
 
 from paddlex.errors import LineError, in_one_line
 from paddlex.utils.logging import logger
@@ -56,6 +59,23 @@ class Reconnecting:
                 pause = _FIRST_PAUSE
             self.closing.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def begin(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> Future[Any]:
+    """Begin a coroutine in the event loop of a port's thread; where that has ended meanwhile, what is returned is cancelled."""
+    try:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop)
+    except RuntimeError:  # it is closed
+        coroutine.close()
+        ended: Future[Any] = Future()
+        ended.cancel()
+        ended.set_running_or_notify_cancel()
+        return ended
+
+
+async def set_event(event: asyncio.Event) -> None:
+    """For ``begin``: let go of whoever waits for an event of its loop."""
+    event.set()
 
 
 def check_free(name: str, host: str, port: int) -> None:

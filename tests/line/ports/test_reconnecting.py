@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import CancelledError
+
 import pytest
 
 from paddlex.errors import LineError
 from paddlex.line.ports import reconnecting
-from paddlex.line.ports.reconnecting import Reconnecting
+from paddlex.line.ports.reconnecting import Reconnecting, begin, set_event
 
 
 class Clock:
@@ -61,3 +64,10 @@ def test_after_a_connection_that_has_held_the_first_pause_is_short_again(monkeyp
         clock.now += next(held)
 
     assert run(monkeypatch, 5, connect).pauses == [0.5, 1, 2, 0.5, 1]
+
+
+def test_what_is_asked_of_a_loop_that_has_ended_is_cancelled_and_raises_nothing_at_once():
+    loop = asyncio.new_event_loop()
+    loop.close()
+    with pytest.raises(CancelledError):
+        begin(set_event(asyncio.Event()), loop).result(1)
