@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from paddlex.errors import PaddleXError, in_one_line
 from paddlex.utils.console import say
+from paddlex.utils.extras import status_with
 from paddlex.utils.logging import log_to_console, logger
 
 if TYPE_CHECKING:
@@ -43,19 +44,14 @@ def add_line_arguments(parser: argparse.ArgumentParser) -> None:
 def run_line(arguments: argparse.Namespace) -> int:
     """Run a station until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop, 1 where it could not go on."""
     log_to_console()
-    try:
+
+    def run() -> int:
         from paddlex.line.config import load_line_config
-        from paddlex.utils.extras import install
 
         config = load_line_config(arguments.line)
         return _check(config) if arguments.check else _run(config)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("paddlex"):
-            raise
-        logger.error("The line needs %s, which is not installed. Install it: %s", error.name, install("line"))
-    except (PaddleXError, OSError, MemoryError) as error:
-        logger.error("%s", in_one_line(error))
-    return 1
+
+    return status_with("line", "The line", run)
 
 
 def _run(config: LineConfig) -> int:

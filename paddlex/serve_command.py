@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddlex.errors import ConfigError, ModelError, PaddleXError, in_one_line
-from paddlex.utils.extras import install
+from paddlex.errors import ConfigError, ModelError
+from paddlex.utils.extras import status_with
 from paddlex.utils.files import read_regular_file
 from paddlex.utils.logging import log_to_console, logger
 
@@ -98,29 +98,23 @@ def add_serving_arguments(parser: argparse.ArgumentParser) -> None:
 def run_service(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status: 0 after a clean stop."""
     log_to_console()
-    try:
-        settings = read_settings(arguments)
-        # the second bound on an image's size, for OpenCV, which reads it when it is imported
-        os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(4 * settings.max_pixels))
-        from paddlex.inference.serving.registry import parse_pipelines
-        from paddlex.inference.serving.server import run_server
+    return status_with("serving", "The service", lambda: _serve(arguments))
 
-        pipelines = parse_pipelines(arguments.pipeline)
-        overrides = {name: getattr(arguments, name) for name in _SETTINGS if getattr(arguments, name) is not None}
-        if (bank := _served_bank(pipelines, overrides)) is not None:
-            return _serve_bank(bank, pipelines, overrides, settings, arguments.device)
-        if len(pipelines) > 1 and (given := [name for name in _OF_ONE_MODEL if name in overrides]):
-            raise ConfigError(
-                f"--{given[0]} with several pipelines", remedy="Write it into the file of the one it is for"
-            )
-        return run_server(pipelines, lambda pipeline: _load(pipeline, arguments.device, overrides), settings)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("paddlex"):
-            raise
-        logger.error("The service needs %s, which is not installed. Install it: %s", error.name, install("serving"))
-    except (PaddleXError, OSError, MemoryError) as error:
-        logger.error("%s", in_one_line(error))
-    return 1
+
+def _serve(arguments: argparse.Namespace) -> int:
+    settings = read_settings(arguments)
+    # the second bound on an image's size, for OpenCV, which reads it when it is imported
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(4 * settings.max_pixels))
+    from paddlex.inference.serving.registry import parse_pipelines
+    from paddlex.inference.serving.server import run_server
+
+    pipelines = parse_pipelines(arguments.pipeline)
+    overrides = {name: getattr(arguments, name) for name in _SETTINGS if getattr(arguments, name) is not None}
+    if (bank := _served_bank(pipelines, overrides)) is not None:
+        return _serve_bank(bank, pipelines, overrides, settings, arguments.device)
+    if len(pipelines) > 1 and (given := [name for name in _OF_ONE_MODEL if name in overrides]):
+        raise ConfigError(f"--{given[0]} with several pipelines", remedy="Write it into the file of the one it is for")
+    return run_server(pipelines, lambda pipeline: _load(pipeline, arguments.device, overrides), settings)
 
 
 def _served_bank(pipelines: Mapping[str, str], overrides: Mapping[str, Any]) -> ModelBank | None:

@@ -6,9 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
-from paddlex.errors import PaddleXError, in_one_line
-from paddlex.utils.extras import install
-from paddlex.utils.logging import log_to_console, logger
+from paddlex.utils.extras import status_with
+from paddlex.utils.logging import log_to_console
 
 DATABASE_VARIABLE = "PADDLEX_STUDIO_DATABASE"
 
@@ -63,27 +62,23 @@ def run_studio(arguments: argparse.Namespace) -> int:
         The exit status: 0 after a clean stop, or when the task is done.
     """
     log_to_console()
-    try:
-        from paddlex.inference.serving.server import run_server
-        from paddlex.serve_command import read_settings
-        from paddlex.studio.studio import Studio
-        from paddlex.studio.workspace import Workspace
+    return status_with("studio", "The studio", lambda: _run(arguments))
 
-        database = arguments.database or os.environ.get(DATABASE_VARIABLE)
-        if arguments.set_password is not None or arguments.verify_audit:
-            return _run_task(arguments, database)
-        settings = read_settings(arguments)
-        os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(4 * settings.max_pixels))
-        workspace = Workspace(Path(arguments.studio), database)
-        studio = Studio(workspace, arguments.device, behind_proxy=arguments.behind_proxy)
-        return run_server({}, studio.load, settings, extension=studio)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("paddlex"):
-            raise
-        logger.error("The studio needs %s, which is not installed. Install it: %s", error.name, install("studio"))
-    except (PaddleXError, OSError, MemoryError) as error:
-        logger.error("%s", in_one_line(error))
-    return 1
+
+def _run(arguments: argparse.Namespace) -> int:
+    from paddlex.inference.serving.server import run_server
+    from paddlex.serve_command import read_settings
+    from paddlex.studio.studio import Studio
+    from paddlex.studio.workspace import Workspace
+
+    database = arguments.database or os.environ.get(DATABASE_VARIABLE)
+    if arguments.set_password is not None or arguments.verify_audit:
+        return _run_task(arguments, database)
+    settings = read_settings(arguments)
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(4 * settings.max_pixels))
+    workspace = Workspace(Path(arguments.studio), database)
+    studio = Studio(workspace, arguments.device, behind_proxy=arguments.behind_proxy)
+    return run_server({}, studio.load, settings, extension=studio)
 
 
 def _run_task(arguments: argparse.Namespace, database: str | None) -> int:
